@@ -1,0 +1,7 @@
+//! The catalogue: classes of configuration items and types of relationships that come with Rollcall.
+
+pub mod class;
+pub mod relationship;
+
+pub use class::{AttributeDefinition, AttributeKind, CLASSES, ClassDefinition, class};
+pub use relationship::{Hardness, RELATIONSHIP_TYPES, RelationshipTypeDefinition, relationship_type};
