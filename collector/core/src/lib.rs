@@ -1,1 +1,10 @@
-//! stub
+//! The domain of Rollcall, pure: no input or output, no clock, no randomness. All of these are arguments.
+//!
+//! `observe` turns a document into observations, `reconcile` turns observations into a [`ChangeSet`] with reasons,
+//! [`Estate`] is the current state that change sets are applied to, and `graph` and `impact` answer questions about it.
+
+pub mod estate;
+pub mod model;
+
+pub use estate::Estate;
+pub use model::*;

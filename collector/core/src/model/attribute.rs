@@ -1,0 +1,157 @@
+use std::{cmp::Ordering, fmt};
+
+use rollcall_shared::Timestamp;
+use serde_json::Value;
+
+/// Who claims something.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// The machine's own agent.
+    Agent,
+    /// A named import.
+    Import(String),
+    /// A client of the API, by the name of its token.
+    Api(String),
+    /// A person, by sign-in name.
+    User(String),
+}
+
+impl Source {
+    /// Reads the form that [`Source`] displays as; `None` if it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            None if text == "agent" => Some(Self::Agent),
+            Some(("import", name)) => Some(Self::Import(name.to_owned())),
+            Some(("api", name)) => Some(Self::Api(name.to_owned())),
+            Some(("user", name)) => Some(Self::User(name.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// Authority of a claim that is not pinned: people and API over imports over discovery would freeze what machines
+    /// know better, so discovery comes first; what it does not know, others fill in.
+    fn authority(&self) -> u8 {
+        match self {
+            Self::Agent => 3,
+            Self::User(_) => 2,
+            Self::Api(_) => 1,
+            Self::Import(_) => 0,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent => f.write_str("agent"),
+            Self::Import(name) => write!(f, "import:{name}"),
+            Self::Api(name) => write!(f, "api:{name}"),
+            Self::User(name) => write!(f, "user:{name}"),
+        }
+    }
+}
+
+/// One source's word on an attribute's value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// The value; never null (a source that knows nothing makes no claim).
+    pub value: Value,
+    /// Who says so.
+    pub source: Source,
+    /// Since when this source says this value, without interruption.
+    pub since: Timestamp,
+    /// Set by a person to stand against discovery until released.
+    pub pinned: bool,
+}
+
+/// An attribute: every source's claim, the winner first. Never empty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attribute {
+    claims: Vec<Claim>,
+}
+
+impl Attribute {
+    /// An attribute from its claims, in any order; the last of several by one source stands. `None` if there are none.
+    pub fn from_claims(claims: impl IntoIterator<Item = Claim>) -> Option<Self> {
+        let mut attribute = Self { claims: Vec::new() };
+        for claim in claims {
+            attribute.put(claim);
+        }
+        (!attribute.claims.is_empty()).then_some(attribute)
+    }
+
+    /// The value that stands.
+    pub fn value(&self) -> &Value {
+        &self.claims[0].value
+    }
+
+    /// Who says the value that stands, since when, and whether it is pinned.
+    pub fn winner(&self) -> &Claim {
+        &self.claims[0]
+    }
+
+    /// Everybody's claim, the winner first.
+    pub fn claims(&self) -> &[Claim] {
+        &self.claims
+    }
+
+    /// Puts a claim in the place of this source's earlier one; the same value keeps its `since`. Returns whether
+    /// anything changed.
+    pub fn put(&mut self, claim: Claim) -> bool {
+        match self.claims.iter_mut().find(|known| known.source == claim.source) {
+            Some(known) if known.value == claim.value && known.pinned == claim.pinned => return false,
+            Some(known) => *known = claim,
+            None => self.claims.push(claim),
+        }
+        self.claims.sort_by(precedence);
+        true
+    }
+
+    /// Takes this source's claim away. Returns whether it had one, and the attribute that is left, if any.
+    pub fn without(mut self, source: &Source) -> (bool, Option<Self>) {
+        let before = self.claims.len();
+        self.claims.retain(|claim| claim.source != *source);
+        (self.claims.len() != before, (!self.claims.is_empty()).then_some(self))
+    }
+}
+
+/// Pinned first, then by authority, then the newer word, then by name so that the order is total.
+fn precedence(a: &Claim, b: &Claim) -> Ordering {
+    (b.pinned, b.source.authority(), b.since).cmp(&(a.pinned, a.source.authority(), a.since)).then_with(|| a.source.cmp(&b.source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(value: &str, source: Source, since: i64, pinned: bool) -> Claim {
+        Claim { value: value.into(), source, since: Timestamp::from_millis(since), pinned }
+    }
+
+    #[test]
+    fn a_pin_beats_discovery_and_discovery_beats_the_rest() {
+        let person = || Source::User("ada".into());
+        let mut attribute = Attribute::from_claims([claim("a", person(), 9, false), claim("b", Source::Agent, 1, false)]).unwrap();
+        assert_eq!(attribute.value(), "b");
+        assert!(attribute.put(claim("a", person(), 10, true)));
+        assert_eq!((attribute.value().as_str(), attribute.claims().len()), (Some("a"), 2));
+        let (had, left) = attribute.without(&person());
+        assert!(had);
+        assert_eq!(left.unwrap().value(), "b");
+    }
+
+    #[test]
+    fn the_same_word_again_is_no_change() {
+        let mut attribute = Attribute::from_claims([claim("a", Source::Agent, 1, false)]).unwrap();
+        assert!(!attribute.put(claim("a", Source::Agent, 5, false)));
+        assert_eq!(attribute.winner().since, Timestamp::from_millis(1));
+    }
+
+    #[test]
+    fn sources_round_trip_as_text() {
+        for source in [Source::Agent, Source::Import("sap".into()), Source::Api("ci:x".into()), Source::User("ada".into())] {
+            assert_eq!(Source::parse(&source.to_string()), Some(source));
+        }
+        assert_eq!(Source::parse("root"), None);
+    }
+}

@@ -1,0 +1,142 @@
+use std::{collections::BTreeMap, fmt};
+
+use rollcall_shared::{AgentId, CiId, Timestamp};
+use serde_json::Value;
+
+use super::attribute::Attribute;
+
+/// A configuration item, current version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ci {
+    /// Its id.
+    pub id: CiId,
+    /// Its class, a name of the catalogue.
+    pub class: String,
+    /// What people call it.
+    pub name: String,
+    /// Where it is in its life.
+    pub lifecycle: Lifecycle,
+    /// Attributes by name.
+    pub attributes: BTreeMap<String, Attribute>,
+    /// What it is recognised by, sorted.
+    pub keys: Vec<IdentityKey>,
+    /// The agent that reports it, for a machine; the machine's agent, for what runs on it.
+    pub agent: Option<AgentId>,
+    /// The CI it was merged into, if it was.
+    pub merged_into: Option<CiId>,
+    /// When it was first seen or made.
+    pub first_seen: Timestamp,
+    /// When this version came to be, the collector's clock.
+    pub valid_from: Timestamp,
+    /// Counts this CI's versions from 1.
+    pub version: u32,
+}
+
+impl Ci {
+    /// The value that stands for an attribute.
+    pub fn value(&self, attribute: &str) -> Option<&Value> {
+        self.attributes.get(attribute).map(Attribute::value)
+    }
+
+    /// The value that stands, if it is text.
+    pub fn text(&self, attribute: &str) -> Option<&str> {
+        self.value(attribute).and_then(Value::as_str)
+    }
+}
+
+/// Where a CI is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lifecycle {
+    /// Exists and counts in lists, graph and impact.
+    Active,
+    /// Gone or merged: kept for history, out of lists, graph and impact.
+    Retired,
+}
+
+impl Lifecycle {
+    /// The name in data and API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// The reverse of [`Lifecycle::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Retired].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// One thing that a CI is recognised by: a kind and a normalised value.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdentityKey {
+    /// What kind of key.
+    pub kind: IdentityKeyKind,
+    /// The value, normalised: trimmed, lower case where the kind ignores case; never a placeholder.
+    pub value: String,
+}
+
+impl fmt::Debug for IdentityKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.kind.as_str(), self.value)
+    }
+}
+
+/// Kinds of identity keys. Composite ones join their parts with `|`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IdentityKeyKind {
+    /// SMBIOS UUID and system serial.
+    SmbiosUuidAndSerial,
+    /// System serial and manufacturer.
+    SerialAndManufacturer,
+    /// `/etc/machine-id`.
+    MachineId,
+    /// Cloud instance id with its cloud.
+    CloudInstanceId,
+    /// One permanent MAC address; two equal ones identify.
+    Mac,
+    /// Host name and operating system; suggests, never merges.
+    NameAndSystem,
+    /// A service on a machine: machine's CI id and service key.
+    ServiceOnMachine,
+    /// An address in a network realm, for unmanaged hosts: `realm|address`.
+    AddressInRealm,
+    /// An id given by an import or API client: `source|id`.
+    External,
+}
+
+impl IdentityKeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::SmbiosUuidAndSerial,
+        Self::SerialAndManufacturer,
+        Self::MachineId,
+        Self::CloudInstanceId,
+        Self::Mac,
+        Self::NameAndSystem,
+        Self::ServiceOnMachine,
+        Self::AddressInRealm,
+        Self::External,
+    ];
+
+    /// The name in data and API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SmbiosUuidAndSerial => "smbios_uuid_and_serial",
+            Self::SerialAndManufacturer => "serial_and_manufacturer",
+            Self::MachineId => "machine_id",
+            Self::CloudInstanceId => "cloud_instance_id",
+            Self::Mac => "mac",
+            Self::NameAndSystem => "name_and_system",
+            Self::ServiceOnMachine => "service_on_machine",
+            Self::AddressInRealm => "address_in_realm",
+            Self::External => "external",
+        }
+    }
+
+    /// The reverse of [`IdentityKeyKind::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}

@@ -1,0 +1,25 @@
+//! What the CMDB is made of. Not serializable: the store and the API have their own forms.
+
+mod attribute;
+mod change;
+mod ci;
+mod conflict;
+mod document;
+mod ids;
+mod need_group;
+mod relationship;
+mod software;
+
+pub use attribute::{Attribute, Claim, Source};
+pub use change::{Change, ChangeSet, Put};
+pub use ci::{Ci, IdentityKey, IdentityKeyKind, Lifecycle};
+pub use conflict::{Conflict, ConflictKind, ConflictState};
+pub use document::{AgentFacts, ReceivedDocument, ReceivedSection};
+pub use ids::IdSource;
+pub use need_group::{MinUp, NeedGroup};
+pub use relationship::{Evidence, Method, Relationship};
+pub use software::{SoftwareEntry, SoftwareId, SoftwareSet};
+
+/// The number of a commit, counting up by one for each in the whole installation. 0 is the empty store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);

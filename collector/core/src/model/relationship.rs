@@ -1,0 +1,92 @@
+use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, catalogue::Hardness};
+
+use super::{attribute::Source, ci::Lifecycle};
+
+/// A directed relationship: `from` depends on `to`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Relationship {
+    /// Its id.
+    pub id: RelationshipId,
+    /// Its type, a name of the catalogue.
+    pub kind: String,
+    /// The dependent.
+    pub from: CiId,
+    /// What it depends on.
+    pub to: CiId,
+    /// Hardness set by a person; absent: the type's.
+    pub hardness: Option<Hardness>,
+    /// Whether it counts; a retired one is kept for history.
+    pub lifecycle: Lifecycle,
+    /// Why it is believed, by method and reporter; never empty.
+    pub evidence: Vec<Evidence>,
+    /// When it was first seen or declared.
+    pub first_seen: Timestamp,
+    /// When this version came to be, the collector's clock.
+    pub valid_from: Timestamp,
+    /// Counts this relationship's versions from 1.
+    pub version: u32,
+}
+
+/// One reason to believe in a relationship: one method, one reporter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// How it is known.
+    pub method: Method,
+    /// The agent that saw it; absent for what people, imports or API clients declare.
+    pub agent: Option<AgentId>,
+    /// Who said it.
+    pub source: Source,
+    /// In a few words with values: `tcp 10.0.0.7:5432, direction from the listener table`.
+    pub detail: String,
+    /// Samples in which it was seen active, over all windows reported; 0 for what is not sampled.
+    pub samples_seen: u64,
+    /// Samples taken.
+    pub samples_total: u64,
+    /// First time seen, the collector's clock.
+    pub first_seen: Timestamp,
+    /// Last time reported, the collector's clock. An unchanged check-in of the agent confirms it without a new version:
+    /// readers take the later of this and [`crate::Estate::agent_last_seen`].
+    pub last_seen: Timestamp,
+}
+
+/// How a relationship is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// A connection was observed by one of its ends.
+    Connection,
+    /// The machine's agent lists the service.
+    RunsOn,
+    /// The machine's resolver configuration.
+    Resolver,
+    /// The machine's default route.
+    Gateway,
+    /// A mounted remote file system.
+    Mount,
+    /// A person or API client declared it.
+    Declared,
+    /// An import brought it.
+    Imported,
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Self; 7] = [Self::Connection, Self::RunsOn, Self::Resolver, Self::Gateway, Self::Mount, Self::Declared, Self::Imported];
+
+    /// The name in data and API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::RunsOn => "runs_on",
+            Self::Resolver => "resolver",
+            Self::Gateway => "gateway",
+            Self::Mount => "mount",
+            Self::Declared => "declared",
+            Self::Imported => "imported",
+        }
+    }
+
+    /// The reverse of [`Method::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == text)
+    }
+}
