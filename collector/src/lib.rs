@@ -1,1 +1,3 @@
-//! stub
+//! The Rollcall collector: listeners, PKI, store, writer, API, web UI and command line.
+
+pub mod store;
