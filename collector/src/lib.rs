@@ -1,3 +1,6 @@
 //! The Rollcall collector: listeners, PKI, store, writer, API, web UI and command line.
 
+pub mod app;
+pub mod config;
 pub mod store;
+pub mod writer;
