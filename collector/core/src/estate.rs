@@ -2,15 +2,25 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use roaring::RoaringBitmap;
 use rollcall_shared::{AgentId, CiId, ConflictId, NeedGroupId, RelationshipId, Timestamp};
+use uuid::Uuid;
 
-use crate::model::{Change, Ci, Conflict, ConflictState, IdentityKey, Lifecycle, NeedGroup, Put, Relationship, Revision, SoftwareEntry};
+mod software;
+mod undo;
+
+pub use software::SoftwareIndex;
+pub use undo::Undo;
+
+use undo::Step;
+
+use crate::model::{Change, Ci, Conflict, ConflictState, IdentityKey, Lifecycle, NeedGroup, Put, Relationship, Revision};
 
 /// Every live configuration item, relationship, need group and open conflict, as of one revision.
 ///
 /// Retired CIs stay in it (recognised when they report again) but not in `active_cis`; retired relationships and need groups
-/// and settled conflicts leave it.
+/// and settled conflicts leave it. Conflicts of which a person said that both sides stay apart are remembered. An observed
+/// relationship may stay active while one of its ends is retired (a service that is stopped): it counts again when the end
+/// returns, so readers of the graph look at both ends.
 #[derive(Clone, Debug, Default)]
 pub struct Estate {
     revision: Revision,
@@ -20,11 +30,13 @@ pub struct Estate {
     /// CIs that an agent reports: the machine and what runs on it.
     reported_by: HashMap<AgentId, BTreeSet<CiId>>,
     relationships: HashMap<RelationshipId, Relationship>,
-    outgoing: HashMap<CiId, BTreeSet<RelationshipId>>,
+    /// By dependent: dependency and relationship, so that the relationships between two CIs are a range.
+    outgoing: HashMap<CiId, BTreeSet<(CiId, RelationshipId)>>,
     incoming: HashMap<CiId, BTreeSet<RelationshipId>>,
     need_groups: HashMap<NeedGroupId, NeedGroup>,
     groups_of: HashMap<CiId, BTreeSet<NeedGroupId>>,
     conflicts: HashMap<ConflictId, Conflict>,
+    conflicts_of: HashMap<CiId, BTreeSet<ConflictId>>,
     software: SoftwareIndex,
     last_seen: HashMap<AgentId, Timestamp>,
 }
@@ -43,18 +55,66 @@ impl Estate {
         self.revision = revision;
     }
 
-    /// Replaces one thing by its new version. Used to load, to apply commits, and to plan on a copy.
+    /// Applies a change set that is not committed yet, and notes what it takes to go back. The revision stays; call
+    /// [`Estate::committed`] when the commit has succeeded or [`Estate::revert`] when it has failed.
+    pub fn apply_recording<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Undo {
+        let marks = self.software.marks();
+        let steps = changes.into_iter().map(|change| self.replace(&change.put)).collect();
+        Undo::new(steps, marks)
+    }
+
+    /// Goes back to the state before [`Estate::apply_recording`]. Several are reverted in reverse order.
+    pub fn revert(&mut self, undo: Undo) {
+        let (steps, marks) = undo.into_parts();
+        for step in steps.into_iter().rev() {
+            self.restore(step);
+        }
+        self.software.forget_after(marks);
+    }
+
+    /// Names the commit that made durable what [`Estate::apply_recording`] applied.
+    pub fn committed(&mut self, revision: Revision) {
+        self.revision = revision;
+    }
+
+    /// Replaces one thing by its new version. Used to load and to apply commits.
     pub fn put(&mut self, put: &Put) {
+        drop(self.replace(put));
+    }
+
+    /// Replaces one thing by its new version and returns what stood there.
+    fn replace(&mut self, put: &Put) -> Step {
         match put {
-            Put::Ci(ci) => self.put_ci(ci.clone()),
-            Put::Relationship(relationship) => self.put_relationship(relationship.clone()),
-            Put::NeedGroup(group) => self.put_need_group(group.clone()),
-            Put::Conflict(conflict) => match conflict.state {
-                ConflictState::Open => drop(self.conflicts.insert(conflict.id, conflict.clone())),
-                ConflictState::Settled => drop(self.conflicts.remove(&conflict.id)),
-            },
-            Put::Software { ci, software } => self.software.put(*ci, software.iter()),
-            Put::AgentBinding { agent, ci } => drop(self.by_agent.insert(*agent, *ci)),
+            Put::Ci(ci) => Step::Ci(ci.id, self.set_ci(ci.id, Some(ci.clone())).map(Box::new)),
+            Put::Relationship(relationship) => {
+                let active = (relationship.lifecycle == Lifecycle::Active).then(|| relationship.clone());
+                Step::Relationship(relationship.id, self.set_relationship(relationship.id, active))
+            }
+            Put::NeedGroup(group) => {
+                let active = (group.lifecycle == Lifecycle::Active).then(|| group.clone());
+                Step::NeedGroup(group.id, self.set_need_group(group.id, active))
+            }
+            Put::Conflict(conflict) => {
+                let remembered = (conflict.state != ConflictState::Settled).then(|| conflict.clone());
+                Step::Conflict(conflict.id, self.set_conflict(conflict.id, remembered))
+            }
+            Put::Software { ci, software } => {
+                let numbers = software.iter().map(|entry| self.software.number_of(entry)).collect();
+                Step::Software(*ci, self.software.set(*ci, Some(numbers)))
+            }
+            Put::AgentBinding { agent, ci } => Step::AgentBinding(*agent, self.by_agent.insert(*agent, *ci)),
+        }
+    }
+
+    fn restore(&mut self, step: Step) {
+        match step {
+            Step::Ci(id, before) => drop(self.set_ci(id, before.map(|ci| *ci))),
+            Step::Relationship(id, before) => drop(self.set_relationship(id, before)),
+            Step::NeedGroup(id, before) => drop(self.set_need_group(id, before)),
+            Step::Conflict(id, before) => drop(self.set_conflict(id, before)),
+            Step::Software(ci, before) => drop(self.software.set(ci, before)),
+            Step::AgentBinding(agent, Some(before)) => drop(self.by_agent.insert(agent, before)),
+            Step::AgentBinding(agent, None) => drop(self.by_agent.remove(&agent)),
         }
     }
 
@@ -89,6 +149,11 @@ impl Estate {
         self.by_agent.get(&agent).and_then(|id| self.cis.get(id))
     }
 
+    /// The agents that report this machine: usually one, two after a merge or for a machine with two systems. A scan.
+    pub fn agents_of(&self, machine: CiId) -> impl Iterator<Item = AgentId> {
+        self.by_agent.iter().filter(move |(_, ci)| **ci == machine).map(|(agent, _)| *agent)
+    }
+
     /// The machine and everything on it that names this agent, retired ones included.
     pub fn reported_by(&self, agent: AgentId) -> impl Iterator<Item = &Ci> {
         self.reported_by.get(&agent).into_iter().flatten().filter_map(|id| self.cis.get(id))
@@ -106,7 +171,14 @@ impl Estate {
 
     /// What this CI depends on.
     pub fn dependencies(&self, of: CiId) -> impl Iterator<Item = &Relationship> {
-        self.outgoing.get(&of).into_iter().flatten().filter_map(|id| self.relationships.get(id))
+        self.outgoing.get(&of).into_iter().flatten().filter_map(|(_, id)| self.relationships.get(id))
+    }
+
+    /// The relationships by which `from` depends on `to`.
+    pub fn between(&self, from: CiId, to: CiId) -> impl Iterator<Item = &Relationship> {
+        let first = (to, RelationshipId(Uuid::nil()));
+        let last = (to, RelationshipId(Uuid::max()));
+        self.outgoing.get(&from).into_iter().flat_map(move |out| out.range(first..=last)).filter_map(|(_, id)| self.relationships.get(id))
     }
 
     /// What depends on this CI.
@@ -131,10 +203,15 @@ impl Estate {
 
     /// Open conflicts, in no order.
     pub fn open_conflicts(&self) -> impl Iterator<Item = &Conflict> {
-        self.conflicts.values()
+        self.conflicts.values().filter(|conflict| conflict.state == ConflictState::Open)
     }
 
-    /// The open conflict of that id.
+    /// Conflicts that name this CI: open ones, and those that keep it apart from another.
+    pub fn conflicts_of(&self, ci: CiId) -> impl Iterator<Item = &Conflict> {
+        self.conflicts_of.get(&ci).into_iter().flatten().filter_map(|id| self.conflicts.get(id))
+    }
+
+    /// The conflict of that id, open or keeping two CIs apart.
     pub fn conflict(&self, id: ConflictId) -> Option<&Conflict> {
         self.conflicts.get(&id)
     }
@@ -149,45 +226,68 @@ impl Estate {
         &self.software
     }
 
-    fn put_ci(&mut self, ci: Ci) {
-        if let Some(before) = self.cis.remove(&ci.id) {
+    fn set_ci(&mut self, id: CiId, ci: Option<Ci>) -> Option<Ci> {
+        let before = self.cis.remove(&id);
+        if let Some(before) = &before {
             for key in &before.keys {
-                remove_from(&mut self.by_key, key, ci.id);
+                remove_from(&mut self.by_key, key, id);
             }
             if let Some(agent) = before.agent {
-                remove_from(&mut self.reported_by, &agent, ci.id);
+                remove_from(&mut self.reported_by, &agent, id);
             }
         }
-        for key in &ci.keys {
-            self.by_key.entry(key.clone()).or_default().insert(ci.id);
+        if let Some(ci) = ci {
+            for key in &ci.keys {
+                self.by_key.entry(key.clone()).or_default().insert(id);
+            }
+            if let Some(agent) = ci.agent {
+                self.reported_by.entry(agent).or_default().insert(id);
+            }
+            self.cis.insert(id, ci);
         }
-        if let Some(agent) = ci.agent {
-            self.reported_by.entry(agent).or_default().insert(ci.id);
-        }
-        self.cis.insert(ci.id, ci);
+        before
     }
 
-    fn put_relationship(&mut self, relationship: Relationship) {
-        let id = relationship.id;
-        if let Some(before) = self.relationships.remove(&id) {
-            remove_from(&mut self.outgoing, &before.from, id);
+    fn set_relationship(&mut self, id: RelationshipId, relationship: Option<Relationship>) -> Option<Relationship> {
+        let before = self.relationships.remove(&id);
+        if let Some(before) = &before {
+            remove_from(&mut self.outgoing, &before.from, (before.to, id));
             remove_from(&mut self.incoming, &before.to, id);
         }
-        if relationship.lifecycle == Lifecycle::Active {
-            self.outgoing.entry(relationship.from).or_default().insert(id);
+        if let Some(relationship) = relationship {
+            self.outgoing.entry(relationship.from).or_default().insert((relationship.to, id));
             self.incoming.entry(relationship.to).or_default().insert(id);
             self.relationships.insert(id, relationship);
         }
+        before
     }
 
-    fn put_need_group(&mut self, group: NeedGroup) {
-        if let Some(before) = self.need_groups.remove(&group.id) {
-            remove_from(&mut self.groups_of, &before.ci, group.id);
+    fn set_need_group(&mut self, id: NeedGroupId, group: Option<NeedGroup>) -> Option<NeedGroup> {
+        let before = self.need_groups.remove(&id);
+        if let Some(before) = &before {
+            remove_from(&mut self.groups_of, &before.ci, id);
         }
-        if group.lifecycle == Lifecycle::Active {
-            self.groups_of.entry(group.ci).or_default().insert(group.id);
-            self.need_groups.insert(group.id, group);
+        if let Some(group) = group {
+            self.groups_of.entry(group.ci).or_default().insert(id);
+            self.need_groups.insert(id, group);
         }
+        before
+    }
+
+    fn set_conflict(&mut self, id: ConflictId, conflict: Option<Conflict>) -> Option<Conflict> {
+        let before = self.conflicts.remove(&id);
+        if let Some(before) = &before {
+            for side in [Some(before.known), before.other].into_iter().flatten() {
+                remove_from(&mut self.conflicts_of, &side, id);
+            }
+        }
+        if let Some(conflict) = conflict {
+            for side in [Some(conflict.known), conflict.other].into_iter().flatten() {
+                self.conflicts_of.entry(side).or_default().insert(id);
+            }
+            self.conflicts.insert(id, conflict);
+        }
+        before
     }
 }
 
@@ -197,71 +297,5 @@ fn remove_from<K: std::hash::Hash + Eq, V: Ord>(index: &mut HashMap<K, BTreeSet<
         if values.is_empty() {
             index.remove(key);
         }
-    }
-}
-
-/// Software by machine and machines by software: numbers inside, one bitmap for each piece of software.
-#[derive(Clone, Debug, Default)]
-pub struct SoftwareIndex {
-    entries: Vec<SoftwareEntry>,
-    number: HashMap<SoftwareEntry, u32>,
-    machines: Vec<CiId>,
-    machine_number: HashMap<CiId, u32>,
-    installed: HashMap<CiId, RoaringBitmap>,
-    installed_on: Vec<RoaringBitmap>,
-}
-
-impl SoftwareIndex {
-    /// Replaces what is on a machine.
-    pub fn put<'a>(&mut self, machine: CiId, software: impl Iterator<Item = &'a SoftwareEntry>) {
-        let now: RoaringBitmap = software.map(|entry| self.number_of(entry)).collect();
-        let machine_number = *self.machine_number.entry(machine).or_insert_with(|| {
-            self.machines.push(machine);
-            (self.machines.len() - 1) as u32
-        });
-        let before = self.installed.insert(machine, now.clone()).unwrap_or_default();
-        for gone in &before - &now {
-            self.installed_on[gone as usize].remove(machine_number);
-        }
-        for new in &now - &before {
-            self.installed_on[new as usize].insert(machine_number);
-        }
-    }
-
-    /// What is on a machine, in no order.
-    pub fn of(&self, machine: CiId) -> impl Iterator<Item = &SoftwareEntry> {
-        self.installed.get(&machine).into_iter().flatten().map(|number| &self.entries[number as usize])
-    }
-
-    /// How many pieces of software a machine has.
-    pub fn count_of(&self, machine: CiId) -> u64 {
-        self.installed.get(&machine).map_or(0, RoaringBitmap::len)
-    }
-
-    /// Every piece of software that some machine has or had, with the number of machines that have it now.
-    pub fn entries(&self) -> impl Iterator<Item = (&SoftwareEntry, u64)> {
-        self.entries.iter().zip(self.installed_on.iter().map(RoaringBitmap::len))
-    }
-
-    /// The machines that have software for which `wanted` says yes.
-    pub fn machines_with(&self, wanted: impl Fn(&SoftwareEntry) -> bool) -> BTreeSet<CiId> {
-        let mut found = RoaringBitmap::new();
-        for (entry, on) in self.entries.iter().zip(&self.installed_on) {
-            if !on.is_empty() && wanted(entry) {
-                found |= on;
-            }
-        }
-        found.iter().map(|number| self.machines[number as usize]).collect()
-    }
-
-    fn number_of(&mut self, entry: &SoftwareEntry) -> u32 {
-        if let Some(number) = self.number.get(entry) {
-            return *number;
-        }
-        let number = self.entries.len() as u32;
-        self.entries.push(entry.clone());
-        self.installed_on.push(RoaringBitmap::new());
-        self.number.insert(entry.clone(), number);
-        number
     }
 }

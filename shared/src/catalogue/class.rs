@@ -85,6 +85,8 @@ const MACHINE: &[AttributeDefinition] = &[
     of("disk_bytes", "Disk capacity", Integer("bytes")),
     of("ip_addresses", "IP addresses", TextList),
     of("mac_addresses", "MAC addresses", TextList),
+    // Bridges that reach no wire (containers, local guests): an address in them means something else on every machine.
+    of("internal_networks", "Networks inside the machine", TextList),
     of("package_count", "Installed packages", Integer("")),
 ];
 

@@ -65,7 +65,9 @@ impl ConflictKind {
 pub enum ConflictState {
     /// Nobody has decided.
     Open,
-    /// Somebody decided, or what it was about is gone.
+    /// A person decided that the two are not the same. Remembered, so that it is not asked again.
+    KeptApart,
+    /// Somebody decided otherwise, or what it was about is gone.
     Settled,
 }
 
@@ -74,7 +76,13 @@ impl ConflictState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::KeptApart => "kept_apart",
             Self::Settled => "settled",
         }
+    }
+
+    /// The reverse of [`ConflictState::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Open, Self::KeptApart, Self::Settled].into_iter().find(|state| state.as_str() == text)
     }
 }

@@ -57,6 +57,8 @@ pub struct AgentFacts {
     /// The network realm it reports from: addresses are compared within one realm only. `default` unless its
     /// enrollment token said otherwise.
     pub realm: String,
+    /// When it was enrolled, the collector's clock.
+    pub enrolled_at: Timestamp,
     /// Attributes that its enrollment token assigns (owner, location, tags), by name.
     pub assigned: BTreeMap<String, serde_json::Value>,
 }

@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, catalogue::Hardness};
 
-use super::{attribute::Source, ci::Lifecycle};
+use super::{attribute::Source, ci::Lifecycle, endpoint::Endpoint};
 
 /// A directed relationship: `from` depends on `to`.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +15,7 @@ pub struct Relationship {
     pub from: CiId,
     /// What it depends on.
     pub to: CiId,
-    /// Hardness set by a person; absent: the type's.
+    /// Hardness set by a person or, for observed administration and the like, by classification; absent: the type's.
     pub hardness: Option<Hardness>,
     /// Whether it counts; a retired one is kept for history.
     pub lifecycle: Lifecycle,
@@ -38,6 +40,9 @@ pub struct Evidence {
     pub source: Source,
     /// In a few words with values: `tcp 10.0.0.7:5432, direction from the listener table`.
     pub detail: String,
+    /// The addresses and ports on the dependency's side, for observed connections; empty for everything else. Says which
+    /// service is meant when one appears there later.
+    pub endpoints: BTreeSet<Endpoint>,
     /// Samples in which it was seen active, over all windows reported; 0 for what is not sampled.
     pub samples_seen: u64,
     /// Samples taken.
