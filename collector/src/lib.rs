@@ -3,4 +3,5 @@
 pub mod app;
 pub mod config;
 pub mod store;
+pub mod web;
 pub mod writer;

@@ -1,0 +1,68 @@
+// Everything the pages do beyond plain HTML. All of it is convenience: each page works without.
+import htmx from 'htmx.org'
+
+// No evaluated code and no injected styles: the page's content security policy allows neither. No cache of pages in the
+// browser's storage: what they show is the organisation's.
+htmx.config.allowEval = false
+htmx.config.includeIndicatorStyles = false
+htmx.config.historyCacheSize = 0
+htmx.config.allowScriptTags = false
+htmx.config.selfRequestsOnly = true
+htmx.config.scrollBehavior = 'auto'
+htmx.config.defaultSwapStyle = 'outerHTML'
+
+function closest<T extends Element>(event: Event, selector: string): T | null {
+  return event.target instanceof Element ? event.target.closest<T>(selector) : null
+}
+
+// Copy buttons: data-copy names the element whose text is copied.
+document.addEventListener('click', async (event) => {
+  const button = closest<HTMLButtonElement>(event, '[data-copy]')
+  if (!button) return
+  const text = document.querySelector(button.dataset.copy ?? '')?.textContent?.trim()
+  if (!text) return
+  const label = button.textContent
+  try {
+    await navigator.clipboard.writeText(text)
+    button.textContent = 'Copied'
+  } catch {
+    // Without a secure context there is no clipboard: select the text so that Ctrl+C does it.
+    const source = document.querySelector(button.dataset.copy ?? '')
+    if (source) getSelection()?.selectAllChildren(source)
+    button.textContent = 'Press Ctrl+C'
+  }
+  setTimeout(() => {
+    button.textContent = label
+  }, 2000)
+})
+
+// Forms that cannot be taken back ask first.
+document.addEventListener('submit', (event) => {
+  const question = closest<HTMLFormElement>(event, 'form[data-confirm]')?.dataset.confirm
+  if (question && !confirm(question)) event.preventDefault()
+})
+
+// "/" goes to the search field, as in most tools with one.
+document.addEventListener('keydown', (event) => {
+  if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey) return
+  if (event.target instanceof HTMLElement && event.target.matches('input, textarea, select, [contenteditable]')) return
+  const field = document.querySelector<HTMLInputElement>('[data-search]')
+  if (!field) return
+  event.preventDefault()
+  field.focus()
+  field.select()
+})
+
+// Escape closes an open menu and returns to its button.
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape') return
+  const menu = closest<HTMLDetailsElement>(event, 'details.menu[open]')
+  if (!menu) return
+  menu.open = false
+  menu.querySelector('summary')?.focus()
+})
+document.addEventListener('click', (event) => {
+  for (const menu of document.querySelectorAll<HTMLDetailsElement>('details.menu[open]')) {
+    if (event.target instanceof Node && !menu.contains(event.target)) menu.open = false
+  }
+})
