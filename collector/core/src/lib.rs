@@ -4,6 +4,8 @@
 //! [`Estate`] is the current state that change sets are applied to, and `graph` and `impact` answer questions about it.
 
 pub mod estate;
+pub mod graph;
+pub mod impact;
 pub mod model;
 
 pub use estate::Estate;

@@ -1,0 +1,39 @@
+//! What breaks if this fails, why, what holds, and who must know.
+//!
+//! A CI's needs are groups of providers: so many of them must serve ([`crate::NeedGroup`]); a plain dependency is a group of one. From
+//! what fails and "all else is ok", states only ever get worse until nothing changes: the least fixpoint, whatever the order, cycles
+//! or not. A provider serves unless it is down; see [`State`] for what that makes of a dependent.
+//!
+//! - [`assess`]: an outage of one or several CIs, with reasons, what absorbed it, how sure it is and whom to tell.
+//! - [`Solver`]: states only, for sweeps and rankings.
+//! - [`blast_radius`], [`rank`]: how much each CI would take with it.
+//! - [`single_points`], [`pairs`]: what takes a service down alone, or two together.
+//! - [`view`]: an assessment, or what a CI needs, laid out as a picture.
+//! - [`Graph::needs`](crate::graph::Graph::needs): the other direction, what a CI needs.
+
+mod absorbed;
+mod assess;
+mod basis;
+mod blast;
+mod explain;
+mod people;
+mod single_points;
+mod solver;
+mod state;
+mod verdict;
+pub mod view;
+
+pub use absorbed::Absorbed;
+pub use assess::{Affected, Assessment, Certainty, EvidenceShare, Failure, assess};
+pub use basis::Basis;
+pub use blast::{Blast, blast_radius, rank};
+pub use explain::{Hop, NeedReport, Provider};
+pub use people::{Contact, Who};
+pub use single_points::{Pair, Pairs, SinglePoint, SinglePoints, pairs, single_points};
+pub use solver::Solver;
+pub use state::{Counts, FailureKind, Outage, State};
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+use rollcall_shared::{CiId, catalogue::Hardness};
+
+use super::state::{Counts, FailureKind, State};
+use crate::graph::{Graph, Group, Need, NodeNumber};
+
+/// Finds the state of every CI in an outage. Made once for a graph and used for many outages: each costs in proportion to what it
+/// affects, as what an earlier one left behind is told apart by its epoch instead of being cleared.
+#[derive(Clone, Debug)]
+pub struct Solver<'g> {
+    graph: &'g Graph,
+    epoch: u32,
+    cells: Vec<Cell>,
+    tallies: Vec<Tally>,
+    /// Every CI that is not ok, what fails first.
+    reached: Vec<NodeNumber>,
+    failing: usize,
+    queue: Vec<NodeNumber>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Cell {
+    epoch: u32,
+    hops: u32,
+    state: State,
+    /// The state that dependents were told.
+    told: State,
+    /// The state that it fails with by itself.
+    own: State,
+}
+
+/// How many members of a declared group are down and degraded.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    epoch: u32,
+    down: u32,
+    degraded: u32,
+}
+
+/// Which part of the graph outage may travel in, and along which plain needs.
+pub(super) trait Scope {
+    /// Whether a dependent is looked at.
+    fn has(&self, _dependent: NodeNumber) -> bool {
+        true
+    }
+
+    /// What a plain need counts as; `None`: not at all.
+    fn plain(&self, _dependent: NodeNumber, _provider: NodeNumber, need: Need) -> Option<Need> {
+        Some(need)
+    }
+}
+
+/// All of the graph.
+pub(super) struct Everything;
+
+impl Scope for Everything {}
+
+impl<'g> Solver<'g> {
+    /// A solver for this graph.
+    pub fn new(graph: &'g Graph) -> Self {
+        Self {
+            graph,
+            epoch: 0,
+            cells: vec![Cell::default(); graph.node_count()],
+            tallies: vec![Tally::default(); graph.group_count()],
+            reached: Vec::new(),
+            failing: 0,
+            queue: Vec::new(),
+        }
+    }
+
+    /// Finds the states if these CIs fail at once; those that are not in the graph are passed over.
+    pub fn solve(&mut self, failures: impl IntoIterator<Item = (CiId, FailureKind)>) -> Counts {
+        let graph = self.graph;
+        self.run(failures.into_iter().filter_map(|(ci, kind)| Some((graph.number_of(ci)?, kind.state()))), &Everything);
+        self.counts()
+    }
+
+    /// A CI's state in the outage solved last; ok for one that is not in the graph.
+    pub fn state(&self, ci: CiId) -> State {
+        self.graph.number_of(ci).map_or(State::Ok, |number| self.state_at(number))
+    }
+
+    /// Every CI that is not ok in the outage solved last, what fails itself left out, in no particular order.
+    pub fn affected(&self) -> impl Iterator<Item = (CiId, State)> {
+        self.reached[self.failing..].iter().map(|&number| (self.graph.node_at(number).id, self.state_at(number)))
+    }
+
+    /// How many CIs are in each state in the outage solved last.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for &number in &self.reached[self.failing..] {
+            counts.add(self.state_at(number));
+        }
+        counts
+    }
+
+    pub(super) fn state_at(&self, number: NodeNumber) -> State {
+        let cell = &self.cells[number.index()];
+        if cell.epoch == self.epoch { cell.state } else { State::Ok }
+    }
+
+    /// The state that a CI fails with by itself; ok if it does not.
+    pub(super) fn own_state(&self, number: NodeNumber) -> State {
+        let cell = &self.cells[number.index()];
+        if cell.epoch == self.epoch { cell.own } else { State::Ok }
+    }
+
+    /// Length of a shortest witness path, once [`Self::measure`] has run; 0 for what fails itself and for what is ok.
+    pub(super) fn hops(&self, number: NodeNumber) -> u32 {
+        let cell = &self.cells[number.index()];
+        if cell.epoch == self.epoch && cell.hops != UNMEASURED { cell.hops } else { 0 }
+    }
+
+    /// What fails itself.
+    pub(super) fn failing(&self) -> &[NodeNumber] {
+        &self.reached[..self.failing]
+    }
+
+    /// Every CI that is not ok, what fails itself left out.
+    pub(super) fn reached(&self) -> &[NodeNumber] {
+        &self.reached[self.failing..]
+    }
+
+    pub(super) fn run(&mut self, failures: impl IntoIterator<Item = (NodeNumber, State)>, scope: &impl Scope) {
+        self.begin();
+        for (number, own) in failures {
+            self.raise(number, own);
+            let cell = &mut self.cells[number.index()];
+            cell.own = cell.own.max(own);
+        }
+        self.failing = self.reached.len();
+        while let Some(provider) = self.queue.pop() {
+            let cell = &mut self.cells[provider.index()];
+            let (before, now) = (std::mem::replace(&mut cell.told, cell.state), cell.state);
+            if before != now {
+                self.tell_dependents(provider, before, now, scope);
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        if self.epoch == 0 {
+            self.cells.fill(Cell::default());
+            self.tallies.fill(Tally::default());
+            self.epoch = 1;
+        }
+        self.reached.clear();
+        self.queue.clear();
+    }
+
+    fn tell_dependents(&mut self, provider: NodeNumber, before: State, now: State, scope: &impl Scope) {
+        for entry in self.graph.needed_by(provider) {
+            if !scope.has(entry.dependent) {
+                continue;
+            }
+            let outcome = match entry.need {
+                Need::Group(number) => {
+                    let tally = &mut self.tallies[number as usize];
+                    if tally.epoch != self.epoch {
+                        *tally = Tally { epoch: self.epoch, ..Tally::default() };
+                    }
+                    tally.degraded -= u32::from(before == State::Degraded);
+                    tally.degraded += u32::from(now == State::Degraded);
+                    tally.down += u32::from(now == State::Down);
+                    group_outcome(self.graph.group_at(number), tally.down, tally.degraded)
+                }
+                plain => scope.plain(entry.dependent, provider, plain).map_or(State::Ok, |need| plain_outcome(need, now)),
+            };
+            self.raise(entry.dependent, outcome);
+        }
+    }
+
+    /// Worsens a CI's state; states never improve within a run.
+    fn raise(&mut self, number: NodeNumber, to: State) {
+        let cell = &mut self.cells[number.index()];
+        if cell.epoch != self.epoch {
+            *cell = Cell { epoch: self.epoch, hops: UNMEASURED, ..Cell::default() };
+        }
+        if to <= cell.state {
+            return;
+        }
+        if cell.state == State::Ok {
+            self.reached.push(number);
+        }
+        cell.state = to;
+        // At risk serves fully: its dependents have nothing to hear.
+        if to >= State::Degraded {
+            self.queue.push(number);
+        }
+    }
+
+    /// Measures shortest witness paths: breadth first from what fails, along those needs that decide a state.
+    pub(super) fn measure(&mut self) {
+        self.queue.clear();
+        for at in 0..self.reached.len() {
+            let number = self.reached[at];
+            let cell = &mut self.cells[number.index()];
+            // What fails mildly and is made worse by others has them as its reason.
+            if cell.own == cell.state {
+                cell.hops = 0;
+                self.queue.push(number);
+            }
+        }
+        let mut next = 0;
+        while let Some(&provider) = self.queue.get(next) {
+            next += 1;
+            let (state, hops) = (self.state_at(provider), self.cells[provider.index()].hops);
+            for entry in self.graph.needed_by(provider) {
+                if self.is_reason(entry.need, state, self.state_at(entry.dependent)) {
+                    let cell = &mut self.cells[entry.dependent.index()];
+                    if cell.hops == UNMEASURED {
+                        cell.hops = hops + 1;
+                        self.queue.push(entry.dependent);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a provider in `provider` state, through this need, is part of why the dependent is in `dependent` state.
+    pub(super) fn is_reason(&self, need: Need, provider: State, dependent: State) -> bool {
+        if dependent == State::Ok || provider < State::Degraded || self.outcome(need, provider) != dependent {
+            return false;
+        }
+        match need {
+            Need::Hard | Need::Soft => true,
+            // A group that is short lacks those that are down; one that is met by degraded members is degraded by those too.
+            Need::Group(number) => {
+                provider == State::Down || dependent == State::Degraded && self.graph.group_at(number).hardness == Hardness::Hard
+            }
+        }
+    }
+
+    /// What a need comes to, given a provider's state (of a declared group: whatever its members' states are).
+    pub(super) fn outcome(&self, need: Need, provider: State) -> State {
+        match need {
+            Need::Group(number) => {
+                let (down, degraded) = self.tally(number);
+                group_outcome(self.graph.group_at(number), down, degraded)
+            }
+            plain => plain_outcome(plain, provider),
+        }
+    }
+
+    /// How many members of a declared group are down and degraded.
+    pub(super) fn tally(&self, group: u32) -> (u32, u32) {
+        let tally = self.tallies[group as usize];
+        if tally.epoch == self.epoch { (tally.down, tally.degraded) } else { (0, 0) }
+    }
+}
+
+const UNMEASURED: u32 = u32::MAX;
+
+/// A group of one.
+fn plain_outcome(need: Need, provider: State) -> State {
+    match (need, provider) {
+        (Need::Hard, State::Degraded | State::Down) => provider,
+        (Need::Soft, State::Down) => State::Degraded,
+        _ => State::Ok,
+    }
+}
+
+fn group_outcome(group: &Group, down: u32, degraded: u32) -> State {
+    let serving = group.members.len() as u32 - down;
+    let hard = group.hardness == Hardness::Hard;
+    if serving < group.min_up {
+        if hard { State::Down } else { State::Degraded }
+    } else if hard && serving - degraded < group.min_up && degraded > 0 {
+        State::Degraded
+    } else if down > 0 && serving == group.min_up {
+        State::AtRisk
+    } else {
+        State::Ok
+    }
+}
