@@ -1,1 +1,3 @@
-//! stub
+//! What tests, the fleet simulator and the benchmarks share.
+
+pub mod fleet;

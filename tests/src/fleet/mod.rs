@@ -1,0 +1,17 @@
+//! A simulated fleet: machines that look like real ones, the same for the same seed.
+//!
+//! [`company`] is the table of who runs what where and needs what; [`machine`] makes the inventory sections of one machine;
+//! [`wiring`] gives both ends of every connection matching flows; [`quirks`] spoils identities the way real fleets do;
+
+pub mod agent;
+pub mod company;
+pub mod hardware;
+pub mod machine;
+pub mod quirks;
+pub mod software;
+pub mod wire;
+pub mod wiring;
+
+pub use agent::{Exchanges, SimulatedAgent};
+pub use company::{Company, CompanyOptions};
+pub use machine::Machine;
