@@ -83,13 +83,7 @@ const fn call(from: &'static str, to: &'static str, port: u16, which: Which) -> 
 use Kind::{Desktop, Laptop, Server, VirtualMachine};
 use Which::{All, First, Near, Second};
 
-const fn role(
-    name: &'static str,
-    kind: Kind,
-    count: [usize; 4],
-    daemons: &'static [&'static str],
-    calls: &'static [Call],
-) -> Role {
+const fn role(name: &'static str, kind: Kind, count: [usize; 4], daemons: &'static [&'static str], calls: &'static [Call]) -> Role {
     Role { name, kind, count, daemons, calls }
 }
 
@@ -137,7 +131,13 @@ pub const ROLES: &[Role] = &[
     role("erp-db", VirtualMachine, [1, 0, 0, 0], &["mariadb"], &[]),
     role("crm-app", VirtualMachine, [0, 2, 0, 0], &["crm"], &[call("crm", "crm-db", 5432, First), call("crm", "mail", 587, First)]),
     role("crm-db", VirtualMachine, [0, 1, 0, 0], &["postgresql@15-main"], &[]),
-    role("bi-app", VirtualMachine, [0, 1, 0, 0], &["reports"], &[call("reports", "bi-db", 8123, First), call("reports", "orders-db", 5432, Second)]),
+    role(
+        "bi-app",
+        VirtualMachine,
+        [0, 1, 0, 0],
+        &["reports"],
+        &[call("reports", "bi-db", 8123, First), call("reports", "orders-db", 5432, Second)],
+    ),
     role("bi-db", Server, [0, 1, 0, 0], &["clickhouse-server"], &[]),
     role("git", VirtualMachine, [1, 0, 0, 0], &["gitea"], &[call("gitea", "ldap", 636, Near)]),
     role(
@@ -152,7 +152,13 @@ pub const ROLES: &[Role] = &[
     role("backup", Server, [0, 1, 0, 0], &["bacula-sd"], &[]),
     role("vpn", VirtualMachine, [1, 0, 0, 0], &["openvpn"], &[call("openvpn", "ldap", 636, Near)]),
     role("print", VirtualMachine, [1, 0, 1, 1], &["cups"], &[]),
-    role("intranet", VirtualMachine, [2, 0, 0, 0], &["nginx"], &[call("nginx", "intranet-db", 3306, First), call("nginx", "ldap", 636, Near)]),
+    role(
+        "intranet",
+        VirtualMachine,
+        [2, 0, 0, 0],
+        &["nginx"],
+        &[call("nginx", "intranet-db", 3306, First), call("nginx", "ldap", 636, Near)],
+    ),
     role("intranet-db", VirtualMachine, [1, 0, 0, 0], &["mariadb"], &[]),
     role("laptop", Laptop, [68, 40, 30, 20], &[], &[call("sssd", "ldap", 636, All)]),
     role("desk", Desktop, [16, 10, 0, 0], &[], &[call("sssd", "ldap", 636, All)]),
@@ -226,12 +232,7 @@ pub const SERVICES: &[BusinessService] = &[
         criticality: "high",
         needs: &[need("ERP servers", "erp-app", "tomcat10", 1)],
     },
-    BusinessService {
-        name: "Customer care",
-        owner: "CRM team",
-        criticality: "high",
-        needs: &[need("CRM servers", "crm-app", "crm", 1)],
-    },
+    BusinessService { name: "Customer care", owner: "CRM team", criticality: "high", needs: &[need("CRM servers", "crm-app", "crm", 1)] },
     BusinessService { name: "Email", owner: "Workplace team", criticality: "high", needs: &[need("Mail servers", "mail", "dovecot", 1)] },
     BusinessService {
         name: "Directory and sign-in",
@@ -257,7 +258,12 @@ pub const SERVICES: &[BusinessService] = &[
         criticality: "normal",
         needs: &[need("Intranet servers", "intranet", "nginx", 1)],
     },
-    BusinessService { name: "Remote access", owner: "Workplace team", criticality: "high", needs: &[need("VPN gateway", "vpn", "openvpn", 1)] },
+    BusinessService {
+        name: "Remote access",
+        owner: "Workplace team",
+        criticality: "high",
+        needs: &[need("VPN gateway", "vpn", "openvpn", 1)],
+    },
 ];
 
 /// What a company is made with.

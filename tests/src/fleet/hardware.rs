@@ -56,15 +56,63 @@ pub struct Model {
 
 /// Every model.
 const MODELS: &[Model] = &[
-    model(Kind::Laptop, "LENOVO", "ThinkPad T14 Gen 4", "notebook", "13th Gen Intel(R) Core(TM) i5-1345U", 1, 10, 16, 512, "PF4", "6c:24:08"),
+    model(
+        Kind::Laptop,
+        "LENOVO",
+        "ThinkPad T14 Gen 4",
+        "notebook",
+        "13th Gen Intel(R) Core(TM) i5-1345U",
+        1,
+        10,
+        16,
+        512,
+        "PF4",
+        "6c:24:08",
+    ),
     model(Kind::Laptop, "Dell Inc.", "Latitude 7440", "notebook", "13th Gen Intel(R) Core(TM) i7-1365U", 1, 10, 32, 512, "8K", "a4:bb:6d"),
     model(Kind::Laptop, "HP", "HP EliteBook 845 14 inch G10", "notebook", "AMD Ryzen 7 PRO 7840U", 1, 8, 32, 1024, "5CG", "bc:0f:f3"),
     model(Kind::Desktop, "HP", "HP EliteDesk 800 G9", "desktop", "12th Gen Intel(R) Core(TM) i5-12500", 1, 6, 16, 256, "CZC", "64:4e:d7"),
     model(Kind::Desktop, "FUJITSU", "ESPRIMO D7012", "desktop", "12th Gen Intel(R) Core(TM) i3-12100", 1, 4, 8, 256, "YMD", "90:1b:0e"),
     model(Kind::Server, "Dell Inc.", "PowerEdge R650", "rack_mount", "Intel(R) Xeon(R) Gold 6338", 2, 64, 512, 3840, "4Q", "b0:7b:25"),
-    model(Kind::Server, "HPE", "ProLiant DL360 Gen10 Plus", "rack_mount", "Intel(R) Xeon(R) Silver 4314", 2, 32, 256, 1920, "CZJ", "5c:ed:8c"),
-    model(Kind::VirtualMachine, "QEMU", "Standard PC (Q35 + ICH9, 2009)", "other", "Intel Xeon Processor (Icelake)", 1, 4, 8, 80, "", "52:54:00"),
-    model(Kind::VirtualMachine, "QEMU", "Standard PC (Q35 + ICH9, 2009)", "other", "Intel Xeon Processor (Icelake)", 1, 8, 32, 200, "", "52:54:00"),
+    model(
+        Kind::Server,
+        "HPE",
+        "ProLiant DL360 Gen10 Plus",
+        "rack_mount",
+        "Intel(R) Xeon(R) Silver 4314",
+        2,
+        32,
+        256,
+        1920,
+        "CZJ",
+        "5c:ed:8c",
+    ),
+    model(
+        Kind::VirtualMachine,
+        "QEMU",
+        "Standard PC (Q35 + ICH9, 2009)",
+        "other",
+        "Intel Xeon Processor (Icelake)",
+        1,
+        4,
+        8,
+        80,
+        "",
+        "52:54:00",
+    ),
+    model(
+        Kind::VirtualMachine,
+        "QEMU",
+        "Standard PC (Q35 + ICH9, 2009)",
+        "other",
+        "Intel Xeon Processor (Icelake)",
+        1,
+        8,
+        32,
+        200,
+        "",
+        "52:54:00",
+    ),
 ];
 
 #[expect(clippy::too_many_arguments, reason = "one row of the table above, in its order")]
@@ -87,7 +135,21 @@ const fn model(
         _ => (2, "SAMSUNG MZVL2"),
     };
     let disk_bytes = disk_gib * GIB;
-    Model { kind, manufacturer, product, form, processor, sockets, cores, memory_gib, disk_bytes, disk_model, serial_prefix, mac_prefix, network_ports }
+    Model {
+        kind,
+        manufacturer,
+        product,
+        form,
+        processor,
+        sockets,
+        cores,
+        memory_gib,
+        disk_bytes,
+        disk_model,
+        serial_prefix,
+        mac_prefix,
+        network_ports,
+    }
 }
 
 /// A model of this kind.

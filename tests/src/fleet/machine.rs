@@ -220,7 +220,8 @@ fn operating_system(plan: &Plan<'_>, rng: &mut StdRng) -> OperatingSystem {
         1..=5 => ("12", "12.11", "bookworm", "6.1.0-37-amd64"),
         _ => ("13", "13.1", "trixie", "6.12.41+deb13-amd64"),
     };
-    let day = |rng: &mut StdRng, most: i64| plan.now.as_millis() - rng.random_range(1..most) * DAY_MS - rng.random_range(0..86_400_i64) * 1_000;
+    let day =
+        |rng: &mut StdRng, most: i64| plan.now.as_millis() - rng.random_range(1..most) * DAY_MS - rng.random_range(0..86_400_i64) * 1_000;
     let seconds = |millis: i64| Timestamp::from_millis(millis - millis.rem_euclid(1_000));
     OperatingSystem {
         family: "linux".into(),

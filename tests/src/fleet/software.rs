@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
+    sync::LazyLock,
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -157,10 +158,16 @@ pub fn packages<'a>(kind: Kind, daemons: impl Iterator<Item = &'a Daemon>, now: 
     names.into_iter().map(package).collect()
 }
 
-/// The name of a catalogue entry: a pronounceable one, always the same for the same number.
+/// The name of a catalogue entry: always the same for the same number.
 fn catalogue_name(number: u64) -> String {
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| (0..CATALOGUE_SIZE).map(pronounceable).collect());
+    usize::try_from(number).ok().and_then(|index| NAMES.get(index)).cloned().unwrap_or_else(|| pronounceable(number))
+}
+
+fn pronounceable(number: u64) -> String {
     const PREFIXES: [&str; 6] = ["lib", "python3-", "", "node-", "fonts-", "lib"];
-    const SYLLABLES: [&str; 16] = ["ba", "cor", "del", "fi", "gra", "ko", "lum", "mer", "nox", "pol", "qua", "ris", "sta", "tel", "vin", "zet"];
+    const SYLLABLES: [&str; 16] =
+        ["ba", "cor", "del", "fi", "gra", "ko", "lum", "mer", "nox", "pol", "qua", "ris", "sta", "tel", "vin", "zet"];
     let mut rng = StdRng::seed_from_u64(number);
     let stem: String = (0..3).map(|_| SYLLABLES[rng.random_range(0..SYLLABLES.len())]).collect();
     format!("{}{stem}{}", PREFIXES[rng.random_range(0..PREFIXES.len())], number % 10)

@@ -172,7 +172,7 @@ impl ServerCertVerifier for Pinned {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let has_pin = |certificate: &&CertificateDer<'_>| {
-            X509Certificate::from_der(certificate).is_ok_and(|(_, parsed)| Sha256::digest(parsed.public_key().raw).as_slice() == self.pin)
+            X509Certificate::from_der(certificate).is_ok_and(|(_, parsed)| Sha256::digest(parsed.public_key().raw)[..] == self.pin[..])
         };
         let root = intermediates.iter().find(has_pin).ok_or(rustls::CertificateError::UnknownIssuer)?;
         let mut roots = RootCertStore::empty();

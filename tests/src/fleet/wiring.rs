@@ -52,7 +52,8 @@ pub fn wire(machines: &mut [Machine], links: &BTreeSet<Link>, seed: u64) {
         machines[link.client].connections.flows.push(outgoing);
         let flows = &mut machines[link.server].connections.flows;
         // Two services of one client look the same from the server.
-        let same = |flow: &Flow| flow.direction == Direction::Incoming && flow.local_port == incoming.local_port && flow.peer_address == client;
+        let same =
+            |flow: &Flow| flow.direction == Direction::Incoming && flow.local_port == incoming.local_port && flow.peer_address == client;
         if !flows.iter().any(same) {
             flows.push(incoming);
         }
