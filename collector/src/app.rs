@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLockReadGuard};
 use rollcall_core::Estate;
 
 use crate::{
+    auth::Auth,
     config::Config,
     store::SharedStore,
     writer::{SharedEstate, Writer},
@@ -20,6 +21,8 @@ pub struct App {
     pub estate: SharedEstate,
     /// The way to change it.
     pub writer: Writer,
+    /// Signing in.
+    pub auth: Auth,
 }
 
 /// How handlers hold it.

@@ -1,0 +1,163 @@
+use std::collections::BTreeMap;
+
+use rollcall_core::{Attribute, Ci, Claim, Estate, Lifecycle, Put, SoftwareEntry, Source};
+use rollcall_shared::{AgentId, CiId, Timestamp};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::*;
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000)
+}
+
+fn ci(number: u128, class: &str, name: &str, attributes: &[(&str, Value)]) -> Ci {
+    Ci {
+        id: CiId(Uuid::from_u128(number)),
+        class: class.into(),
+        name: name.into(),
+        lifecycle: Lifecycle::Active,
+        attributes: attributes
+            .iter()
+            .map(|(name, value)| {
+                let claim = Claim { value: value.clone(), source: Source::Agent, since: now(), pinned: false };
+                ((*name).to_owned(), Attribute::from_claims([claim]).unwrap())
+            })
+            .collect::<BTreeMap<_, _>>(),
+        keys: Vec::new(),
+        agent: None,
+        merged_into: None,
+        first_seen: now(),
+        valid_from: now(),
+        version: 1,
+    }
+}
+
+/// Five machines and a person, with agents heard one and forty days ago.
+fn estate() -> Estate {
+    let (fresh, quiet) = (AgentId(Uuid::from_u128(100)), AgentId(Uuid::from_u128(101)));
+    let mut estate = Estate::default();
+    let server = |number, name: &str, memory: i64| {
+        ci(
+            number,
+            "server",
+            name,
+            &[("memory_bytes", json!(memory)), ("owner", json!("Team A")), ("operating_system", json!("Debian GNU/Linux"))],
+        )
+    };
+    for item in [
+        Ci { agent: Some(fresh), ..server(1, "db01", 64) },
+        Ci { agent: Some(quiet), ..server(2, "Web01", 8) },
+        ci(3, "virtual_machine", "app01", &[("ip_addresses", json!(["10.0.0.7", "fe80::7"])), ("tags", json!(["pci", "prod"]))]),
+        ci(4, "laptop", "<script>alert(1)</script>", &[("serial", json!("ABC-123")), ("owner", json!("Zoë"))]),
+        Ci { lifecycle: Lifecycle::Retired, ..server(5, "old", 4) },
+        ci(6, "person", "Zoë Müller", &[]),
+    ] {
+        estate.put(&Put::Ci(item));
+    }
+    estate.heard(fresh, now().plus_millis(-DAY_MS));
+    estate.heard(quiet, now().plus_millis(-40 * DAY_MS));
+    let openssl = SoftwareEntry {
+        kind: "deb".into(),
+        name: "OpenSSL".into(),
+        version: "3".into(),
+        architecture: "amd64".into(),
+        publisher: String::new(),
+    };
+    estate.put(&Put::Software { ci: CiId(Uuid::from_u128(1)), software: [openssl].into() });
+    estate
+}
+
+fn listed(filter: &str, sort: &str) -> Vec<u128> {
+    let estate = estate();
+    let query = CiQuery::parse(filter, sort, None, None).unwrap();
+    let page = list(&estate, &query, now()).unwrap();
+    assert_eq!(page.total, page.items.len());
+    page.items.iter().map(|ci| ci.id.0.as_u128()).collect()
+}
+
+#[test]
+fn filters_mean_what_they_say() {
+    for (filter, expected) in [
+        ("", vec![1, 2, 3, 4, 6]),
+        ("class:machine", vec![1, 2, 3, 4]),
+        ("class:server", vec![1, 2]),
+        ("-class:machine", vec![6]),
+        ("lifecycle:retired", vec![5]),
+        ("lifecycle:any class:server", vec![1, 2, 5]),
+        ("web01", vec![2]),
+        ("OPENSSL", vec![1]),
+        ("software:openssl", vec![1]),
+        ("-software:openssl class:server", vec![2]),
+        ("abc-1", vec![4]),
+        ("10.0.0.7", vec![3]),
+        ("address:10.0.0", vec![3]),
+        ("address=10.0.0", vec![]),
+        ("tag=PCI", vec![3]),
+        ("owner:team", vec![1, 2]),
+        (r#"owner="team a""#, vec![1, 2]),
+        ("owner=team", vec![]),
+        ("ZOË", vec![4, 6]),
+        (r#"owner="""#, vec![3, 6]),
+        ("os:debian memory_bytes=64", vec![1]),
+        ("seen:7d", vec![1]),
+        ("quiet:7d", vec![2]),
+        ("agent:no class:machine", vec![3, 4]),
+        ("id:00000000-0000-0000-0000-000000000003", vec![3]),
+        ("<script>", vec![4]),
+        ("%", vec![]),
+        ("' OR 1=1 --", vec![]),
+    ] {
+        let mut found = listed(filter, "");
+        found.sort_unstable();
+        assert_eq!(found, expected, "{filter}");
+    }
+}
+
+#[test]
+fn what_has_no_value_comes_last_in_both_directions() {
+    for (sort, expected) in [
+        ("name", vec![4, 3, 1, 2, 6]),
+        ("-name", vec![6, 2, 1, 3, 4]),
+        ("memory_bytes", vec![2, 1, 3, 4, 6]),
+        ("-memory_bytes", vec![1, 2, 3, 4, 6]),
+        ("-last_seen", vec![1, 2, 3, 4, 6]),
+        ("last_seen", vec![2, 1, 3, 4, 6]),
+    ] {
+        assert_eq!(listed("", sort), expected, "{sort}");
+    }
+    assert!(matches!(Sort::parse("nonsense"), Err(QueryError::Sort(_))));
+}
+
+#[test]
+fn pages_join_to_the_whole_list_even_when_items_go_between_them() {
+    let mut estate = estate();
+    let mut query = CiQuery { limit: 2, sort: Sort::parse("-memory_bytes").unwrap(), ..CiQuery::default() };
+    let mut seen = Vec::new();
+    loop {
+        let page = list(&estate, &query, now()).unwrap();
+        seen.extend(page.items.iter().map(|ci| ci.id.0.as_u128()));
+        let first = seen[0];
+        let Some(next) = page.next else { break };
+        query.after = Some(next);
+        // What was on the first page goes; the next pages stay as they are.
+        let mut gone = estate.ci(CiId(Uuid::from_u128(first))).unwrap().clone();
+        gone.lifecycle = Lifecycle::Retired;
+        estate.put(&Put::Ci(gone));
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 6]);
+}
+
+#[test]
+fn a_foreign_cursor_is_refused() {
+    let estate = estate();
+    let first = list(&estate, &CiQuery { limit: 1, ..CiQuery::default() }, now()).unwrap();
+    let other_order = CiQuery { after: first.next, sort: Sort::parse("class").unwrap(), ..CiQuery::default() };
+    assert_eq!(list(&estate, &other_order, now()), Err(QueryError::Cursor));
+    for cursor in ["x", "e30", "%00", "bnVsbA"] {
+        let query = CiQuery { after: Some(cursor.into()), ..CiQuery::default() };
+        assert_eq!(list(&estate, &query, now()), Err(QueryError::Cursor), "{cursor}");
+    }
+}
