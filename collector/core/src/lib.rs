@@ -7,6 +7,10 @@ pub mod estate;
 pub mod graph;
 pub mod impact;
 pub mod model;
+pub mod observe;
+pub mod reconcile;
 
 pub use estate::Estate;
 pub use model::*;
+pub use observe::{Observed, observe};
+pub use reconcile::{Policy, housekeeping, reconcile};

@@ -1,0 +1,79 @@
+//! A document to what it says: one file for each topic. Pure, and without knowledge of the estate.
+//!
+//! What a section did not say is `None`, so that later stages cannot mistake "failed" or "not sent" for "gone".
+
+mod flows;
+mod machine;
+mod network;
+mod placeholder;
+mod services;
+mod software;
+
+use rollcall_shared::{Timestamp, wire::v1::SectionStatus};
+
+pub use flows::{Flows, IncomingFlow, OutgoingFlow};
+pub use machine::{ChassisClass, IdentityFacts, MachineFacts, Said};
+pub(crate) use network::is_in;
+pub use network::{AddressScope, NetworkFacts, RemoteMounts, scope};
+pub use placeholder::is_placeholder;
+pub use services::{Listeners, ServiceFacts, ServiceListing, daemon_class};
+
+use crate::model::{AgentFacts, ReceivedDocument, ReceivedSection, SoftwareSet};
+
+/// What one document says, section by section.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The network realm in which its addresses mean something.
+    pub realm: String,
+    /// Names, hardware ids and attributes of the machine itself.
+    pub machine: MachineFacts,
+    /// Addresses, gateways and resolvers.
+    pub network: Option<Listed<NetworkFacts>>,
+    /// Servers whose file systems are mounted.
+    pub mounts: Option<Listed<RemoteMounts>>,
+    /// Installed software.
+    pub software: Option<Listed<SoftwareSet>>,
+    /// What runs as a service.
+    pub services: Option<Listed<ServiceListing>>,
+    /// What listens.
+    pub listeners: Option<Listed<Listeners>>,
+    /// Who talked to whom.
+    pub flows: Option<Flows>,
+}
+
+/// What a section that could be read lists.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listed<T> {
+    /// What it lists.
+    pub items: T,
+    /// Whether what it does not list is not there.
+    pub complete: bool,
+    /// When it was collected, the collector's clock.
+    pub at: Timestamp,
+}
+
+/// Reads a document.
+pub fn observe(document: &ReceivedDocument, facts: &AgentFacts, received_at: Timestamp) -> Observed {
+    let dock_macs = network::dock_macs(document.network.as_ref());
+    Observed {
+        realm: facts.realm.clone(),
+        machine: machine::read(document, &dock_macs, received_at),
+        network: listed(document.network.as_ref(), received_at, network::read),
+        mounts: listed(document.file_systems.as_ref(), received_at, network::read_mounts),
+        software: listed(document.packages.as_ref(), received_at, software::read),
+        services: listed(document.services.as_ref(), received_at, services::read),
+        listeners: listed(document.listening.as_ref(), received_at, services::read_listeners),
+        flows: listed(document.connections.as_ref(), received_at, |connections| connections.clone()).map(|listed| flows::read(&listed)),
+    }
+}
+
+/// `None` for a section that was not sent, failed, or claims success without data.
+fn listed<S: Default, T>(section: Option<&ReceivedSection<S>>, received_at: Timestamp, read: impl FnOnce(&S) -> T) -> Option<Listed<T>> {
+    let section = section?;
+    let items = match (&section.status, &section.data) {
+        (SectionStatus::Failed { .. }, _) | (SectionStatus::Ok | SectionStatus::Partial { .. }, None) => return None,
+        (SectionStatus::Absent { .. }, _) => read(&S::default()),
+        (SectionStatus::Ok | SectionStatus::Partial { .. }, Some(data)) => read(data),
+    };
+    Some(Listed { items, complete: section.status.is_authoritative(), at: section.collected_at.min(received_at) })
+}

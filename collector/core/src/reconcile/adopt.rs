@@ -1,0 +1,87 @@
+//! When it becomes known whose an address is and what listens there: what was known only roughly is sorted anew.
+
+use rollcall_shared::CiId;
+
+use super::{
+    edges::{self, Owner, Residents},
+    identify::{is_machine, listed},
+    plan::Plan,
+};
+use crate::model::{AgentFacts, IdentityKey, IdentityKeyKind, Lifecycle, NeedGroup};
+
+pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts) {
+    let mut residents = Residents::default();
+    for key in new_addresses(plan, machine) {
+        let address = key.value.rsplit_once('|').and_then(|(_, address)| address.parse().ok());
+        let Some(address) = address else { continue };
+        if edges::owner(plan, &facts.realm, address) != Owner::Machine(machine) {
+            continue;
+        }
+        let hosts: Vec<CiId> = plan.with_key(&key).into_iter().filter(|id| is_unmanaged(plan, *id)).collect();
+        for host in hosts {
+            adopt(plan, &mut residents, host, machine);
+        }
+    }
+    if endpoints_changed(plan, machine) {
+        edges::sort_arrivals(plan, &mut residents, machine, machine, "the service that listens there is known now");
+    }
+}
+
+/// Addresses that this plan gives the machine, or all of them if it comes back.
+fn new_addresses(plan: &Plan<'_>, machine: CiId) -> Vec<IdentityKey> {
+    let Some(ci) = plan.ci(machine) else { return Vec::new() };
+    let before = plan.estate.ci(machine).filter(|before| before.lifecycle == Lifecycle::Active);
+    let is_new = |key: &&IdentityKey| key.kind == IdentityKeyKind::AddressInRealm && before.is_none_or(|before| !before.keys.contains(key));
+    ci.keys.iter().filter(is_new).cloned().collect()
+}
+
+fn is_unmanaged(plan: &Plan<'_>, id: CiId) -> bool {
+    plan.ci(id).is_some_and(|ci| ci.lifecycle == Lifecycle::Active && ci.class == "unmanaged_host" && !is_machine(ci))
+}
+
+fn endpoints_changed(plan: &Plan<'_>, machine: CiId) -> bool {
+    edges::services_on(plan, machine).into_values().any(|id| {
+        let (now, before) = (plan.ci(id), plan.estate.ci(id));
+        now.map(|ci| (ci.lifecycle, listed(ci, "endpoints"))) != before.map(|ci| (ci.lifecycle, listed(ci, "endpoints")))
+    })
+}
+
+/// The host without an agent was this machine all along.
+fn adopt(plan: &mut Plan<'_>, residents: &mut Residents, host: CiId, machine: CiId) {
+    let reason = "the host at this address has an agent now";
+    edges::sort_arrivals(plan, residents, host, machine, reason);
+    for id in plan.from(host) {
+        let Some((kind, to)) = plan.relationship(id).map(|it| (it.kind.clone(), it.to)) else { continue };
+        edges::move_ends(plan, id, machine, to, reason);
+        if kind == "connects_to" {
+            edges::settle_departures(plan, residents, machine, to, reason);
+        }
+    }
+    replace_in_groups(plan, host, machine, reason);
+    plan.edit_ci(host, reason, |ci| {
+        ci.lifecycle = Lifecycle::Retired;
+        ci.merged_into = Some(machine);
+        true
+    });
+}
+
+/// Need groups that name one CI name another from now on.
+pub(super) fn replace_in_groups(plan: &mut Plan<'_>, old: CiId, new: CiId, reason: &str) {
+    let named: Vec<NeedGroup> =
+        plan.estate.need_groups().filter(|group| group.ci == old || group.members.contains(&old)).cloned().collect();
+    for mut group in named {
+        if let Some(drafted) = plan.need_group(group.id) {
+            group = drafted.clone();
+        }
+        for id in group.members.iter_mut().chain([&mut group.ci]).filter(|id| **id == old) {
+            *id = new;
+        }
+        group.members.retain(|member| *member != group.ci);
+        group.members.sort();
+        group.members.dedup();
+        if group.members.is_empty() {
+            group.lifecycle = Lifecycle::Retired;
+        }
+        plan.put_need_group(group, reason);
+    }
+}

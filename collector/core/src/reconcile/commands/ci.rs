@@ -1,0 +1,221 @@
+use std::collections::BTreeMap;
+
+use rollcall_shared::CiId;
+use serde_json::Value;
+
+use super::{CommandError, Order, active, check_attribute, check_name, check_value, class, existing, planned, short};
+use crate::{
+    Estate,
+    model::{Attribute, ChangeSet, Ci, Claim, ConflictKind, ConflictState, IdentityKey, IdentityKeyKind, Lifecycle, Source},
+    reconcile::{edges, identify::is_machine, machine, plan::Plan},
+};
+
+/// A configuration item to be made by hand or by an import.
+#[derive(Clone, Debug, Default)]
+pub struct NewCi {
+    /// Its class.
+    pub class: String,
+    /// Its name.
+    pub name: String,
+    /// Its attributes, claimed by the order's source.
+    pub attributes: BTreeMap<String, Value>,
+    /// The id that the source knows it by, to recognise it again.
+    pub external_id: Option<String>,
+}
+
+/// What is to change about a configuration item.
+#[derive(Clone, Debug, Default)]
+pub struct CiUpdate {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new class. Attributes that the new class lacks stay and are no longer edited.
+    pub class: Option<String>,
+    /// What the order's source says about attributes.
+    pub attributes: BTreeMap<String, AttributeEdit>,
+}
+
+/// What a source says about one attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AttributeEdit {
+    /// This is the value.
+    Set {
+        /// The value.
+        value: Value,
+        /// Whether it stands against what machines report, until released.
+        pin: bool,
+    },
+    /// The source takes its word back.
+    Withdraw,
+    /// The source's word stays, but no longer against what machines report. Any source may release any pin.
+    Release,
+}
+
+/// Makes a configuration item. It is the first [`crate::Put::Ci`] of the result.
+///
+/// # Errors
+/// [`CommandError`] for an unknown class or attribute, a value that does not fit, a bad name, or an external id that is taken.
+pub fn create_ci(estate: &Estate, new: &NewCi, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
+    let class = class(&new.class)?;
+    let name = check_name(&new.name)?;
+    for (attribute, value) in &new.attributes {
+        check_value(class, attribute, value)?;
+    }
+    let key = new.external_id.as_ref().map(|id| IdentityKey { kind: IdentityKeyKind::External, value: format!("{}|{id}", order.source) });
+    if let Some(taken) = key.as_ref().and_then(|key| estate.with_key(key).next()) {
+        let id = short(new.external_id.as_deref().unwrap_or_default());
+        return Err(CommandError::ExternalIdTaken { id, ci: taken.id, name: short(&taken.name) });
+    }
+    planned(estate, &mut order, |plan, source| {
+        let id = plan.new_ci(class.name, name, key.into_iter().collect(), None, format!("made by {source}"));
+        let now = plan.now;
+        plan.edit_ci(id, format!("made by {source}"), |ci| {
+            for (attribute, value) in &new.attributes {
+                machine::claim(ci, attribute, Some(value.clone()), source.clone(), now);
+            }
+            true
+        });
+        Ok(())
+    })
+}
+
+/// Changes a configuration item.
+///
+/// # Errors
+/// [`CommandError`] if it does not exist, or for an unknown class or attribute, a value that does not fit, or a bad name.
+pub fn update_ci(estate: &Estate, id: CiId, update: &CiUpdate, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
+    let known = existing(estate, id)?;
+    let class = class(update.class.as_deref().unwrap_or(&known.class))?;
+    let name = update.name.as_deref().map(check_name).transpose()?;
+    for (attribute, edit) in &update.attributes {
+        check_edit(known, class, attribute, edit, &order.source)?;
+    }
+    planned(estate, &mut order, |plan, source| {
+        let now = plan.now;
+        plan.edit_ci(id, format!("changed by {source}"), |ci| {
+            let before = ci.clone();
+            ci.class = class.name.to_owned();
+            ci.name = name.unwrap_or(std::mem::take(&mut ci.name));
+            for (attribute, edit) in &update.attributes {
+                apply_edit(ci, attribute, edit, source, now);
+            }
+            *ci != before
+        });
+        Ok(())
+    })
+}
+
+fn check_edit(
+    ci: &Ci,
+    class: &'static rollcall_shared::catalogue::ClassDefinition,
+    attribute: &str,
+    edit: &AttributeEdit,
+    source: &Source,
+) -> Result<(), CommandError> {
+    let claims = ci.attributes.get(attribute).map(Attribute::claims).unwrap_or_default();
+    let has = match edit {
+        AttributeEdit::Set { value, .. } => return check_value(class, attribute, value),
+        AttributeEdit::Withdraw => claims.iter().any(|claim| claim.source == *source),
+        AttributeEdit::Release => claims.iter().any(|claim| claim.pinned),
+    };
+    if has {
+        return Ok(());
+    }
+    check_attribute(class, attribute)?;
+    Err(CommandError::NoClaim { name: short(attribute), source_name: source.to_string() })
+}
+
+fn apply_edit(ci: &mut Ci, attribute: &str, edit: &AttributeEdit, source: &Source, now: rollcall_shared::Timestamp) {
+    let known = ci.attributes.remove(attribute);
+    let edited = match edit {
+        AttributeEdit::Set { value, pin } => {
+            let claim = Claim { value: value.clone(), source: source.clone(), since: now, pinned: *pin };
+            match known {
+                Some(mut known) => {
+                    known.put(claim);
+                    Some(known)
+                }
+                None => Attribute::from_claims([claim]),
+            }
+        }
+        AttributeEdit::Withdraw => known.and_then(|known| known.without(source).1),
+        AttributeEdit::Release => {
+            known.and_then(|known| Attribute::from_claims(known.claims().iter().cloned().map(|claim| Claim { pinned: false, ..claim })))
+        }
+    };
+    if let Some(edited) = edited {
+        ci.attributes.insert(attribute.to_owned(), edited);
+    }
+}
+
+/// Retires a configuration item, and with a machine what runs on it. Its relationships stay and count again if it returns.
+///
+/// # Errors
+/// [`CommandError`] if it does not exist or is retired already.
+pub fn retire_ci(estate: &Estate, id: CiId, why: &str, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
+    let ci = active(estate, id)?;
+    let machine = is_machine(ci);
+    planned(estate, &mut order, |plan, source| {
+        let reason = if why.trim().is_empty() { format!("retired by {source}") } else { format!("retired by {source}: {}", short(why)) };
+        let on_it = if machine { edges::services_on(plan, id).into_values().collect() } else { Vec::new() };
+        for id in on_it.into_iter().chain([id]) {
+            plan.edit_ci(id, reason.clone(), |ci| std::mem::replace(&mut ci.lifecycle, Lifecycle::Retired) == Lifecycle::Active);
+        }
+        let about: Vec<_> =
+            plan.conflicts_of(id).into_iter().filter(|it| it.state == ConflictState::Open).map(|it| (it.id, it.kind)).collect();
+        for (conflict, kind) in about {
+            if kind != ConflictKind::CopiedAgent {
+                plan.settle_conflict(conflict, ConflictState::Settled, reason.clone());
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Brings a retired configuration item back, and with a machine what was retired together with it. One that was merged into another is split
+/// from it again: it gets its agent back. Relationships and people's attributes that moved to the other stay there, where they can be seen
+/// and corrected; what agents observe comes back by itself.
+///
+/// # Errors
+/// [`CommandError`] if it does not exist or is not retired.
+pub fn restore_ci(estate: &Estate, id: CiId, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
+    let ci = existing(estate, id)?;
+    if ci.lifecycle == Lifecycle::Active {
+        return Err(CommandError::NotRetired { id, name: short(&ci.name) });
+    }
+    planned(estate, &mut order, |plan, source| {
+        let into = ci.merged_into;
+        let reason = if into.is_some() { format!("split again by {source}") } else { format!("restored by {source}") };
+        machine::revive(plan, id, &reason);
+        if let Some(into) = into {
+            split(plan, ci, into, &reason);
+        }
+        Ok(())
+    })
+}
+
+/// The other CI gives back what tells the two apart: the agent and its addresses. That the two are not the same is remembered.
+fn split(plan: &mut Plan<'_>, ci: &Ci, from: CiId, reason: &str) {
+    if let Some(agent) = ci.agent.filter(|_| is_machine(ci)) {
+        plan.bind(agent, ci.id, reason.to_owned());
+        plan.edit_ci(from, reason, |other| {
+            let reported = other.agent == Some(agent);
+            if reported {
+                other.agent = None;
+            }
+            let before = other.keys.len();
+            other.keys.retain(|key| key.kind != IdentityKeyKind::AddressInRealm || !ci.keys.contains(key));
+            reported || before != other.keys.len()
+        });
+    }
+    let asked = plan.conflicts_of(from).into_iter().find(|it| it.known == ci.id || it.other == Some(ci.id)).map(|it| it.id);
+    let id = match asked {
+        Some(id) => Some(id),
+        None => {
+            plan.open_conflict(ConflictKind::PossibleDuplicate, from, Some(ci.id), ci.agent, reason.to_owned());
+            plan.conflicts_of(from).into_iter().find(|it| it.other == Some(ci.id)).map(|it| it.id)
+        }
+    };
+    if let Some(id) = id {
+        plan.settle_conflict(id, ConflictState::KeptApart, reason);
+    }
+}

@@ -1,0 +1,253 @@
+//! What people, imports and API clients order. Planned like documents: nothing changes here, a [`ChangeSet`] comes out.
+
+mod ci;
+mod conflict;
+mod need_group;
+mod relationship;
+
+use rollcall_shared::{
+    CiId, ConflictId, NeedGroupId, RelationshipId, Timestamp,
+    catalogue::{self, AttributeKind, ClassDefinition, RELATIONSHIP_TYPES},
+};
+use serde_json::Value;
+
+pub use ci::{AttributeEdit, CiUpdate, NewCi, create_ci, restore_ci, retire_ci, update_ci};
+pub use conflict::{Settlement, settle_conflict};
+pub use need_group::{NeedGroupValues, declare_need_group, retire_need_group, update_need_group};
+pub use relationship::{declare_relationship, retire_relationship, set_hardness};
+
+use super::{Policy, plan::Plan};
+use crate::{
+    Estate,
+    model::{Ci, IdSource, Lifecycle, Source},
+};
+
+/// Who orders, when, and where new ids come from.
+pub struct Order<'a> {
+    /// Who.
+    pub source: Source,
+    /// The collector's clock.
+    pub now: Timestamp,
+    /// New ids.
+    pub ids: &'a mut dyn IdSource,
+}
+
+/// Why an order cannot be followed. Nothing changes. The message says what, where and what to do.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// No such configuration item.
+    #[error("there is no configuration item {0}; look it up in the list, it may have another id in this installation")]
+    NoCi(CiId),
+    /// No such relationship, or it is retired.
+    #[error("there is no live relationship {0}; see the configuration item's relationships for those that are")]
+    NoRelationship(RelationshipId),
+    /// No such need group, or it is retired.
+    #[error("there is no live need group {0}; see the configuration item's needs for those that are")]
+    NoNeedGroup(NeedGroupId),
+    /// No such conflict, or it is settled.
+    #[error("there is no open conflict {0}; it may have been settled meanwhile, see the list of conflicts")]
+    NoConflict(ConflictId),
+    /// The configuration item is retired.
+    #[error("{name:?} ({id}) is retired; restore it first")]
+    Retired {
+        /// Its id.
+        id: CiId,
+        /// Its name.
+        name: String,
+    },
+    /// The configuration item is not retired.
+    #[error("{name:?} ({id}) is not retired; there is nothing to restore")]
+    NotRetired {
+        /// Its id.
+        id: CiId,
+        /// Its name.
+        name: String,
+    },
+    /// No such class.
+    #[error("class: there is no class {name:?}; the classes are {allowed}")]
+    UnknownClass {
+        /// What was asked for.
+        name: String,
+        /// Those there are.
+        allowed: String,
+    },
+    /// The class has no such attribute.
+    #[error("attributes.{name}: the class {class:?} has no such attribute; it has {allowed}")]
+    UnknownAttribute {
+        /// What was asked for.
+        name: String,
+        /// The class.
+        class: &'static str,
+        /// Those it has.
+        allowed: String,
+    },
+    /// The value does not fit the attribute.
+    #[error("attributes.{name}: {expected} is needed, this is {found}")]
+    WrongValue {
+        /// The attribute.
+        name: String,
+        /// What fits.
+        expected: &'static str,
+        /// What was given.
+        found: String,
+    },
+    /// The source makes no claim about that attribute.
+    #[error("attributes.{name}: {source_name} says nothing about it, so there is nothing to withdraw or release")]
+    NoClaim {
+        /// The attribute.
+        name: String,
+        /// Who.
+        source_name: String,
+    },
+    /// A name is empty or too long.
+    #[error("name: 1 to {most} characters are needed, this has {found}")]
+    BadName {
+        /// Characters given.
+        found: usize,
+        /// Most characters.
+        most: usize,
+    },
+    /// Another configuration item has this id of the same source.
+    #[error("external_id: {id:?} is {name:?} ({ci}) already; update that one")]
+    ExternalIdTaken {
+        /// The external id.
+        id: String,
+        /// Whose it is.
+        ci: CiId,
+        /// Its name.
+        name: String,
+    },
+    /// No such relationship type.
+    #[error("type: there is no relationship type {name:?}; the types are {allowed}")]
+    UnknownRelationshipType {
+        /// What was asked for.
+        name: String,
+        /// Those there are.
+        allowed: String,
+    },
+    /// A relationship or need of something with itself.
+    #[error("{0:?} cannot depend on itself; name two different configuration items")]
+    SelfLoop(String),
+    /// Retiring what is observed would bring it back with the next report.
+    #[error(
+        "this relationship is observed ({detail}) and would be back with the next report; set its hardness to \"none\" to take it out of impact"
+    )]
+    Observed {
+        /// The observation.
+        detail: String,
+    },
+    /// A need group without members.
+    #[error("members: a need group needs at least one provider other than the one in need")]
+    NoMembers,
+    /// `min_up` out of range.
+    #[error("min_up: {0}")]
+    BadMinUp(String),
+    /// The settlement does not fit the conflict.
+    #[error("settlement: {0}")]
+    WrongSettlement(&'static str),
+}
+
+impl CommandError {
+    /// Whether the thing that was named does not exist (HTTP 404).
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self, Self::NoCi(_) | Self::NoRelationship(_) | Self::NoNeedGroup(_) | Self::NoConflict(_))
+    }
+
+    /// Whether the order is well-formed but does not fit the present state (HTTP 409). Everything else is wrong in itself (422).
+    pub const fn is_conflict(&self) -> bool {
+        matches!(self, Self::Retired { .. } | Self::NotRetired { .. } | Self::ExternalIdTaken { .. } | Self::Observed { .. })
+    }
+}
+
+/// Whether a value fits an attribute.
+pub fn fits(kind: AttributeKind, value: &Value) -> bool {
+    match kind {
+        AttributeKind::Text => value.as_str().is_some_and(|text| text.chars().count() <= MOST_TEXT),
+        AttributeKind::Integer(_) => value.is_i64() || value.is_u64(),
+        AttributeKind::Boolean => value.is_boolean(),
+        AttributeKind::Instant => value.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
+        AttributeKind::TextList => {
+            value.as_array().is_some_and(|list| list.len() <= MOST_ENTRIES && list.iter().all(|entry| fits(AttributeKind::Text, entry)))
+        }
+    }
+}
+
+/// Characters of a text.
+const MOST_TEXT: usize = 8_192;
+/// Entries of a list.
+const MOST_ENTRIES: usize = 1_000;
+/// Characters of a name.
+const MOST_NAME: usize = 255;
+
+fn expected(kind: AttributeKind) -> &'static str {
+    match kind {
+        AttributeKind::Text => "a text of at most 8,192 characters",
+        AttributeKind::Integer("") => "a whole number",
+        AttributeKind::Integer("bytes") => "a whole number of bytes",
+        AttributeKind::Integer(_) => "a whole number in the attribute's unit",
+        AttributeKind::Boolean => "true or false",
+        AttributeKind::Instant => "an RFC 3339 time such as \"2026-03-01T12:00:00Z\"",
+        AttributeKind::TextList => "a list of at most 1,000 texts",
+    }
+}
+
+fn class(name: &str) -> Result<&'static ClassDefinition, CommandError> {
+    let allowed = || catalogue::CLASSES.iter().map(|class| class.name).collect::<Vec<_>>().join(", ");
+    catalogue::class(name).ok_or_else(|| CommandError::UnknownClass { name: short(name), allowed: allowed() })
+}
+
+fn check_attribute(class: &ClassDefinition, name: &str) -> Result<AttributeKind, CommandError> {
+    let allowed = || class.lineage().flat_map(|class| class.attributes).map(|attribute| attribute.name).collect::<Vec<_>>().join(", ");
+    let unknown = || CommandError::UnknownAttribute { name: short(name), class: class.name, allowed: allowed() };
+    class.attribute(name).map(|attribute| attribute.kind).ok_or_else(unknown)
+}
+
+fn check_value(class: &ClassDefinition, name: &str, value: &Value) -> Result<(), CommandError> {
+    let kind = check_attribute(class, name)?;
+    if fits(kind, value) {
+        return Ok(());
+    }
+    Err(CommandError::WrongValue { name: short(name), expected: expected(kind), found: short(&value.to_string()) })
+}
+
+fn check_name(name: &str) -> Result<String, CommandError> {
+    let name = name.trim();
+    let found = name.chars().count();
+    if (1..=MOST_NAME).contains(&found) { Ok(name.to_owned()) } else { Err(CommandError::BadName { found, most: MOST_NAME }) }
+}
+
+fn check_type(name: &str) -> Result<(), CommandError> {
+    if catalogue::relationship_type(name).is_some() {
+        return Ok(());
+    }
+    let allowed = RELATIONSHIP_TYPES.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+    Err(CommandError::UnknownRelationshipType { name: short(name), allowed })
+}
+
+fn existing(estate: &Estate, id: CiId) -> Result<&Ci, CommandError> {
+    estate.ci(id).ok_or(CommandError::NoCi(id))
+}
+
+fn active(estate: &Estate, id: CiId) -> Result<&Ci, CommandError> {
+    let ci = existing(estate, id)?;
+    if ci.lifecycle == Lifecycle::Active { Ok(ci) } else { Err(CommandError::Retired { id, name: short(&ci.name) }) }
+}
+
+/// What was given, as short as a message can bear.
+fn short(text: &str) -> String {
+    super::identify::shown(text)
+}
+
+/// A plan for one order; commands need no policy beyond the defaults.
+fn planned<T>(
+    estate: &Estate,
+    order: &mut Order<'_>,
+    make: impl FnOnce(&mut Plan<'_>, &Source) -> Result<T, CommandError>,
+) -> Result<crate::model::ChangeSet, CommandError> {
+    let policy = Policy::default();
+    let source = order.source.clone();
+    let mut plan = Plan::new(estate, order.now, &policy, order.ids);
+    make(&mut plan, &source)?;
+    Ok(plan.finish())
+}

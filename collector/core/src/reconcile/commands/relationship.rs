@@ -1,0 +1,99 @@
+use std::collections::BTreeSet;
+
+use rollcall_shared::{CiId, RelationshipId, catalogue::Hardness};
+
+use super::{CommandError, Order, active, check_type, planned, short};
+use crate::{
+    Estate,
+    model::{ChangeSet, Evidence, Lifecycle, Method, Source},
+    reconcile::edges,
+};
+
+/// Declares that `from` depends on `to`; again, it only updates hardness and note.
+///
+/// # Errors
+/// [`CommandError`] for an unknown type, the same item at both ends, or an end that does not exist or is retired.
+pub fn declare_relationship(
+    estate: &Estate,
+    kind: &str,
+    from: CiId,
+    to: CiId,
+    hardness: Option<Hardness>,
+    note: &str,
+    mut order: Order<'_>,
+) -> Result<ChangeSet, CommandError> {
+    check_type(kind)?;
+    let dependent = active(estate, from)?;
+    active(estate, to)?;
+    if from == to {
+        return Err(CommandError::SelfLoop(short(&dependent.name)));
+    }
+    planned(estate, &mut order, |plan, source| {
+        let reason = format!("declared by {source}");
+        let id = plan.between(kind, from, to).unwrap_or_else(|| plan.new_relationship(kind, from, to, reason.clone()));
+        let mut evidence = plan.relationship(id).map(|it| it.evidence.clone()).unwrap_or_default();
+        let method = if matches!(source, Source::Import(_)) { Method::Imported } else { Method::Declared };
+        let detail = if note.trim().is_empty() { reason.clone() } else { short(note) };
+        match evidence.iter_mut().find(|it| it.method == method && it.source == *source) {
+            Some(known) if known.detail == detail => {}
+            Some(known) => (known.detail, known.last_seen) = (detail, plan.now),
+            None => evidence.push(Evidence {
+                method,
+                agent: None,
+                source: source.clone(),
+                detail,
+                endpoints: BTreeSet::new(),
+                samples_seen: 0,
+                samples_total: 0,
+                first_seen: plan.now,
+                last_seen: plan.now,
+            }),
+        }
+        edges::set_evidence(plan, id, evidence, reason.clone());
+        if plan.relationship(id).is_some_and(|it| hardness.is_some() && it.hardness != hardness) {
+            plan.edit_relationship(id, reason, |relationship| relationship.hardness = hardness);
+        }
+        Ok(())
+    })
+}
+
+/// Sets how hard a relationship is, against the type's and what was inferred; `None` goes back to the type's.
+///
+/// # Errors
+/// [`CommandError::NoRelationship`].
+pub fn set_hardness(
+    estate: &Estate,
+    id: RelationshipId,
+    hardness: Option<Hardness>,
+    mut order: Order<'_>,
+) -> Result<ChangeSet, CommandError> {
+    let known = estate.relationship(id).ok_or(CommandError::NoRelationship(id))?;
+    planned(estate, &mut order, |plan, source| {
+        if known.hardness != hardness {
+            plan.edit_relationship(id, format!("hardness set by {source}"), |relationship| relationship.hardness = hardness);
+        }
+        Ok(())
+    })
+}
+
+/// Takes a declared or imported relationship back, whoever declared it.
+///
+/// # Errors
+/// [`CommandError::NoRelationship`]; [`CommandError::Observed`] for what agents see.
+pub fn retire_relationship(estate: &Estate, id: RelationshipId, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
+    let known = estate.relationship(id).ok_or(CommandError::NoRelationship(id))?;
+    let is_said = |evidence: &Evidence| matches!(evidence.method, Method::Declared | Method::Imported);
+    if let (Some(observed), false) = (known.evidence.iter().find(|it| !is_said(it)), known.evidence.iter().any(is_said)) {
+        return Err(CommandError::Observed { detail: short(&observed.detail) });
+    }
+    planned(estate, &mut order, |plan, source| {
+        let reason = format!("taken back by {source}");
+        let observed: Vec<Evidence> = known.evidence.iter().filter(|it| !is_said(it)).cloned().collect();
+        if observed.is_empty() {
+            plan.edit_relationship(id, reason, |relationship| relationship.lifecycle = Lifecycle::Retired);
+        } else {
+            edges::set_evidence(plan, id, observed, reason);
+        }
+        Ok(())
+    })
+}

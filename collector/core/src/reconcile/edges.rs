@@ -1,0 +1,386 @@
+//! Observed relationships and their evidence: who owns an address, what listens there, and how edges move when that gets known better.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+};
+
+use rollcall_shared::{
+    AgentId, CiId, RelationshipId, Timestamp,
+    catalogue::{self, Hardness},
+    wire::v1::ServiceKey,
+};
+
+use super::{
+    identify::{is_machine, listed},
+    plan::Plan,
+};
+use crate::model::{Ci, Endpoint, Evidence, IdentityKey, IdentityKeyKind, Lifecycle, Method, Source};
+
+/// More endpoints than this say no more about a relationship.
+const MOST_ENDPOINTS: usize = 64;
+
+/// Ports by which people look after machines. A connection to one of these says who administers whom, not who needs whom.
+const ADMINISTRATION: &[u16] = &[22, 23, 3389, 5900, 5985, 5986];
+
+/// The key of an address's owner.
+pub(super) fn address_key(realm: &str, address: IpAddr) -> IdentityKey {
+    IdentityKey { kind: IdentityKeyKind::AddressInRealm, value: format!("{realm}|{}", address.to_canonical()) }
+}
+
+/// The key of a service on a machine.
+pub(super) fn service_key(machine: CiId, key: &ServiceKey) -> IdentityKey {
+    IdentityKey { kind: IdentityKeyKind::ServiceOnMachine, value: format!("{machine}|{key}") }
+}
+
+/// The service's key on this machine, if the CI is a service there.
+pub(super) fn service_key_on(ci: &Ci, machine: CiId) -> Option<ServiceKey> {
+    let prefix = format!("{machine}|");
+    let keys = ci.keys.iter().filter(|key| key.kind == IdentityKeyKind::ServiceOnMachine);
+    keys.filter_map(|key| key.value.strip_prefix(&prefix)).map(|key| ServiceKey(key.to_owned())).next()
+}
+
+/// Who stands behind an address in a realm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Exactly one machine with an agent.
+    Machine(CiId),
+    /// A host without one that was seen before.
+    Unmanaged(CiId),
+    /// Several machines say that it is theirs.
+    Ambiguous,
+    /// Nobody known.
+    Nobody,
+}
+
+pub(super) fn owner(plan: &Plan<'_>, realm: &str, address: IpAddr) -> Owner {
+    let holders = plan.with_key(&address_key(realm, address));
+    let mut active = holders.iter().filter_map(|id| plan.ci(*id)).filter(|ci| ci.lifecycle == Lifecycle::Active);
+    let machines: Vec<CiId> = active.clone().filter(|ci| is_machine(ci)).map(|ci| ci.id).collect();
+    match machines[..] {
+        [machine] => Owner::Machine(machine),
+        [] => active.next().map_or(Owner::Nobody, |ci| Owner::Unmanaged(ci.id)),
+        [_, _, ..] => Owner::Ambiguous,
+    }
+}
+
+/// What runs on machines and listens, read once for each machine that a document talks about.
+#[derive(Default)]
+pub(super) struct Residents {
+    of: HashMap<CiId, Vec<(CiId, Vec<Endpoint>)>>,
+}
+
+impl Residents {
+    /// Active services on a machine.
+    pub(super) fn services(&mut self, plan: &Plan<'_>, machine: CiId) -> impl Iterator<Item = CiId> {
+        self.of(plan, machine).iter().map(|(service, _)| *service)
+    }
+
+    /// The one service on the machine that receives what is sent to an endpoint.
+    pub(super) fn receiver(&mut self, plan: &Plan<'_>, machine: CiId, target: &Endpoint) -> Option<CiId> {
+        let receive = |exact: bool, services: &[(CiId, Vec<Endpoint>)]| {
+            let receives = |it: &Endpoint| it.receives(target) && (!exact || it.address == target.address);
+            services.iter().filter(|(_, endpoints)| endpoints.iter().any(receives)).map(|(service, _)| *service).collect::<Vec<_>>()
+        };
+        let services = self.of(plan, machine);
+        // A socket bound to the very address takes precedence over one bound to all, as in the kernel.
+        match (&receive(true, services)[..], &receive(false, services)[..]) {
+            ([one], _) | ([], [one]) => Some(*one),
+            _ => None,
+        }
+    }
+
+    fn of(&mut self, plan: &Plan<'_>, machine: CiId) -> &[(CiId, Vec<Endpoint>)] {
+        self.of.entry(machine).or_insert_with(|| residents(plan, machine))
+    }
+}
+
+fn residents(plan: &Plan<'_>, machine: CiId) -> Vec<(CiId, Vec<Endpoint>)> {
+    let endpoints = |ci: &Ci| listed(ci, "endpoints").iter().filter_map(|text| text.parse().ok()).collect();
+    services_on(plan, machine)
+        .into_values()
+        .filter_map(|id| plan.ci(id))
+        .filter(|ci| ci.lifecycle == Lifecycle::Active)
+        .map(|ci| (ci.id, endpoints(ci)))
+        .collect()
+}
+
+/// Services of a machine by key, retired ones included.
+pub(super) fn services_on(plan: &Plan<'_>, machine: CiId) -> BTreeMap<ServiceKey, CiId> {
+    let agent = plan.ci(machine).and_then(|ci| ci.agent);
+    let before = plan.estate.ci(machine).and_then(|ci| ci.agent);
+    let agents: BTreeSet<AgentId> = agent.into_iter().chain(before).collect();
+    let known = agents.into_iter().flat_map(|agent| plan.estate.reported_by(agent)).filter_map(|ci| plan.ci(ci.id));
+    known.chain(plan.drafted_cis()).filter_map(|ci| Some((service_key_on(ci, machine)?, ci.id))).collect()
+}
+
+/// What one end saw of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Sighting {
+    /// How it is known.
+    pub(super) method: Method,
+    /// Who saw it.
+    pub(super) agent: AgentId,
+    /// When, the collector's clock.
+    pub(super) at: Timestamp,
+    /// Addresses and ports on the dependency's side.
+    pub(super) endpoints: BTreeSet<Endpoint>,
+    /// Samples in which it was seen.
+    pub(super) seen: u64,
+    /// Samples taken.
+    pub(super) total: u64,
+    /// What else there is to say, without commas.
+    pub(super) how: String,
+}
+
+/// Adds a sighting to the relationship between two CIs, which is made if there is none. `at` is when it was seen: the same window again
+/// adds nothing.
+pub(super) fn see(plan: &mut Plan<'_>, kind: &str, from: CiId, to: CiId, sighting: &Sighting) -> RelationshipId {
+    let id = match plan.between(kind, from, to) {
+        Some(id) => id,
+        None => {
+            let reason = format!("first seen: {}", detail(&sighting.endpoints, &sighting.how));
+            plan.new_relationship(kind, from, to, reason)
+        }
+    };
+    let Some(known) = plan.relationship(id) else { return id };
+    let mut evidence = known.evidence.clone();
+    match evidence.iter_mut().find(|it| it.method == sighting.method && it.agent == Some(sighting.agent) && it.source == Source::Agent) {
+        Some(known) => {
+            // What is configured, not sampled, is confirmed by every check-in of its agent and needs no new version for that.
+            if sighting.at > known.last_seen && sighting.total > 0 {
+                known.samples_seen = known.samples_seen.saturating_add(sighting.seen);
+                known.samples_total = known.samples_total.saturating_add(sighting.total);
+                known.last_seen = sighting.at;
+            }
+            known.endpoints.extend(sighting.endpoints.iter().copied());
+            while known.endpoints.len() > MOST_ENDPOINTS {
+                known.endpoints.pop_last();
+            }
+            known.detail = detail(&known.endpoints, &sighting.how);
+        }
+        None => evidence.push(Evidence {
+            method: sighting.method,
+            agent: Some(sighting.agent),
+            source: Source::Agent,
+            detail: detail(&sighting.endpoints, &sighting.how),
+            endpoints: sighting.endpoints.iter().copied().take(MOST_ENDPOINTS).collect(),
+            samples_seen: sighting.seen,
+            samples_total: sighting.total,
+            first_seen: sighting.at,
+            last_seen: sighting.at,
+        }),
+    }
+    set_evidence(plan, id, evidence, format!("seen: {}", sighting.how));
+    id
+}
+
+/// Replaces a relationship's evidence, in a fixed order; without any, it is retired.
+pub(super) fn set_evidence(plan: &mut Plan<'_>, id: RelationshipId, mut evidence: Vec<Evidence>, reason: impl Into<String>) {
+    evidence.sort_by(|a, b| (a.method, a.agent, &a.source).cmp(&(b.method, b.agent, &b.source)));
+    let Some(known) = plan.relationship(id) else { return };
+    if known.evidence == evidence {
+        return;
+    }
+    let (was, is) =
+        (classified(plan, known.kind.as_str(), known.from, &known.evidence), classified(plan, known.kind.as_str(), known.from, &evidence));
+    let judged = known.hardness == was || known.evidence.is_empty();
+    plan.edit_relationship(id, reason, |relationship| {
+        if judged {
+            relationship.hardness = is;
+        }
+        if evidence.is_empty() {
+            // What it rested on stays with the retired version: a relationship is never without a reason.
+            relationship.lifecycle = Lifecycle::Retired;
+        } else {
+            relationship.evidence = evidence;
+        }
+    });
+}
+
+/// How hard an observed connection is. `None` leaves it to the type.
+///
+/// What a service connects to, it needs. What is only known to come from *somewhere on* a machine (a person's program, a process whose owner
+/// the kernel did not tell, a host without an agent) makes the machine poorer, not dead. Administration is no dependency at all, unless a
+/// service does it (a backup over ssh).
+fn classified(plan: &Plan<'_>, kind: &str, from: CiId, evidence: &[Evidence]) -> Option<Hardness> {
+    let mut endpoints = evidence.iter().flat_map(|evidence| &evidence.endpoints).peekable();
+    if kind != "connects_to" || endpoints.peek().is_none() || evidence.iter().any(|evidence| evidence.method != Method::Connection) {
+        return None;
+    }
+    let administration = endpoints.all(|endpoint| ADMINISTRATION.contains(&endpoint.port));
+    let service = plan.ci(from).and_then(|ci| catalogue::class(&ci.class)).is_some_and(|class| class.is_a("service_instance"));
+    match (service, administration) {
+        (true, false) => None,
+        (true, true) | (false, false) => Some(Hardness::Soft),
+        (false, true) => Some(Hardness::None),
+    }
+}
+
+/// Evidence of an agent becomes that of its successor on the same machine: two agents of one machine are not two ends.
+pub(super) fn hand_over(plan: &mut Plan<'_>, id: RelationshipId, before: AgentId, now: AgentId, reason: &str) {
+    let Some(known) = plan.relationship(id) else { return };
+    let mut evidence = Vec::new();
+    join(
+        &mut evidence,
+        known.evidence.iter().cloned().map(|it| Evidence { agent: it.agent.map(|agent| if agent == before { now } else { agent }), ..it }),
+    );
+    set_evidence(plan, id, evidence, reason);
+}
+
+fn detail(endpoints: &BTreeSet<Endpoint>, how: &str) -> String {
+    const SHOWN: usize = 4;
+    let mut shown = endpoints.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    if endpoints.len() > SHOWN {
+        shown = format!("{shown} and {} more", endpoints.len() - SHOWN);
+    }
+    if shown.is_empty() { how.to_owned() } else { format!("{shown}, {how}") }
+}
+
+/// The same evidence about some of its endpoints.
+fn about(evidence: &Evidence, endpoints: BTreeSet<Endpoint>) -> Evidence {
+    let how = evidence.detail.rsplit_once(", ").map_or(evidence.detail.as_str(), |(_, how)| how);
+    Evidence { detail: detail(&endpoints, how), endpoints, ..evidence.clone() }
+}
+
+/// Joins evidence of several relationships: one entry for each method, agent and source.
+pub(super) fn join(into: &mut Vec<Evidence>, more: impl IntoIterator<Item = Evidence>) {
+    for evidence in more {
+        let same = |it: &&mut Evidence| (it.method, it.agent, &it.source) == (evidence.method, evidence.agent, &evidence.source);
+        match into.iter_mut().find(same) {
+            Some(known) => {
+                let endpoints: BTreeSet<_> = known.endpoints.union(&evidence.endpoints).copied().take(MOST_ENDPOINTS).collect();
+                *known = Evidence {
+                    samples_seen: known.samples_seen.max(evidence.samples_seen),
+                    samples_total: known.samples_total.max(evidence.samples_total),
+                    first_seen: known.first_seen.min(evidence.first_seen),
+                    last_seen: known.last_seen.max(evidence.last_seen),
+                    ..about(known, endpoints)
+                };
+            }
+            None => into.push(evidence),
+        }
+    }
+}
+
+/// Moves a relationship to other ends, joining the one that is there already. A relationship of something with itself is retired.
+pub(super) fn move_ends(plan: &mut Plan<'_>, id: RelationshipId, from: CiId, to: CiId, reason: &str) {
+    let Some(relationship) = plan.relationship(id).cloned() else { return };
+    if (relationship.from, relationship.to) == (from, to) {
+        return;
+    }
+    let there = plan.between(&relationship.kind, from, to);
+    if from == to {
+        plan.edit_relationship(id, reason, |relationship| relationship.lifecycle = Lifecycle::Retired);
+    } else if let Some(there) = there {
+        let mut evidence = plan.relationship(there).map(|it| it.evidence.clone()).unwrap_or_default();
+        join(&mut evidence, relationship.evidence);
+        set_evidence(plan, there, evidence, reason);
+        plan.edit_relationship(id, reason, |relationship| relationship.lifecycle = Lifecycle::Retired);
+    } else {
+        let judged = relationship.hardness == classified(plan, &relationship.kind, relationship.from, &relationship.evidence);
+        let now = classified(plan, &relationship.kind, from, &relationship.evidence);
+        plan.edit_relationship(id, reason, |relationship| {
+            (relationship.from, relationship.to) = (from, to);
+            if judged {
+                relationship.hardness = now;
+            }
+        });
+    }
+}
+
+/// Sorts what is known to reach *somewhere on* a machine (or the host that it turned out to be) to the services that receive it.
+pub(super) fn sort_arrivals(plan: &mut Plan<'_>, residents: &mut Residents, at: CiId, machine: CiId, reason: &str) {
+    for id in plan.to(at) {
+        let Some(relationship) = plan.relationship(id).cloned() else { continue };
+        if relationship.kind != "connects_to" {
+            move_ends(plan, id, relationship.from, machine, reason);
+            continue;
+        }
+        let mut sorted: BTreeMap<CiId, Vec<Evidence>> = BTreeMap::new();
+        for evidence in &relationship.evidence {
+            let mut endpoints: BTreeMap<CiId, BTreeSet<Endpoint>> = BTreeMap::new();
+            for endpoint in &evidence.endpoints {
+                let to = residents.receiver(plan, machine, endpoint).unwrap_or(machine);
+                endpoints.entry(to).or_default().insert(*endpoint);
+            }
+            if evidence.endpoints.is_empty() {
+                endpoints.insert(machine, BTreeSet::new());
+            }
+            for (to, endpoints) in endpoints {
+                sorted.entry(to).or_default().push(about(evidence, endpoints));
+            }
+        }
+        if let [(to, _)] = sorted.iter().collect::<Vec<_>>()[..] {
+            move_ends(plan, id, relationship.from, *to, reason);
+            continue;
+        }
+        let stays = sorted.contains_key(&relationship.to);
+        for (to, evidence) in sorted {
+            if to == relationship.to {
+                set_evidence(plan, id, evidence, reason);
+            } else if to != relationship.from {
+                let there = plan.between(&relationship.kind, relationship.from, to);
+                let there = there.unwrap_or_else(|| plan.new_relationship(&relationship.kind, relationship.from, to, reason.to_owned()));
+                let mut joined = plan.relationship(there).map(|it| it.evidence.clone()).unwrap_or_default();
+                join(&mut joined, evidence);
+                set_evidence(plan, there, joined, reason);
+            }
+        }
+        if !stays {
+            plan.edit_relationship(id, reason, |relationship| relationship.lifecycle = Lifecycle::Retired);
+        }
+    }
+}
+
+/// The other end's word that something on `machine` connects to `to`: it confirms every relationship that the machine's own agent
+/// attributes, or stands for itself while there is none.
+pub(super) fn confirm(plan: &mut Plan<'_>, residents: &mut Residents, machine: CiId, to: CiId, sighting: &Sighting) {
+    let attributed = attributed(plan, residents, machine, to);
+    for from in &attributed {
+        see(plan, "connects_to", *from, to, sighting);
+    }
+    if attributed.is_empty() && machine != to {
+        see(plan, "connects_to", machine, to, sighting);
+    }
+}
+
+/// The machine's services, and the machine itself, that its own agent says connect to `to`.
+fn attributed(plan: &Plan<'_>, residents: &mut Residents, machine: CiId, to: CiId) -> Vec<CiId> {
+    let own = plan.ci(machine).and_then(|ci| ci.agent);
+    let says = |from: &CiId| {
+        let edge = plan.between("connects_to", *from, to).and_then(|id| plan.relationship(id));
+        edge.is_some_and(|edge| edge.evidence.iter().any(|evidence| evidence.agent.is_some() && evidence.agent == own))
+    };
+    residents.services(plan, machine).chain([machine]).filter(|from| *from != to).collect::<Vec<_>>().into_iter().filter(says).collect()
+}
+
+/// Gives what the other end said about the machine as a whole to the services that the machine's own agent names, so that it does not matter
+/// which end reports first.
+pub(super) fn settle_departures(plan: &mut Plan<'_>, residents: &mut Residents, machine: CiId, to: CiId, reason: &str) {
+    let own = plan.ci(machine).and_then(|ci| ci.agent);
+    let attributed = attributed(plan, residents, machine, to);
+    let mut others: Vec<Evidence> = Vec::new();
+    for from in attributed.iter().chain([&machine]) {
+        let edge = plan.between("connects_to", *from, to).and_then(|id| plan.relationship(id));
+        let foreign = edge.into_iter().flat_map(|edge| edge.evidence.clone());
+        join(&mut others, foreign.filter(|it| it.method == Method::Connection && it.agent.is_some() && it.agent != own));
+    }
+    if attributed.is_empty() || others.is_empty() {
+        return;
+    }
+    for from in &attributed {
+        let Some(id) = plan.between("connects_to", *from, to) else { continue };
+        let mut evidence = plan.relationship(id).map(|it| it.evidence.clone()).unwrap_or_default();
+        join(&mut evidence, others.clone());
+        set_evidence(plan, id, evidence, reason);
+    }
+    if attributed.contains(&machine) {
+        return;
+    }
+    if let Some(id) = plan.between("connects_to", machine, to) {
+        let kept = plan.relationship(id).map(|it| it.evidence.clone()).unwrap_or_default();
+        let kept = kept.into_iter().filter(|it| it.method != Method::Connection || it.agent.is_none()).collect();
+        set_evidence(plan, id, kept, reason);
+    }
+}

@@ -1,0 +1,157 @@
+//! Observed connections, joined at both ends by who owns the address. Not attributed is acceptable, wrongly attributed is not.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use rollcall_shared::{CiId, wire::v1::ServiceKey};
+
+use super::{
+    Policy,
+    edges::{self, Owner, Residents, Sighting},
+    neighbours,
+    plan::Plan,
+};
+use crate::{
+    model::{AgentFacts, Endpoint, Lifecycle, Method},
+    observe::{AddressScope, Flows, IncomingFlow, Observed, OutgoingFlow, scope},
+};
+
+/// Asking for names; covered by the machine's configured name servers.
+const NAME_SERVICE: &[u16] = &[53, 853];
+
+pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, observed: &Observed) {
+    let Some(flows) = &observed.flows else { return };
+    let mut join = Join { plan, machine, facts, flows, services: BTreeMap::new(), residents: Residents::default() };
+    join.services = edges::services_on(join.plan, machine);
+    join.outgoing();
+    join.incoming();
+}
+
+/// Services that a window shows talking, without the agents' own reports.
+pub(super) fn talkers<'a>(flows: &'a Flows, policy: &Policy) -> BTreeSet<&'a ServiceKey> {
+    let outgoing = flows.outgoing.iter().filter(|flow| !is_report(flow, policy)).filter_map(|flow| flow.service.as_ref());
+    let incoming = flows.incoming.iter().filter(|flow| !is_reported_to(flow, policy)).filter_map(|flow| flow.service.as_ref());
+    outgoing.chain(incoming).collect()
+}
+
+/// An agent talking to its collector.
+fn is_report(flow: &OutgoingFlow, policy: &Policy) -> bool {
+    policy.collector_ports.contains(&flow.to.port) && flow.service.as_ref().is_some_and(|key| key.0.contains("rollcall-agent"))
+}
+
+/// A collector hearing its agents: every machine of the estate would seem to depend on it.
+fn is_reported_to(flow: &IncomingFlow, policy: &Policy) -> bool {
+    policy.collector_ports.contains(&flow.at.port) && flow.service.as_ref().is_some_and(|key| key.0.contains("rollcall"))
+}
+
+struct Join<'a, 'p> {
+    plan: &'a mut Plan<'p>,
+    machine: CiId,
+    facts: &'a AgentFacts,
+    flows: &'a Flows,
+    services: BTreeMap<ServiceKey, CiId>,
+    residents: Residents,
+}
+
+impl Join<'_, '_> {
+    fn outgoing(&mut self) {
+        let mut seen: BTreeMap<(CiId, CiId), Sighting> = BTreeMap::new();
+        for flow in &self.flows.outgoing {
+            let from = self.local(flow.service.as_ref());
+            if let Some(to) = self.called(flow) {
+                // What runs on a machine depends on it by running there; a service that talks to itself, on itself.
+                if to != from && to != self.machine && !is_report(flow, self.plan.policy) {
+                    self.add(&mut seen, (from, to), flow.to, flow.samples_seen, flow.how);
+                }
+            }
+        }
+        for ((from, to), sighting) in &seen {
+            edges::see(self.plan, "connects_to", *from, *to, sighting);
+        }
+        for to in seen.keys().map(|(_, to)| *to).collect::<BTreeSet<_>>() {
+            let reason = "both ends report it";
+            edges::settle_departures(self.plan, &mut self.residents, self.machine, to, reason);
+        }
+    }
+
+    /// What a flow calls: the service that listens there, else the host.
+    fn called(&mut self, flow: &OutgoingFlow) -> Option<CiId> {
+        let realm = &self.facts.realm;
+        let host = match neighbours::look_up(self.plan, self.machine, realm, flow.to.address)? {
+            Owner::Machine(host) => host,
+            Owner::Unmanaged(host) => return (!self.asks_for_names(flow, host)).then_some(host),
+            Owner::Ambiguous => return None,
+            Owner::Nobody => {
+                // A person's programs call half of the internet; which half is neither an asset nor anybody's business.
+                let private = flow.service.is_none() && scope(flow.to.address) == AddressScope::Internet;
+                return if private { None } else { neighbours::unmanaged(self.plan, realm, flow.to.address, self.flows.at) };
+            }
+        };
+        if self.asks_for_names(flow, host) {
+            return None;
+        }
+        Some(self.residents.receiver(self.plan, host, &flow.to).unwrap_or(host))
+    }
+
+    fn asks_for_names(&self, flow: &OutgoingFlow, host: CiId) -> bool {
+        NAME_SERVICE.contains(&flow.to.port) && self.plan.between("resolves_names_with", self.machine, host).is_some()
+    }
+
+    fn incoming(&mut self) {
+        let mut seen: BTreeMap<(CiId, CiId), Sighting> = BTreeMap::new();
+        for flow in &self.flows.incoming {
+            if is_reported_to(flow, self.plan.policy) {
+                continue;
+            }
+            let to = match &flow.service {
+                Some(_) => self.local(flow.service.as_ref()),
+                None => self.residents.receiver(self.plan, self.machine, &flow.at).unwrap_or(self.machine),
+            };
+            if let Some(from) = self.caller(flow.from) {
+                self.add(&mut seen, (from, to), flow.at, flow.samples_seen, flow.how);
+            }
+        }
+        for ((from, to), sighting) in &seen {
+            if self.plan.ci(*from).is_some_and(|ci| ci.class == "unmanaged_host") {
+                edges::see(self.plan, "connects_to", *from, *to, sighting);
+            } else {
+                edges::confirm(self.plan, &mut self.residents, *from, *to, sighting);
+            }
+        }
+    }
+
+    /// The host that opened an incoming connection; `None` for this machine itself, whose outgoing flows say it better, and
+    /// for strangers from the internet.
+    fn caller(&mut self, address: IpAddr) -> Option<CiId> {
+        let realm = &self.facts.realm;
+        match neighbours::look_up(self.plan, self.machine, realm, address)? {
+            Owner::Machine(host) => (host != self.machine).then_some(host),
+            Owner::Unmanaged(host) => Some(host),
+            Owner::Ambiguous => None,
+            Owner::Nobody if scope(address) == AddressScope::Internet => None,
+            Owner::Nobody => neighbours::unmanaged(self.plan, realm, address, self.flows.at),
+        }
+    }
+
+    /// The local service, if it is known and runs, else the machine.
+    fn local(&self, service: Option<&ServiceKey>) -> CiId {
+        let known = service.and_then(|key| self.services.get(key)).copied();
+        known.filter(|id| self.plan.ci(*id).is_some_and(|ci| ci.lifecycle == Lifecycle::Active)).unwrap_or(self.machine)
+    }
+
+    fn add(&self, seen: &mut BTreeMap<(CiId, CiId), Sighting>, ends: (CiId, CiId), endpoint: Endpoint, samples: u64, how: &str) {
+        let sighting = seen.entry(ends).or_insert_with(|| Sighting {
+            method: Method::Connection,
+            agent: self.facts.agent,
+            at: self.flows.at,
+            endpoints: BTreeSet::new(),
+            seen: 0,
+            total: self.flows.samples,
+            how: how.to_owned(),
+        });
+        sighting.endpoints.insert(endpoint);
+        sighting.seen = sighting.seen.max(samples);
+    }
+}

@@ -1,0 +1,112 @@
+//! What time alone changes: observations that nobody confirms any more, hosts that nobody talks to, questions without a cause.
+
+use std::collections::{BTreeSet, HashMap};
+
+use rollcall_shared::{AgentId, CiId, Timestamp};
+
+use super::{Policy, edges, plan::Plan};
+use crate::{
+    Estate,
+    model::{ChangeSet, Ci, Conflict, ConflictKind, ConflictState, Evidence, IdSource, Lifecycle, Method, Source},
+};
+
+/// Plans what has become due by `now`. To be called every hour or so.
+pub fn housekeeping(estate: &Estate, now: Timestamp, policy: &Policy, ids: &mut dyn IdSource) -> ChangeSet {
+    let mut plan = Plan::new(estate, now, policy, ids);
+    drop_unconfirmed(&mut plan);
+    retire_lonely_hosts(&mut plan);
+    settle_without_cause(&mut plan);
+    plan.finish()
+}
+
+fn drop_unconfirmed(plan: &mut Plan<'_>) {
+    let reports = last_reports(plan.estate);
+    let oldest = plan.now.plus_millis(-plan.policy.retire_unconfirmed_ms);
+    let mut due: Vec<_> = plan
+        .estate
+        .relationships()
+        .filter(|relationship| relationship.evidence.iter().any(|it| confirmed_at(plan, &reports, it).is_some_and(|at| at < oldest)))
+        .collect();
+    due.sort_by_key(|relationship| relationship.id);
+    for relationship in due {
+        let kept = relationship.evidence.iter().filter(|it| confirmed_at(plan, &reports, it).is_none_or(|at| at >= oldest));
+        let kept = kept.cloned().collect();
+        let days = plan.policy.retire_unconfirmed_ms / 86_400_000;
+        edges::set_evidence(plan, relationship.id, kept, format!("not confirmed for {days} days"));
+    }
+}
+
+/// When each agent last reported connections.
+fn last_reports(estate: &Estate) -> HashMap<AgentId, Timestamp> {
+    let mut reports: HashMap<AgentId, Timestamp> = HashMap::new();
+    for evidence in estate.relationships().flat_map(|relationship| &relationship.evidence) {
+        if let (Method::Connection, Some(agent)) = (evidence.method, evidence.agent) {
+            let last = reports.entry(agent).or_insert(evidence.last_seen);
+            *last = (*last).max(evidence.last_seen);
+        }
+    }
+    reports
+}
+
+/// When an observation was last confirmed; `None` for what does not age (declared, imported, a service on its machine).
+///
+/// An agent that checks in unchanged confirms all that its last report said. A connection was part of that report unless the report is
+/// younger by more than the time in which counters are refreshed.
+fn confirmed_at(plan: &Plan<'_>, reports: &HashMap<AgentId, Timestamp>, evidence: &Evidence) -> Option<Timestamp> {
+    let heard = evidence.agent.and_then(|agent| plan.estate.agent_last_seen(agent)).unwrap_or(evidence.last_seen);
+    match evidence.method {
+        Method::Declared | Method::Imported | Method::RunsOn => None,
+        Method::Resolver | Method::Gateway | Method::Mount => Some(heard.max(evidence.last_seen)),
+        Method::Connection => {
+            let last_report = evidence.agent.and_then(|agent| reports.get(&agent)).copied().unwrap_or(evidence.last_seen);
+            // Twice: a report may come just before the refresh is due.
+            let in_last_report = last_report.millis_since(evidence.last_seen) <= 2 * plan.policy.evidence_refresh_ms;
+            Some(if in_last_report { heard.max(evidence.last_seen) } else { evidence.last_seen })
+        }
+    }
+}
+
+fn retire_lonely_hosts(plan: &mut Plan<'_>) {
+    let hosts = plan.estate.active_cis().filter(|ci| ci.class == "unmanaged_host" && !is_curated(ci));
+    let hosts: BTreeSet<CiId> = hosts.map(|ci| ci.id).collect();
+    let grouped: BTreeSet<CiId> = plan.estate.need_groups().flat_map(|group| group.members.iter().copied().chain([group.ci])).collect();
+    for host in hosts.difference(&grouped) {
+        if plan.from(*host).is_empty() && plan.to(*host).is_empty() {
+            plan.edit_ci(*host, "no agent has talked to it for a long time", |ci| {
+                ci.lifecycle = Lifecycle::Retired;
+                true
+            });
+        }
+    }
+}
+
+/// Somebody said something about it.
+fn is_curated(ci: &Ci) -> bool {
+    ci.attributes.values().any(|attribute| attribute.claims().iter().any(|claim| claim.source != Source::Agent))
+}
+
+fn settle_without_cause(plan: &mut Plan<'_>) {
+    let mut open: Vec<&Conflict> = plan.estate.open_conflicts().collect();
+    open.sort_by_key(|conflict| conflict.id);
+    for conflict in open {
+        if let Some(reason) = cause_gone(plan, conflict) {
+            plan.settle_conflict(conflict.id, ConflictState::Settled, reason);
+        }
+    }
+}
+
+fn cause_gone(plan: &Plan<'_>, conflict: &Conflict) -> Option<&'static str> {
+    let active = |id: CiId| plan.ci(id).filter(|ci| ci.lifecycle == Lifecycle::Active);
+    let known = active(conflict.known);
+    match (conflict.kind, conflict.other) {
+        // Settled by the person who decides which copy goes on.
+        (ConflictKind::CopiedAgent, _) => None,
+        (_, _) if known.is_none() => Some("the configuration item it is about is retired"),
+        (ConflictKind::ReturnedFromRetirement, _) | (_, None) => None,
+        (_, Some(other)) => match (known, active(other)) {
+            (Some(known), Some(other)) if known.keys.iter().any(|key| other.keys.contains(key)) => None,
+            (Some(_), Some(_)) => Some("the two have nothing in common any more"),
+            _ => Some("one of the two is retired"),
+        },
+    }
+}

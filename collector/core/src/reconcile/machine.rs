@@ -1,0 +1,305 @@
+//! The machine itself: which one it is, what it says about itself, and its software.
+
+use std::collections::BTreeSet;
+
+use rollcall_shared::{AgentId, CiId, Timestamp, catalogue, wire::v1::PlatformKind};
+use serde_json::Value;
+
+use super::{
+    edges,
+    identify::{self, Newcomer, is_machine, shown},
+    plan::Plan,
+};
+use crate::{
+    model::{AgentFacts, Attribute, Ci, Claim, ConflictKind, IdentityKey, IdentityKeyKind, Lifecycle, SoftwareSet, Source},
+    observe::{ChassisClass, IdentityFacts, Listed, MachineFacts, NetworkFacts, Observed},
+};
+
+/// What an enrollment token assigns is claimed by this client of the API.
+pub(super) fn enrollment() -> Source {
+    Source::Api("enrollment".to_owned())
+}
+
+/// Finds or makes the machine and brings it up to date. Returns its CI.
+pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &AgentFacts, observed: &Observed) -> CiId {
+    let said = &observed.machine;
+    let keys = identity_keys(plan, facts, said);
+    let none = BTreeSet::new();
+    let macs = said.identity.as_ref().map_or(&none, |identity| &identity.items.macs);
+    let found = identify::identify(plan, &Newcomer { facts, keys: &keys, macs });
+    let machine = match found.machine {
+        Some(machine) => machine,
+        None => {
+            let name = display_name(said.identity.as_ref(), facts.agent);
+            let class = class_of(platform(said), said.chassis).unwrap_or("machine");
+            plan.new_ci(class, name, Vec::new(), Some(facts.agent), first_seen_reason(&found.clashes))
+        }
+    };
+    let before = plan.ci(machine).and_then(|ci| ci.agent);
+    if plan.estate.machine_of(facts.agent).map(|ci| ci.id) != Some(machine) {
+        let reason = if found.reason.is_empty() { "first report of a machine".to_owned() } else { found.reason.clone() };
+        plan.bind(facts.agent, machine, reason);
+    }
+    take_over(plan, machine, before, facts.agent, &found.reason);
+    return_from_retirement(plan, machine, facts.agent);
+    describe(plan, machine, facts, said, &keys);
+    assign(plan, machine, facts);
+    if let Some(network) = &observed.network {
+        set_addresses(plan, machine, facts, network);
+    }
+    if let Some(software) = &observed.software {
+        set_software(plan, machine, software);
+    }
+    for clash in found.clashes {
+        plan.open_conflict(clash.kind, clash.with, Some(machine), Some(facts.agent), clash.detail);
+    }
+    machine
+}
+
+fn first_seen_reason(clashes: &[identify::Clash]) -> String {
+    match clashes.first() {
+        None => "first seen: no rule recognises it".to_owned(),
+        Some(clash) => format!("first seen: {}", clash.detail),
+    }
+}
+
+/// The keys the document gives, with the name and system key put together from both sections.
+fn identity_keys(plan: &Plan<'_>, facts: &AgentFacts, said: &MachineFacts) -> BTreeSet<IdentityKey> {
+    let Some(identity) = &said.identity else { return BTreeSet::new() };
+    let mut keys = identity.items.keys.clone();
+    let known_system = || {
+        let known = plan.estate.machine_of(facts.agent)?.keys.iter().find(|key| key.kind == IdentityKeyKind::NameAndSystem)?;
+        known.value.rsplit_once('|').map(|(_, system)| system.to_owned())
+    };
+    let system = said.system_id.as_ref().map(|id| id.trim().to_lowercase()).or_else(known_system);
+    if let (Some(fqdn), Some(system)) = (&identity.items.fqdn, system) {
+        keys.insert(IdentityKey { kind: IdentityKeyKind::NameAndSystem, value: format!("{fqdn}|{system}") });
+    }
+    keys
+}
+
+/// The machine and what runs on it follow the agent that reports now.
+fn take_over(plan: &mut Plan<'_>, machine: CiId, before: Option<AgentId>, agent: AgentId, reason: &str) {
+    plan.edit_ci(machine, reason, |ci| !identify::speaks_for(ci, agent) && ci.agent.replace(agent) != Some(agent));
+    let Some(before) = before.filter(|before| *before != agent) else { return };
+    let on_it: Vec<CiId> =
+        plan.estate.reported_by(before).filter(|ci| edges::service_key_on(ci, machine).is_some()).map(|ci| ci.id).collect();
+    for service in &on_it {
+        plan.edit_ci(*service, reason, |ci| ci.agent.replace(agent) != Some(agent));
+    }
+    for ci in on_it.into_iter().chain([machine]) {
+        for relationship in plan.from(ci).union(&plan.to(ci)) {
+            edges::hand_over(plan, *relationship, before, agent, reason);
+        }
+    }
+}
+
+/// A retired machine that reports is active again at once: a machine that is on the network counts in impact and in every list, whatever
+/// the register says. Whether it was retired by mistake is asked.
+fn return_from_retirement(plan: &mut Plan<'_>, machine: CiId, agent: AgentId) {
+    let Some(ci) = plan.ci(machine).filter(|ci| ci.lifecycle == Lifecycle::Retired) else { return };
+    let detail = format!(
+        "{:?} was retired on {} and reports again; it is active until somebody retires it and revokes agent {agent}",
+        shown(&ci.name),
+        ci.valid_from
+    );
+    revive(plan, machine, "reports again after it was retired");
+    plan.open_conflict(ConflictKind::ReturnedFromRetirement, machine, None, Some(agent), detail);
+}
+
+/// Brings a retired CI back, and with a machine the services that were retired together with it.
+pub(super) fn revive(plan: &mut Plan<'_>, id: CiId, reason: &str) {
+    let Some(retired_at) = plan.ci(id).map(|ci| ci.valid_from) else { return };
+    let together: Vec<CiId> = edges::services_on(plan, id)
+        .into_values()
+        .filter(|service| plan.ci(*service).is_some_and(|ci| ci.valid_from == retired_at && ci.merged_into.is_none()))
+        .collect();
+    for id in together.into_iter().chain([id]) {
+        plan.edit_ci(id, reason, |ci| {
+            let was = std::mem::replace(&mut ci.lifecycle, Lifecycle::Active);
+            ci.merged_into.take().is_some() || was == Lifecycle::Retired
+        });
+    }
+}
+
+fn describe(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, said: &MachineFacts, keys: &BTreeSet<IdentityKey>) {
+    plan.edit_ci(machine, "the agent's inventory", |ci| {
+        let mut changed = rename(ci, said.identity.as_ref(), facts.agent);
+        changed |= reclassify(ci, said);
+        for (name, said) in &said.attributes {
+            if *name != "booted_at" || !same_start(ci, said.value.as_ref()) {
+                changed |= claim(ci, name, said.value.clone(), Source::Agent, said.at);
+            }
+        }
+        if let Some(identity) = &said.identity {
+            changed |= set_keys(ci, keys, identity.complete, is_identity);
+        }
+        changed
+    });
+}
+
+const fn is_identity(kind: IdentityKeyKind) -> bool {
+    matches!(
+        kind,
+        IdentityKeyKind::SmbiosUuidAndSerial
+            | IdentityKeyKind::SerialAndManufacturer
+            | IdentityKeyKind::MachineId
+            | IdentityKeyKind::CloudInstanceId
+            | IdentityKeyKind::Mac
+            | IdentityKeyKind::NameAndSystem
+    )
+}
+
+/// Replaces the keys of the kinds that `of` says (adds to them if the list is not complete). Returns whether anything changed.
+fn set_keys(ci: &mut Ci, keys: &BTreeSet<IdentityKey>, complete: bool, of: impl Fn(IdentityKeyKind) -> bool) -> bool {
+    let kept = ci.keys.iter().filter(|key| !complete || !of(key.kind)).cloned();
+    let now: BTreeSet<IdentityKey> = kept.chain(keys.iter().cloned()).collect();
+    let now: Vec<IdentityKey> = now.into_iter().collect();
+    let changed = ci.keys != now;
+    ci.keys = now;
+    changed
+}
+
+/// The last start is computed from two clocks and wavers by a second or two.
+fn same_start(ci: &Ci, value: Option<&Value>) -> bool {
+    let instant = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
+    let known = agents_word(ci, "booted_at").and_then(instant);
+    let (Some(known), Some(said)) = (known, value.and_then(instant)) else { return false };
+    said.millis_since(known).abs() <= 60_000
+}
+
+fn agents_word<'a>(ci: &'a Ci, attribute: &str) -> Option<&'a Value> {
+    let claims = ci.attributes.get(attribute)?.claims();
+    claims.iter().find(|claim| claim.source == Source::Agent).map(|claim| &claim.value)
+}
+
+/// A machine is called by its host name until a person calls it something else.
+fn rename(ci: &mut Ci, identity: Option<&Listed<IdentityFacts>>, agent: AgentId) -> bool {
+    let Some(identity) = identity else { return false };
+    let given = agents_word(ci, "hostname").and_then(Value::as_str).map(short_name);
+    if given.as_deref() != Some(&ci.name) && ci.name != unnamed(agent) {
+        return false;
+    }
+    let name = display_name(Some(identity), agent);
+    let changed = ci.name != name;
+    ci.name = name;
+    changed
+}
+
+fn display_name(identity: Option<&Listed<IdentityFacts>>, agent: AgentId) -> String {
+    let identity = identity.map(|listed| &listed.items);
+    let name = identity.map(|identity| short_name(&identity.hostname)).filter(|name| !name.is_empty());
+    name.or_else(|| identity.and_then(|identity| identity.fqdn.as_deref()).map(short_name)).unwrap_or_else(|| unnamed(agent))
+}
+
+fn short_name(hostname: &str) -> String {
+    hostname.trim().split('.').next().unwrap_or_default().chars().take(255).collect()
+}
+
+fn unnamed(agent: AgentId) -> String {
+    format!("unnamed machine {:.8}", agent.to_string())
+}
+
+fn platform(said: &MachineFacts) -> Option<PlatformKind> {
+    said.identity.as_ref().and_then(|identity| identity.items.platform)
+}
+
+fn class_of(platform: Option<PlatformKind>, chassis: Option<ChassisClass>) -> Option<&'static str> {
+    match (platform, chassis) {
+        (Some(PlatformKind::VirtualMachine), _) => Some("virtual_machine"),
+        (Some(PlatformKind::Container), _) => Some("container"),
+        (_, Some(ChassisClass::Laptop)) => Some("laptop"),
+        (_, Some(ChassisClass::Desktop)) => Some("desktop"),
+        (_, Some(ChassisClass::Server)) => Some("server"),
+        (Some(PlatformKind::Physical) | None, None) => None,
+    }
+}
+
+/// The class follows the evidence while it is the general one, and when the platform changes (a machine made virtual); in between
+/// it is a person's to correct.
+fn reclassify(ci: &mut Ci, said: &MachineFacts) -> bool {
+    let known = |text: &str| {
+        [("physical", PlatformKind::Physical), ("virtual machine", PlatformKind::VirtualMachine), ("container", PlatformKind::Container)]
+            .into_iter()
+            .find_map(|(prefix, kind)| text.starts_with(prefix).then_some(kind))
+    };
+    let before = agents_word(ci, "platform").and_then(Value::as_str).and_then(known);
+    let now = platform(said).or(before);
+    let moved = before.is_some() && now != before;
+    if ci.class != "machine" && is_machine(ci) && !moved {
+        return false;
+    }
+    let class = class_of(now, said.chassis).unwrap_or("machine");
+    let changed = ci.class != class;
+    ci.class = class.to_owned();
+    changed
+}
+
+/// Puts one source's word on an attribute, or takes it back. Returns whether anything changed.
+pub(super) fn claim(ci: &mut Ci, attribute: &str, value: Option<Value>, source: Source, since: Timestamp) -> bool {
+    let known = ci.attributes.remove(attribute);
+    let (changed, attribute_now) = match (known, value) {
+        (Some(mut known), Some(value)) => {
+            // A pin is the pinner's to release: the same source saying something else keeps it.
+            let pinned = known.claims().iter().any(|claim| claim.source == source && claim.pinned);
+            (known.put(Claim { value, source, since, pinned }), Some(known))
+        }
+        (None, Some(value)) => (true, Attribute::from_claims([Claim { value, source, since, pinned: false }])),
+        (Some(known), None) => known.without(&source),
+        (None, None) => (false, None),
+    };
+    if let Some(now) = attribute_now {
+        ci.attributes.insert(attribute.to_owned(), now);
+    }
+    changed
+}
+
+/// What the enrollment token assigns now; what it no longer assigns is taken back. Names and values that do not fit the
+/// class were refused when the token was made.
+fn assign(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts) {
+    let now = plan.now;
+    plan.edit_ci(machine, "assigned by the enrollment token", |ci| {
+        let Some(class) = catalogue::class(&ci.class) else { return false };
+        let source = enrollment();
+        let claimed = ci.attributes.iter().filter(|(_, attribute)| attribute.claims().iter().any(|claim| claim.source == source));
+        let gone: Vec<String> = claimed.map(|(name, _)| name.clone()).filter(|name| !facts.assigned.contains_key(name)).collect();
+        let mut changed = false;
+        for name in gone {
+            changed |= claim(ci, &name, None, source.clone(), now);
+        }
+        for (name, value) in &facts.assigned {
+            if class.attribute(name).is_some_and(|attribute| super::commands::fits(attribute.kind, value)) {
+                changed |= claim(ci, name, Some(value.clone()), source.clone(), now);
+            }
+        }
+        changed
+    });
+}
+
+fn set_addresses(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, network: &Listed<NetworkFacts>) {
+    let owned: BTreeSet<IdentityKey> = network.items.owned.iter().map(|address| edges::address_key(&facts.realm, *address)).collect();
+    let texts = |values: Vec<String>| (!values.is_empty()).then(|| Value::from(values));
+    let addresses = texts(network.items.addresses.iter().map(ToString::to_string).collect());
+    let internal = texts(network.items.internal.iter().cloned().collect());
+    plan.edit_ci(machine, "the agent's network configuration", |ci| {
+        let mut changed = set_keys(ci, &owned, network.complete, |kind| kind == IdentityKeyKind::AddressInRealm);
+        for (name, value) in [("ip_addresses", addresses), ("internal_networks", internal)] {
+            if value.is_some() || network.complete {
+                changed |= claim(ci, name, value, Source::Agent, network.at);
+            }
+        }
+        changed
+    });
+}
+
+fn set_software(plan: &mut Plan<'_>, machine: CiId, listed: &Listed<SoftwareSet>) {
+    let mut software = listed.items.clone();
+    if !listed.complete {
+        software.extend(plan.estate.software().of(machine).cloned());
+    }
+    let count = (listed.complete || !software.is_empty()).then(|| Value::from(software.len()));
+    plan.edit_ci(machine, "the agent's package list", |ci| claim(ci, "package_count", count, Source::Agent, listed.at));
+    if !plan.estate.software().is(machine, &software) {
+        plan.put_software(machine, software, "the agent's package list".to_owned());
+    }
+}

@@ -1,0 +1,49 @@
+//! What is known and what was observed to what changes, with reasons. Pure.
+//!
+//! Everything here edits drafts in a [`plan::Plan`]; what differs from the estate in the end becomes the [`ChangeSet`], so that
+//! the same observation again changes nothing.
+
+mod adopt;
+pub mod commands;
+mod edges;
+mod flows;
+mod housekeeping;
+mod identify;
+mod machine;
+mod neighbours;
+mod plan;
+mod policy;
+mod services;
+
+use rollcall_shared::Timestamp;
+
+pub use housekeeping::housekeeping;
+pub use identify::{Basis, RULES, Rule};
+pub use policy::Policy;
+
+use crate::{
+    Estate,
+    model::{AgentFacts, ChangeSet, IdSource},
+    observe::Observed,
+};
+
+/// Plans what one document changes.
+///
+/// The order of steps matters within a document only: who it is, where it can be reached, what runs on it, whom it asks, whom it
+/// talks to. Documents of different machines may come in any order.
+pub fn reconcile(
+    estate: &Estate,
+    facts: &AgentFacts,
+    observed: &Observed,
+    now: Timestamp,
+    policy: &Policy,
+    ids: &mut dyn IdSource,
+) -> ChangeSet {
+    let mut plan = plan::Plan::new(estate, now, policy, ids);
+    let machine = machine::reconcile(&mut plan, facts, observed);
+    services::reconcile(&mut plan, machine, facts, observed);
+    adopt::reconcile(&mut plan, machine, facts);
+    neighbours::reconcile(&mut plan, machine, facts, observed);
+    flows::reconcile(&mut plan, machine, facts, observed);
+    plan.finish()
+}

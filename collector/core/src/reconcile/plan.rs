@@ -1,0 +1,406 @@
+//! Drafts over an estate. Edits are free; [`Plan::finish`] keeps what differs in the end.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use rollcall_shared::{AgentId, CiId, ConflictId, NeedGroupId, RelationshipId, Timestamp};
+
+use super::Policy;
+use crate::{
+    Estate,
+    model::{
+        Change, ChangeSet, Ci, Conflict, ConflictKind, ConflictState, IdSource, IdentityKey, Lifecycle, NeedGroup, Put, Relationship,
+        SoftwareSet,
+    },
+};
+
+/// Change sets in the making.
+pub(super) struct Plan<'a> {
+    pub(super) estate: &'a Estate,
+    pub(super) now: Timestamp,
+    pub(super) policy: &'a Policy,
+    ids: &'a mut dyn IdSource,
+    cis: Drafts<CiId, Ci>,
+    relationships: Drafts<RelationshipId, Relationship>,
+    need_groups: Drafts<NeedGroupId, NeedGroup>,
+    conflicts: Drafts<ConflictId, Conflict>,
+    software: Vec<Change>,
+    bindings: Vec<Change>,
+    /// Keys that drafts have or had; who has them now is asked of the draft.
+    keyed: HashMap<IdentityKey, BTreeSet<CiId>>,
+    /// Relationships drafted from a CI; whether they still start there is asked of the draft.
+    drafted_from: HashMap<CiId, BTreeSet<RelationshipId>>,
+    drafted_to: HashMap<CiId, BTreeSet<RelationshipId>>,
+}
+
+/// New versions in the order they were first touched.
+struct Drafts<K, T> {
+    drafts: Vec<Draft<T>>,
+    at: HashMap<K, usize>,
+}
+
+struct Draft<T> {
+    value: T,
+    reasons: Vec<String>,
+}
+
+impl<K: Copy + Eq + std::hash::Hash, T> Drafts<K, T> {
+    fn new() -> Self {
+        Self { drafts: Vec::new(), at: HashMap::new() }
+    }
+
+    fn get(&self, id: K) -> Option<&T> {
+        self.at.get(&id).map(|at| &self.drafts[*at].value)
+    }
+
+    /// The draft of that id, begun from `base` if there is none; `None` if neither exists.
+    fn edit(&mut self, id: K, base: impl FnOnce() -> Option<T>) -> Option<&mut Draft<T>> {
+        let at = match self.at.get(&id) {
+            Some(at) => *at,
+            None => {
+                self.drafts.push(Draft { value: base()?, reasons: Vec::new() });
+                self.at.insert(id, self.drafts.len() - 1);
+                self.drafts.len() - 1
+            }
+        };
+        Some(&mut self.drafts[at])
+    }
+}
+
+impl<T> Draft<T> {
+    fn because(&mut self, reason: impl Into<String>) {
+        let reason = reason.into();
+        if !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+
+    fn reason(&self) -> String {
+        /// More than anybody reads; a document may say a lot at once.
+        const SHOWN: usize = 5;
+        let shown = self.reasons.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
+        match self.reasons.len().checked_sub(SHOWN) {
+            Some(more @ 1..) => format!("{shown}; and {more} more"),
+            _ => shown,
+        }
+    }
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(estate: &'a Estate, now: Timestamp, policy: &'a Policy, ids: &'a mut dyn IdSource) -> Self {
+        Self {
+            estate,
+            now,
+            policy,
+            ids,
+            cis: Drafts::new(),
+            relationships: Drafts::new(),
+            need_groups: Drafts::new(),
+            conflicts: Drafts::new(),
+            software: Vec::new(),
+            bindings: Vec::new(),
+            keyed: HashMap::new(),
+            drafted_from: HashMap::new(),
+            drafted_to: HashMap::new(),
+        }
+    }
+
+    // --- CIs ---
+
+    pub(super) fn ci(&self, id: CiId) -> Option<&Ci> {
+        self.cis.get(id).or_else(|| self.estate.ci(id))
+    }
+
+    pub(super) fn new_ci(&mut self, class: &str, name: String, keys: Vec<IdentityKey>, agent: Option<AgentId>, reason: String) -> CiId {
+        let id = CiId(self.ids.next());
+        for key in &keys {
+            self.keyed.entry(key.clone()).or_default().insert(id);
+        }
+        let ci = Ci {
+            id,
+            class: class.to_owned(),
+            name,
+            lifecycle: Lifecycle::Active,
+            attributes: Default::default(),
+            keys,
+            agent,
+            merged_into: None,
+            first_seen: self.now,
+            valid_from: self.now,
+            version: 1,
+        };
+        self.cis.at.insert(id, self.cis.drafts.len());
+        self.cis.drafts.push(Draft { value: ci, reasons: vec![reason] });
+        id
+    }
+
+    /// Edits a CI; `change` says whether it did anything, and only then the reason is kept.
+    pub(super) fn edit_ci(&mut self, id: CiId, reason: impl Into<String>, change: impl FnOnce(&mut Ci) -> bool) -> bool {
+        let Some(draft) = self.cis.edit(id, || self.estate.ci(id).cloned()) else { return false };
+        if !change(&mut draft.value) {
+            return false;
+        }
+        draft.because(reason);
+        for key in &draft.value.keys {
+            if !self.keyed.get(key).is_some_and(|holders| holders.contains(&id)) {
+                self.keyed.entry(key.clone()).or_default().insert(id);
+            }
+        }
+        true
+    }
+
+    /// CIs, retired ones included, that have this key now, in the order of their ids.
+    pub(super) fn with_key(&self, key: &IdentityKey) -> BTreeSet<CiId> {
+        let known = self.estate.with_key(key).map(|ci| ci.id);
+        let drafted = self.keyed.get(key).into_iter().flatten().copied();
+        known.chain(drafted).filter(|id| self.ci(*id).is_some_and(|ci| ci.keys.contains(key))).collect()
+    }
+
+    /// The CI that stands for this one: itself, or what it was merged into.
+    pub(super) fn standing(&self, id: CiId) -> CiId {
+        let mut at = id;
+        let mut seen = HashSet::new();
+        while let Some(into) = self.ci(at).and_then(|ci| ci.merged_into).filter(|_| seen.insert(at)) {
+            at = into;
+        }
+        at
+    }
+
+    /// CIs that this plan has drafted.
+    pub(super) fn drafted_cis(&self) -> impl Iterator<Item = &Ci> {
+        self.cis.drafts.iter().map(|draft| &draft.value)
+    }
+
+    // --- Relationships ---
+
+    pub(super) fn relationship(&self, id: RelationshipId) -> Option<&Relationship> {
+        self.relationships.get(id).or_else(|| self.estate.relationship(id)).filter(|it| it.lifecycle == Lifecycle::Active)
+    }
+
+    /// Active relationships of a type from one CI to another.
+    pub(super) fn between(&self, kind: &str, from: CiId, to: CiId) -> Option<RelationshipId> {
+        let known = self.estate.between(from, to).map(|relationship| relationship.id);
+        let drafted = self.drafted_from.get(&from).into_iter().flatten().copied();
+        let fits = |id: &RelationshipId| self.relationship(*id).is_some_and(|it| it.kind == kind && it.from == from && it.to == to);
+        known.chain(drafted).find(fits)
+    }
+
+    /// Active relationships that start at a CI.
+    pub(super) fn from(&self, ci: CiId) -> BTreeSet<RelationshipId> {
+        let known = self.estate.dependencies(ci).map(|relationship| relationship.id);
+        let drafted = self.drafted_from.get(&ci).into_iter().flatten().copied();
+        known.chain(drafted).filter(|id| self.relationship(*id).is_some_and(|it| it.from == ci)).collect()
+    }
+
+    /// Active relationships that end at a CI.
+    pub(super) fn to(&self, ci: CiId) -> BTreeSet<RelationshipId> {
+        let known = self.estate.dependents(ci).map(|relationship| relationship.id);
+        let drafted = self.drafted_to.get(&ci).into_iter().flatten().copied();
+        known.chain(drafted).filter(|id| self.relationship(*id).is_some_and(|it| it.to == ci)).collect()
+    }
+
+    /// A new relationship, for its creator to give it evidence.
+    pub(super) fn new_relationship(&mut self, kind: &str, from: CiId, to: CiId, reason: String) -> RelationshipId {
+        let id = RelationshipId(self.ids.next());
+        let relationship = Relationship {
+            id,
+            kind: kind.to_owned(),
+            from,
+            to,
+            hardness: None,
+            lifecycle: Lifecycle::Active,
+            evidence: Vec::new(),
+            first_seen: self.now,
+            valid_from: self.now,
+            version: 1,
+        };
+        self.relationships.at.insert(id, self.relationships.drafts.len());
+        self.relationships.drafts.push(Draft { value: relationship, reasons: vec![reason] });
+        self.drafted_from.entry(from).or_default().insert(id);
+        self.drafted_to.entry(to).or_default().insert(id);
+        id
+    }
+
+    pub(super) fn edit_relationship(&mut self, id: RelationshipId, reason: impl Into<String>, change: impl FnOnce(&mut Relationship)) {
+        let Some(draft) = self.relationships.edit(id, || self.estate.relationship(id).cloned()) else { return };
+        change(&mut draft.value);
+        draft.because(reason);
+        self.drafted_from.entry(draft.value.from).or_default().insert(id);
+        self.drafted_to.entry(draft.value.to).or_default().insert(id);
+    }
+
+    // --- Need groups ---
+
+    pub(super) fn need_group(&self, id: NeedGroupId) -> Option<&NeedGroup> {
+        self.need_groups.get(id).or_else(|| self.estate.need_group(id)).filter(|it| it.lifecycle == Lifecycle::Active)
+    }
+
+    pub(super) fn new_id(&mut self) -> uuid::Uuid {
+        self.ids.next()
+    }
+
+    pub(super) fn put_need_group(&mut self, group: NeedGroup, reason: impl Into<String>) {
+        let id = group.id;
+        if let Some(draft) = self.need_groups.edit(id, || Some(group.clone())) {
+            draft.value = group;
+            draft.because(reason);
+        }
+    }
+
+    // --- Conflicts ---
+
+    /// Open conflicts and decisions to keep apart that name this CI.
+    pub(super) fn conflicts_of(&self, ci: CiId) -> Vec<&Conflict> {
+        let names = |conflict: &&Conflict| conflict.known == ci || conflict.other == Some(ci);
+        let known = self.estate.conflicts_of(ci).filter(|conflict| self.conflicts.get(conflict.id).is_none());
+        let drafted = self.conflicts.drafts.iter().map(|draft| &draft.value).filter(|conflict| conflict.state != ConflictState::Settled);
+        known.chain(drafted.filter(names)).collect()
+    }
+
+    /// Opens a question, unless it is asked or was answered by "keep apart" for the same two already.
+    pub(super) fn open_conflict(&mut self, kind: ConflictKind, known: CiId, other: Option<CiId>, agent: Option<AgentId>, detail: String) {
+        let asked = self.conflicts_of(known).into_iter().any(|conflict| match other {
+            Some(other) => conflict.known == other || conflict.other == Some(other),
+            None => conflict.kind == kind && conflict.state == ConflictState::Open,
+        });
+        if asked {
+            return;
+        }
+        let id = ConflictId(self.ids.next());
+        let (state, opened_at) = (ConflictState::Open, self.now);
+        let conflict = Conflict { id, kind, known, other, agent, detail: detail.clone(), state, opened_at, settled_at: None };
+        self.conflicts.at.insert(id, self.conflicts.drafts.len());
+        self.conflicts.drafts.push(Draft { value: conflict, reasons: vec![detail] });
+    }
+
+    pub(super) fn settle_conflict(&mut self, id: ConflictId, state: ConflictState, reason: impl Into<String>) {
+        let now = self.now;
+        if let Some(draft) = self.conflicts.edit(id, || self.estate.conflict(id).cloned()) {
+            draft.value.state = state;
+            draft.value.settled_at = Some(now);
+            draft.because(reason);
+        }
+    }
+
+    // --- The rest ---
+
+    pub(super) fn put_software(&mut self, ci: CiId, software: SoftwareSet, reason: String) {
+        self.software.push(Change { put: Put::Software { ci, software }, reason, differs: Vec::new() });
+    }
+
+    pub(super) fn bind(&mut self, agent: AgentId, ci: CiId, reason: String) {
+        self.bindings.push(Change { put: Put::AgentBinding { agent, ci }, reason, differs: Vec::new() });
+    }
+
+    /// What differs from the estate, in an order in which it can be applied.
+    pub(super) fn finish(self) -> ChangeSet {
+        let mut changes = Vec::new();
+        for draft in self.cis.drafts {
+            let before = self.estate.ci(draft.value.id);
+            let (reason, mut ci) = (draft.reason(), draft.value);
+            (ci.version, ci.valid_from) = before.map_or((1, self.now), |before| (before.version, before.valid_from));
+            if before == Some(&ci) {
+                continue;
+            }
+            let differs = before.map(|before| ci_differences(before, &ci)).unwrap_or_default();
+            (ci.version, ci.valid_from) = before.map_or((1, self.now), |before| (before.version + 1, self.now));
+            changes.push(Change { put: Put::Ci(ci), reason, differs });
+        }
+        changes.extend(self.bindings);
+        changes.extend(self.software);
+        for draft in self.relationships.drafts {
+            let before = self.estate.relationship(draft.value.id);
+            let (reason, mut relationship) = (draft.reason(), draft.value);
+            let differs = match before {
+                None if relationship.lifecycle == Lifecycle::Retired => continue,
+                None => Vec::new(),
+                Some(before) => relationship_differences(before, &relationship, self.now, self.policy),
+            };
+            if before.is_some() && differs.is_empty() {
+                continue;
+            }
+            (relationship.version, relationship.valid_from) = (before.map_or(1, |before| before.version + 1), self.now);
+            changes.push(Change { put: Put::Relationship(relationship), reason, differs });
+        }
+        for draft in self.need_groups.drafts {
+            let before = self.estate.need_group(draft.value.id);
+            let (reason, mut group) = (draft.reason(), draft.value);
+            let differs = match before {
+                None if group.lifecycle == Lifecycle::Retired => continue,
+                None => Vec::new(),
+                Some(before) => need_group_differences(before, &group),
+            };
+            if before.is_some() && differs.is_empty() {
+                continue;
+            }
+            (group.version, group.valid_from) = (before.map_or(1, |before| before.version + 1), self.now);
+            changes.push(Change { put: Put::NeedGroup(group), reason, differs });
+        }
+        for draft in self.conflicts.drafts {
+            let before = self.estate.conflict(draft.value.id);
+            if before != Some(&draft.value) && (before.is_some() || draft.value.state != ConflictState::Settled) {
+                let differs = if before.is_some() { vec!["state".to_owned()] } else { Vec::new() };
+                changes.push(Change { reason: draft.reason(), put: Put::Conflict(draft.value), differs });
+            }
+        }
+        ChangeSet { changes }
+    }
+}
+
+fn ci_differences(before: &Ci, after: &Ci) -> Vec<String> {
+    let fields = [
+        ("class", before.class != after.class),
+        ("name", before.name != after.name),
+        ("lifecycle", before.lifecycle != after.lifecycle),
+        ("keys", before.keys != after.keys),
+        ("agent", before.agent != after.agent),
+        ("merged_into", before.merged_into != after.merged_into),
+    ];
+    let names: BTreeSet<_> = before.attributes.keys().chain(after.attributes.keys()).collect();
+    let attributes = names.into_iter().filter(|name| before.attributes.get(*name) != after.attributes.get(*name));
+    fields
+        .into_iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(name, _)| name.to_owned())
+        .chain(attributes.map(|name| format!("attributes.{name}")))
+        .collect()
+}
+
+fn relationship_differences(before: &Relationship, after: &Relationship, now: Timestamp, policy: &Policy) -> Vec<String> {
+    let fields = [
+        ("kind", before.kind != after.kind),
+        ("from", before.from != after.from),
+        ("to", before.to != after.to),
+        ("hardness", before.hardness != after.hardness),
+        ("lifecycle", before.lifecycle != after.lifecycle),
+        ("evidence", is_worth_a_version(before, after, now, policy)),
+    ];
+    fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// New evidence is worth a version when it is of another kind, by another reporter or about another endpoint. Counters alone are,
+/// once in a while: they move with every report.
+fn is_worth_a_version(before: &Relationship, after: &Relationship, now: Timestamp, policy: &Policy) -> bool {
+    let gist = |relationship: &Relationship| {
+        let mut gist: Vec<_> =
+            relationship.evidence.iter().map(|it| (it.method, it.agent, it.source.clone(), it.endpoints.clone())).collect();
+        gist.sort();
+        gist
+    };
+    if gist(before) != gist(after) {
+        return true;
+    }
+    let newest = before.evidence.iter().map(|evidence| evidence.last_seen).max().unwrap_or_default();
+    before.evidence != after.evidence && now.millis_since(newest) >= policy.evidence_refresh_ms
+}
+
+fn need_group_differences(before: &NeedGroup, after: &NeedGroup) -> Vec<String> {
+    let fields = [
+        ("name", before.name != after.name),
+        ("members", before.members != after.members),
+        ("min_up", before.min_up != after.min_up),
+        ("hardness", before.hardness != after.hardness),
+        ("lifecycle", before.lifecycle != after.lifecycle),
+        ("source", before.source != after.source),
+    ];
+    fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
+}
