@@ -1,1 +1,21 @@
-//! stub
+//! The agent: collects what a machine is and whom it talks to, and reports it to a collector.
+//!
+//! `collect` (with `parse`) makes the sections, `spool` keeps what is not acknowledged, `client` talks to the collector,
+//! `cycle` puts them together. A simulated fleet uses `client`, `keys` and `tls` alone.
+
+pub mod backoff;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod collect;
+pub mod cycle;
+pub mod enroll;
+pub mod files;
+pub mod keys;
+pub mod observe;
+pub mod parse;
+pub mod processes;
+pub mod sockets;
+pub mod spool;
+pub mod state;
+pub mod tls;

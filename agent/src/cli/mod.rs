@@ -1,0 +1,109 @@
+//! The command line.
+
+mod doctor;
+mod enroll;
+mod inventory;
+mod run;
+mod settings;
+mod status;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::state::DEFAULT_DIRECTORY;
+
+/// The command failed.
+const FAILURE: u8 = 1;
+/// The collector waits for a person: approval is pending, or the agent is held.
+const WAITING: u8 = 3;
+
+/// Collects what this machine is and whom it talks to, and reports it to a Rollcall collector.
+#[derive(Parser)]
+#[command(name = "rollcall-agent", version, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Where the agent keeps its key and its progress.
+    #[arg(long, global = true, env = "ROLLCALL_STATE_DIR", default_value = DEFAULT_DIRECTORY, value_name = "DIR")]
+    state_dir: PathBuf,
+    /// What to log: error, warn, info, debug, or a tracing filter.
+    #[arg(long, global = true, env = "ROLLCALL_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+    /// How to log: text or json.
+    #[arg(long, global = true, env = "ROLLCALL_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"], value_name = "FORMAT")]
+    log_format: String,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Join a collector with a token.
+    Enroll(enroll::Options),
+    /// Report to the collector until stopped.
+    Run(run::Options),
+    /// Print exactly what would be sent. Needs no enrollment.
+    Inventory(inventory::Options),
+    /// Show who this agent is and how far it has got.
+    Status(status::Options),
+    /// Find out what stops this agent, with the next step.
+    Doctor,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(&cli.log, &cli.log_format);
+    let result = match cli.command {
+        Command::Enroll(options) => enroll::run(&cli.state_dir, &options),
+        Command::Run(options) => run::run(&cli.state_dir, options),
+        Command::Inventory(options) => inventory::run(&cli.state_dir, &options),
+        Command::Status(options) => status::run(&cli.state_dir, &options),
+        Command::Doctor => doctor::run(&cli.state_dir),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("rollcall-agent: {error:#}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+fn log_to_stderr(filter: &str, format: &str) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|error| {
+        eprintln!("rollcall-agent: log filter {filter:?}: {error}; logging at info");
+        EnvFilter::new("info")
+    });
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Set once a process; a second call could only come from a test.
+    let _ = match format {
+        "json" => subscriber.json().try_init(),
+        _ => subscriber.with_ansi(false).try_init(),
+    };
+}
+
+/// One thread does everything; name look-ups borrow a second one for as long as they take.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    Ok(builder.enable_all().max_blocking_threads(1).thread_keep_alive(std::time::Duration::from_secs(1)).build()?)
+}
+
+/// A token from a flag, a file, or standard input (`-`).
+fn token_text(token: Option<&str>, file: Option<&std::path::Path>) -> anyhow::Result<Option<String>> {
+    use anyhow::Context;
+    use std::io::Read;
+    const MOST: u64 = 64 << 10;
+    if let Some(token) = token {
+        return Ok(Some(token.to_owned()));
+    }
+    let Some(path) = file else { return Ok(None) };
+    let mut text = String::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin().take(MOST).read_to_string(&mut text).context("reading the token from standard input")?;
+    } else {
+        let file = std::fs::File::open(path).with_context(|| format!("reading the token from {}", path.display()))?;
+        file.take(MOST).read_to_string(&mut text).with_context(|| format!("reading the token from {}", path.display()))?;
+    }
+    Ok(Some(text))
+}

@@ -1,0 +1,80 @@
+//! Mounted file systems.
+
+use std::collections::BTreeSet;
+
+use rollcall_shared::wire::v1::{FileSystem, FileSystems};
+
+use super::{Machine, Outcome};
+use crate::parse::mountinfo::{self, Mount};
+
+pub(super) fn collect(machine: &Machine<'_>) -> Outcome<FileSystems> {
+    let bytes = match machine.root.read("/proc/self/mountinfo") {
+        Ok(bytes) => bytes,
+        Err(error) => return Outcome::failed("/proc/self/mountinfo", &error),
+    };
+    let mut mounts: Vec<Mount> = mountinfo::mountinfo(&bytes).into_iter().filter(Mount::is_storage).collect();
+    // The last mount on a point hides those below it; of one file system mounted several times the shortest point counts.
+    mounts.reverse();
+    let mut points = BTreeSet::new();
+    mounts.retain(|mount| points.insert(mount.mount_point.clone()));
+    mounts.sort_by_key(|mount| (mount.mount_point.len(), mount.mount_point.clone()));
+    let mut devices = BTreeSet::new();
+    mounts.retain(|mount| devices.insert((mount.device_number.clone(), mount.source.clone())));
+    mounts.sort_by(|a, b| a.mount_point.cmp(&b.mount_point));
+    let is_live = machine.root.is_live();
+    Outcome::Data(FileSystems { file_systems: mounts.into_iter().map(|mount| file_system(mount, is_live)).collect() })
+}
+
+fn file_system(mount: Mount, is_live: bool) -> FileSystem {
+    let remote_server = mount.server();
+    // A server that does not answer would hang whoever asks it for its size.
+    let usage = if is_live && remote_server.is_none() { usage(&mount.mount_point) } else { None };
+    FileSystem {
+        device: mount.source,
+        kind: mount.kind,
+        size_bytes: usage.map(|(size, _)| size),
+        used_percent: usage.map(|(_, percent)| percent),
+        read_only: mount.read_only,
+        remote_server,
+        mount_point: mount.mount_point,
+    }
+}
+
+fn usage(mount_point: &str) -> Option<(u64, u8)> {
+    let found = rustix::fs::statvfs(mount_point).ok()?;
+    let size = found.f_blocks.checked_mul(found.f_frsize).filter(|&size| size > 0)?;
+    Some((size, rounded_percent(found.f_blocks.saturating_sub(found.f_bfree), found.f_blocks)))
+}
+
+/// Rounded up to the next 5.
+fn rounded_percent(used: u64, total: u64) -> u8 {
+    const STEP: u128 = 5;
+    let steps = (u128::from(used.min(total)) * (100 / STEP)).div_ceil(u128::from(total.max(1)));
+    u8::try_from(steps * STEP).unwrap_or(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::collect_one, *};
+
+    #[test]
+    fn percents_go_up_in_fives() {
+        let cases = [(0, 100, 0), (1, 100, 5), (5, 100, 5), (51, 1_000, 10), (100, 100, 100), (7, 0, 0), (u64::MAX, u64::MAX, 100)];
+        for (used, total, expected) in cases {
+            assert_eq!(rounded_percent(used, total), expected, "{used} of {total}");
+        }
+    }
+
+    #[test]
+    fn bind_mounts_and_hidden_mounts_are_listed_once() {
+        let mounts = "27 1 254:0 / / rw - ext4 /dev/vda rw\n\
+            28 27 254:0 /srv /srv/bind rw - ext4 /dev/vda rw\n\
+            29 27 0:5 / /data rw - tmpfs tmpfs rw\n\
+            30 27 8:1 / /data rw - xfs /dev/sda1 ro\n\
+            31 27 0:9 / /net rw - nfs4 nas:/a rw\n";
+        let Outcome::Data(found) = collect_one(&[("/proc/self/mountinfo", mounts)], collect) else { panic!("no data") };
+        let seen: Vec<_> =
+            found.file_systems.iter().map(|fs| (fs.mount_point.as_str(), fs.read_only, fs.remote_server.as_deref())).collect();
+        assert_eq!(seen, [("/", false, None), ("/data", true, None), ("/net", false, Some("nas"))]);
+    }
+}

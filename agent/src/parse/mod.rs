@@ -1,0 +1,12 @@
+//! Parsers. Each takes bytes, opens nothing, and answers damaged input with less, never with a panic.
+
+pub mod cgroup;
+pub mod cpuinfo;
+pub mod dpkg;
+pub mod key_value;
+pub mod mountinfo;
+pub mod process_stat;
+pub mod routes;
+pub mod smbios;
+pub mod text;
+pub mod unit_file;
