@@ -1,4 +1,5 @@
 //! What tests, the fleet simulator and the benchmarks share.
 
 pub mod bench;
+pub mod contract;
 pub mod fleet;

@@ -82,6 +82,11 @@ impl Estate {
         drop(self.replace(put));
     }
 
+    /// Replaces all software of many machines, see [`SoftwareIndex::put_many`].
+    pub fn put_software<'a>(&mut self, catalogue: &[crate::model::SoftwareEntry], installed: impl IntoIterator<Item = (CiId, &'a [u32])>) {
+        self.software.put_many(catalogue, installed);
+    }
+
     /// Replaces one thing by its new version and returns what stood there.
     fn replace(&mut self, put: &Put) -> Step {
         match put {

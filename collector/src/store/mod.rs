@@ -2,10 +2,22 @@
 //!
 //! Times are UTC milliseconds, ids UUIDs. Every operation is one transaction; nothing is half-applied.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+mod catalogue;
+mod codec;
+mod columns;
+mod installed;
+mod open;
+mod plan;
+mod sqlite;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
-use rollcall_core::{Change, Put, Revision};
+use rollcall_core::{Change, Estate, Put, Revision, SoftwareEntry};
 use rollcall_shared::{
     AgentId, ApiTokenId, CiId, Digest, DocumentId, Timestamp, TokenId, UserId,
     wire::v1::{Exchange, SectionStatus},
@@ -13,6 +25,8 @@ use rollcall_shared::{
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
+
+pub use self::open::open;
 
 /// A store that the handlers, the writer and the jobs share.
 pub type SharedStore = Arc<dyn Store>;
@@ -36,8 +50,8 @@ pub trait Store: Send + Sync + 'static {
 
     // --- The estate ---
 
-    /// The whole current state: every CI (retired ones too), and every live relationship, need group, conflict, software
-    /// set and agent binding.
+    /// The whole current state: every CI (retired ones too), every live relationship and need group, every conflict that is
+    /// open or keeps two CIs apart, and every software set and agent binding.
     async fn load(&self) -> Result<Snapshot, StoreError>;
 
     /// The state as of a past instant: what was valid then, by the collector's clock. Conflicts are not part of it.
@@ -46,12 +60,20 @@ pub trait Store: Send + Sync + 'static {
     /// Commits a batch planned from `base`: closes the versions it replaces, inserts the new ones, and records documents,
     /// inventories, events and audit entries, all in one durable transaction. Returns the new revision, `base + 1`.
     ///
+    /// Of several versions of one thing that begin at the same instant only the last is kept (each has its event). A
+    /// document whose id is stored already stays as it is. U+0000 in texts, which the wire refuses, becomes U+FFFD.
+    ///
     /// # Errors
     /// [`StoreError::Behind`] if the store has moved past `base`; nothing was written.
     async fn commit(&self, base: Revision, batch: &Batch) -> Result<Revision, StoreError>;
 
-    /// Everything that commits after `after` put, newest version only, for a collector to catch up.
+    /// Everything that commits after `after` put, newest version only, for a collector to catch up; what was retired or
+    /// settled is among it. Without `last_seen`, see [`Store::heard_since`].
     async fn puts_since(&self, after: Revision) -> Result<Snapshot, StoreError>;
+
+    /// The agents last heard at `since` or later, and when: check-ins without a change make no revision, so a collector
+    /// that shares its store asks now and then. One scan of a narrow table.
+    async fn heard_since(&self, since: Timestamp) -> Result<Vec<(AgentId, Timestamp)>, StoreError>;
 
     /// Tells of new revisions, whoever committed them (with PostgreSQL: through NOTIFY).
     fn revisions(&self) -> watch::Receiver<Revision>;
@@ -198,6 +220,18 @@ pub enum StoreError {
         /// Newest version known.
         known: i64,
     },
+    /// The address of the database cannot be used.
+    #[error("{0}")]
+    Address(String),
+    /// A file could not be made or written.
+    #[error("{}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The database failed.
     #[error("database")]
     Database(#[from] sqlx::Error),
@@ -208,10 +242,36 @@ pub enum StoreError {
 pub struct Snapshot {
     /// The revision it is of.
     pub revision: Revision,
-    /// What stands.
+    /// What stands. Of a whole state, the software is in `software`.
     pub puts: Vec<Put>,
-    /// When each agent was last heard (empty for a past instant).
+    /// All software of all machines: millions of pieces, each entry once.
+    pub software: InstalledSoftware,
+    /// When each agent was last heard (empty for a past instant and for a part of a state).
     pub last_seen: Vec<(AgentId, Timestamp)>,
+}
+
+/// The software of many machines.
+#[derive(Clone, Debug, Default)]
+pub struct InstalledSoftware {
+    /// Every piece of software that one of them has.
+    pub catalogue: Vec<SoftwareEntry>,
+    /// Positions in `catalogue`, ascending, by machine.
+    pub installed: Vec<(CiId, Vec<u32>)>,
+}
+
+impl Snapshot {
+    /// Applies it to an estate: the empty one for a whole state, the one that stood before for a part.
+    pub fn apply_to(&self, estate: &mut Estate) {
+        for put in &self.puts {
+            estate.put(put);
+        }
+        let installed = self.software.installed.iter().map(|(ci, positions)| (*ci, positions.as_slice()));
+        estate.put_software(&self.software.catalogue, installed);
+        for (agent, at) in &self.last_seen {
+            estate.heard(*agent, *at);
+        }
+        estate.committed(self.revision);
+    }
 }
 
 /// What one commit writes.
@@ -373,6 +433,19 @@ pub struct TokenRecord {
     pub created_by: String,
     /// When.
     pub created_at: Timestamp,
+}
+
+impl TokenRecord {
+    /// Why a use of this token cannot be taken.
+    fn why_not(&self, at: Timestamp) -> EnrollOutcome {
+        if self.revoked_at.is_some() {
+            EnrollOutcome::Revoked
+        } else if self.expires_at <= at {
+            EnrollOutcome::Expired
+        } else {
+            EnrollOutcome::UsedUp
+        }
+    }
 }
 
 /// One try to enroll.

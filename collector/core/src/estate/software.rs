@@ -23,6 +23,16 @@ impl SoftwareIndex {
         self.set(machine, Some(now));
     }
 
+    /// Puts what is on many machines, named by position in `catalogue`; each piece of software is looked up once. Positions
+    /// beyond it are left out.
+    pub fn put_many<'a>(&mut self, catalogue: &[SoftwareEntry], installed: impl IntoIterator<Item = (CiId, &'a [u32])>) {
+        let numbers: Vec<u32> = catalogue.iter().map(|entry| self.number_of(entry)).collect();
+        for (machine, positions) in installed {
+            let now = positions.iter().filter_map(|position| numbers.get(*position as usize).copied()).collect();
+            self.set(machine, Some(now));
+        }
+    }
+
     /// Whether exactly this is on a machine.
     pub fn is(&self, machine: CiId, software: &SoftwareSet) -> bool {
         let Some(installed) = self.installed.get(&machine) else { return software.is_empty() };

@@ -1,0 +1,226 @@
+use std::{borrow::Cow, collections::BTreeSet};
+
+use rollcall_core::{Endpoint, Evidence, Method, MinUp, NeedGroup, Put, Relationship};
+use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, catalogue::Hardness};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{At, Decode, Row, StoreError, json, time};
+use crate::store::plan::Version;
+
+/// `relationship_version`
+#[derive(Serialize, Deserialize)]
+pub(in crate::store) struct RelationshipRow {
+    id: Uuid,
+    kind: String,
+    from_ci: Uuid,
+    to_ci: Uuid,
+    hardness: Option<String>,
+    lifecycle: String,
+    evidence: String,
+    first_seen: i64,
+    valid_from: i64,
+    version: u32,
+    #[serde(default)]
+    valid_to: Option<i64>,
+}
+
+impl Row for RelationshipRow {
+    const TABLE: &'static str = "relationship_version";
+}
+
+impl RelationshipRow {
+    pub(in crate::store) fn new(relationship: &Relationship) -> Result<Self, StoreError> {
+        let evidence: Vec<EvidenceJson<'_>> = relationship.evidence.iter().map(EvidenceJson::from).collect();
+        Ok(Self {
+            id: relationship.id.0,
+            kind: relationship.kind.clone(),
+            from_ci: relationship.from.0,
+            to_ci: relationship.to.0,
+            hardness: relationship.hardness.map(|hardness| hardness_word(hardness).to_owned()),
+            lifecycle: relationship.lifecycle.as_str().into(),
+            evidence: json(&evidence)?,
+            first_seen: relationship.first_seen.as_millis(),
+            valid_from: relationship.valid_from.as_millis(),
+            version: relationship.version,
+            valid_to: None,
+        })
+    }
+}
+
+impl Decode for RelationshipRow {
+    type Record = Put;
+    fn decode(self) -> Result<Put, StoreError> {
+        let at = At::row::<Self>(&self.id);
+        let evidence: Vec<EvidenceJson<'_>> = serde_json::from_str(&self.evidence).map_err(|error| at.corrupt("evidence", error))?;
+        Ok(Put::Relationship(Relationship {
+            id: RelationshipId(self.id),
+            from: CiId(self.from_ci),
+            to: CiId(self.to_ci),
+            hardness: self.hardness.as_deref().map(|word| at.word("hardness", word, hardness)).transpose()?,
+            lifecycle: at.lifecycle(&self.lifecycle)?,
+            evidence: evidence.into_iter().map(|evidence| evidence.decode(at)).collect::<Result<_, _>>()?,
+            kind: self.kind,
+            first_seen: time(self.first_seen),
+            valid_from: time(self.valid_from),
+            version: self.version,
+        }))
+    }
+}
+
+impl Version for RelationshipRow {
+    fn thing(&self) -> Uuid {
+        self.id
+    }
+    fn valid_from(&self) -> i64 {
+        self.valid_from
+    }
+    fn close(&mut self, at: i64) {
+        self.valid_to = Some(at);
+    }
+}
+
+/// One piece of evidence as JSON.
+#[derive(Serialize, Deserialize)]
+struct EvidenceJson<'a> {
+    method: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agent: Option<Uuid>,
+    source: Cow<'a, str>,
+    detail: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    endpoints: Vec<String>,
+    samples_seen: u64,
+    samples_total: u64,
+    first_seen: i64,
+    last_seen: i64,
+}
+
+impl<'a> From<&'a Evidence> for EvidenceJson<'a> {
+    fn from(evidence: &'a Evidence) -> Self {
+        Self {
+            method: evidence.method.as_str().into(),
+            agent: evidence.agent.map(|agent| agent.0),
+            source: evidence.source.to_string().into(),
+            detail: evidence.detail.as_str().into(),
+            endpoints: evidence.endpoints.iter().map(Endpoint::to_string).collect(),
+            samples_seen: evidence.samples_seen,
+            samples_total: evidence.samples_total,
+            first_seen: evidence.first_seen.as_millis(),
+            last_seen: evidence.last_seen.as_millis(),
+        }
+    }
+}
+
+impl EvidenceJson<'_> {
+    fn decode(self, at: At<'_>) -> Result<Evidence, StoreError> {
+        Ok(Evidence {
+            method: at.word("evidence", &self.method, Method::parse)?,
+            agent: self.agent.map(AgentId),
+            source: at.source("evidence", &self.source)?,
+            detail: self.detail.into_owned(),
+            endpoints: endpoints(at, &self.endpoints)?,
+            samples_seen: self.samples_seen,
+            samples_total: self.samples_total,
+            first_seen: time(self.first_seen),
+            last_seen: time(self.last_seen),
+        })
+    }
+}
+
+fn endpoints(at: At<'_>, texts: &[String]) -> Result<BTreeSet<Endpoint>, StoreError> {
+    texts.iter().map(|text| text.parse().map_err(|error| at.corrupt("evidence", error))).collect()
+}
+
+/// `need_group_version`
+#[derive(Serialize, Deserialize)]
+pub(in crate::store) struct NeedGroupRow {
+    id: Uuid,
+    ci: Uuid,
+    name: String,
+    members: String,
+    min_up: u32,
+    min_up_unit: String,
+    hardness: String,
+    lifecycle: String,
+    source: String,
+    valid_from: i64,
+    version: u32,
+    #[serde(default)]
+    valid_to: Option<i64>,
+}
+
+impl Row for NeedGroupRow {
+    const TABLE: &'static str = "need_group_version";
+}
+
+impl NeedGroupRow {
+    pub(in crate::store) fn new(group: &NeedGroup) -> Result<Self, StoreError> {
+        let (min_up, unit) = match group.min_up {
+            MinUp::Count(count) => (count, "count"),
+            MinUp::Percent(percent) => (u32::from(percent), "percent"),
+        };
+        Ok(Self {
+            id: group.id.0,
+            ci: group.ci.0,
+            name: group.name.clone(),
+            members: json(&group.members)?,
+            min_up,
+            min_up_unit: unit.into(),
+            hardness: hardness_word(group.hardness).into(),
+            lifecycle: group.lifecycle.as_str().into(),
+            source: group.source.to_string(),
+            valid_from: group.valid_from.as_millis(),
+            version: group.version,
+            valid_to: None,
+        })
+    }
+}
+
+impl Decode for NeedGroupRow {
+    type Record = Put;
+    fn decode(self) -> Result<Put, StoreError> {
+        let at = At::row::<Self>(&self.id);
+        let min_up = match self.min_up_unit.as_str() {
+            "count" => MinUp::Count(self.min_up),
+            "percent" => MinUp::Percent(u8::try_from(self.min_up).map_err(|error| at.corrupt("min_up", error))?),
+            other => return Err(at.corrupt("min_up_unit", format!("{other:?} is neither count nor percent"))),
+        };
+        Ok(Put::NeedGroup(NeedGroup {
+            id: NeedGroupId(self.id),
+            ci: CiId(self.ci),
+            members: at.json("members", &self.members)?,
+            min_up,
+            hardness: at.word("hardness", &self.hardness, hardness)?,
+            lifecycle: at.lifecycle(&self.lifecycle)?,
+            source: at.source("source", &self.source)?,
+            name: self.name,
+            valid_from: time(self.valid_from),
+            version: self.version,
+        }))
+    }
+}
+
+impl Version for NeedGroupRow {
+    fn thing(&self) -> Uuid {
+        self.id
+    }
+    fn valid_from(&self) -> i64 {
+        self.valid_from
+    }
+    fn close(&mut self, at: i64) {
+        self.valid_to = Some(at);
+    }
+}
+
+fn hardness_word(hardness: Hardness) -> &'static str {
+    match hardness {
+        Hardness::Hard => "hard",
+        Hardness::Soft => "soft",
+        Hardness::None => "none",
+    }
+}
+
+fn hardness(word: &str) -> Option<Hardness> {
+    [Hardness::Hard, Hardness::Soft, Hardness::None].into_iter().find(|hardness| hardness_word(*hardness) == word)
+}

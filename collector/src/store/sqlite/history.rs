@@ -1,0 +1,68 @@
+use rollcall_shared::CiId;
+use sqlx::{Sqlite, Transaction};
+
+use super::{Result, SqliteStore};
+use crate::store::{
+    AuditEntry, CiVersion, Event,
+    codec::{self, AuditRow, CiRow, EventRow, count},
+    columns,
+};
+
+const VERSIONS: &str = concat!(
+    "SELECT json_group_array(json_array(",
+    columns::ci!(),
+    ", valid_to, revision, actor, reason, differs)) FROM (SELECT * FROM ci_version WHERE id = ?1 ORDER BY version DESC LIMIT ?2)"
+);
+const EVENTS_AFTER: &str = concat!(
+    "SELECT json_group_array(json_array(",
+    columns::event!(),
+    ")) FROM (SELECT * FROM event WHERE cursor > ?1 ORDER BY cursor LIMIT ?2)"
+);
+/// Each half takes its own index, newest first, and stops at the limit.
+const EVENTS_ABOUT: &str = concat!(
+    "SELECT json_group_array(json_array(",
+    columns::event!(),
+    ")) FROM (SELECT * FROM (SELECT * FROM event WHERE ci = ?1 ORDER BY cursor DESC LIMIT ?2)
+     UNION SELECT * FROM (SELECT * FROM event WHERE other_ci = ?1 ORDER BY cursor DESC LIMIT ?2)
+     ORDER BY cursor DESC LIMIT ?2)"
+);
+const AUDIT: &str = concat!(
+    "SELECT json_group_array(json_array(",
+    columns::audit!(),
+    ")) FROM (SELECT * FROM audit_log WHERE number < ?1 ORDER BY number DESC LIMIT ?2)"
+);
+
+impl SqliteStore {
+    pub(super) async fn versions_of(&self, ci: CiId, limit: u32) -> Result<Vec<CiVersion>> {
+        let text: String = sqlx::query_scalar(VERSIONS).bind(ci.to_string()).bind(limit).fetch_one(&self.readers).await?;
+        codec::rows::<CiRow>(&text)?.into_iter().map(CiRow::version).collect()
+    }
+
+    pub(super) async fn events_after(&self, after: u64, limit: u32) -> Result<Vec<Event>> {
+        self.read::<EventRow>(sqlx::query_scalar(EVENTS_AFTER).bind(count(after)).bind(limit)).await
+    }
+
+    pub(super) async fn events_about(&self, ci: CiId, limit: u32) -> Result<Vec<Event>> {
+        self.read::<EventRow>(sqlx::query_scalar(EVENTS_ABOUT).bind(ci.to_string()).bind(limit)).await
+    }
+
+    pub(super) async fn audit_before(&self, before: Option<u64>, limit: u32) -> Result<Vec<(u64, AuditEntry)>> {
+        self.read::<AuditRow>(sqlx::query_scalar(AUDIT).bind(before.map_or(i64::MAX, count)).bind(limit)).await
+    }
+}
+
+pub(super) async fn insert_audit(tx: &mut Transaction<'static, Sqlite>, entries: &[AuditEntry]) -> Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<AuditRow> = entries.iter().map(AuditRow::from).collect();
+    sqlx::query(
+        "INSERT INTO audit_log (at, actor, action, subject, detail)
+         SELECT value ->> 'at', value ->> 'actor', value ->> 'action', value ->> 'subject', value ->> 'detail'
+         FROM json_each(?1) ORDER BY key",
+    )
+    .bind(codec::json(&rows)?)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
