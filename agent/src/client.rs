@@ -335,22 +335,23 @@ fn plain_problem(status: StatusCode, answer: &[u8]) -> Problem {
 }
 
 fn transport_error(url: &Url, error: &reqwest::Error) -> ClientError {
-    let url = url.clone();
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        // An I/O error hides the TLS error that it carries from the usual chain.
-        let inner = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = current.downcast_ref::<rustls::Error>().or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
-        match tls {
-            Some(rustls::Error::AlertReceived(alert)) if is_about_certificate(*alert) => {
-                return ClientError::CertificateRefused { url, reason: format!("{alert:?}") };
-            }
-            Some(reason @ rustls::Error::InvalidCertificate(_)) => return ClientError::Untrusted { url, reason: reason.to_string() },
-            _ => {}
+    let mut url = url.clone();
+    url.set_path("");
+    match tls_error(error) {
+        Some(rustls::Error::AlertReceived(alert)) if is_about_certificate(*alert) => {
+            ClientError::CertificateRefused { url, reason: format!("{alert:?}") }
         }
-        cause = current.source();
+        Some(reason @ rustls::Error::InvalidCertificate(_)) => ClientError::Untrusted { url, reason: reason.to_string() },
+        _ => ClientError::Unreachable { url, reason: chain_of(error) },
     }
-    ClientError::Unreachable { url, reason: chain_of(error) }
+}
+
+/// The TLS error among the causes.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let found = error.downcast_ref::<rustls::Error>();
+    // An I/O error names as its source the source of what it carries, and passes over the thing itself.
+    let carried = || error.downcast_ref::<std::io::Error>()?.get_ref();
+    found.or_else(|| carried().and_then(|inner| tls_error(inner))).or_else(|| error.source().and_then(tls_error))
 }
 
 fn is_about_certificate(alert: AlertDescription) -> bool {

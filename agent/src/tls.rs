@@ -106,13 +106,14 @@ impl ServerCertVerifier for CollectorVerifier {
             verify_server_cert_signed_by_trust_anchor(&certificate, &roots, intermediates, at, self.algorithms.all)
         };
         let time = self.time();
-        match verify(time.best) {
+        // A certificate that ended before a time known to be past is old, whatever the clock says.
+        let best = time.last_authenticated.map_or(time.best, |last| time.best.max(last));
+        match verify(best) {
             Err(rustls::Error::InvalidCertificate(error)) if is_about_time(&error) => {
                 let middle = from.plus_millis(until.millis_since(from) / 2);
-                // The certificate must not have ended before a time that is known to be past.
                 let at = time.last_authenticated.map_or(middle, |last| middle.max(last));
                 verify(at)?;
-                tracing::warn!(best_time = %time.best, %from, %until, "the collector's certificate is valid, but not at the time that this machine takes it to be; check the clock");
+                tracing::warn!(best_time = %best, %from, %until, "the collector's certificate is valid, but not at the time that this machine takes it to be; check the clock");
             }
             other => other?,
         }

@@ -1,0 +1,6 @@
+//! The agent against a collector that answers as it is told, over real TLS on loopback.
+
+mod collector;
+mod enrolling;
+mod reporting;
+mod trust;
