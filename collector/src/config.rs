@@ -33,6 +33,8 @@ pub struct AgentsListener {
     pub names: Vec<String>,
     /// Seconds between check-ins of an agent.
     pub check_in_seconds: u32,
+    /// Seconds that an agent's certificate is valid; agents renew at half of it.
+    pub certificate_seconds: u32,
     /// A directory with agent binaries, `rollcall-agent-ARCHITECTURE`, offered by the install script.
     pub binaries: Option<PathBuf>,
 }
@@ -91,7 +93,14 @@ impl Default for Config {
 
 impl Default for AgentsListener {
     fn default() -> Self {
-        Self { listen: ([0, 0, 0, 0], 8444).into(), urls: Vec::new(), names: Vec::new(), check_in_seconds: 300, binaries: None }
+        Self {
+            listen: ([0, 0, 0, 0], 8444).into(),
+            urls: Vec::new(),
+            names: Vec::new(),
+            check_in_seconds: 300,
+            certificate_seconds: 7 * 24 * 3_600,
+            binaries: None,
+        }
     }
 }
 

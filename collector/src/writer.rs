@@ -2,6 +2,9 @@
 //!
 //! Callers wait until their part of a batch is durable. See ARCHITECTURE.md, "The estate is in memory, the truth is in the store".
 
+mod batch;
+mod plan;
+
 use std::sync::{Arc, RwLock};
 
 use rollcall_core::{ChangeSet, Estate, IdSource, Revision};
@@ -9,6 +12,11 @@ use rollcall_shared::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::StoreError;
+
+pub(crate) use batch::run;
+
+/// Seconds after which somebody whose change was not taken on should try again.
+const BUSY_RETRY_SECONDS: u32 = 5;
 
 /// The estate as everybody reads it. Lock it briefly, never across an await.
 pub type SharedEstate = Arc<RwLock<Estate>>;
@@ -39,8 +47,11 @@ pub struct Command {
 /// What the writer takes.
 pub enum Job {
     /// A command and where to answer.
-    Command(Command, oneshot::Sender<Result<Committed, WriteError>>),
+    Command(Command, Answer<Committed>),
 }
+
+/// Where the caller waits.
+type Answer<T> = oneshot::Sender<Result<T, WriteError>>;
 
 /// A durable change.
 #[derive(Clone, Debug)]
@@ -80,6 +91,9 @@ pub enum WriteError {
     /// The store failed.
     #[error("the change could not be stored")]
     Store(#[source] Arc<StoreError>),
+    /// Planning the change failed: a fault of this program, which the log tells more of.
+    #[error("the change could not be worked out; the collector's log says more")]
+    Fault,
 }
 
 impl Writer {
@@ -95,10 +109,24 @@ impl Writer {
     /// See [`WriteError`].
     pub async fn command(&self, command: Command) -> Result<Committed, WriteError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Job::Command(command, answer)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => WriteError::Busy { retry_after_seconds: 5 },
-            mpsc::error::TrySendError::Closed(_) => WriteError::Stopping,
-        })?;
+        self.submit(Job::Command(command, answer))?;
         answered.await.unwrap_or(Err(WriteError::Stopping))
+    }
+
+    fn submit(&self, job: Job) -> Result<(), WriteError> {
+        self.queue.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => WriteError::Busy { retry_after_seconds: BUSY_RETRY_SECONDS },
+            mpsc::error::TrySendError::Closed(_) => WriteError::Stopping,
+        })
+    }
+}
+
+impl Job {
+    /// Answers that nothing of it was done.
+    fn fail(self, error: WriteError) {
+        match self {
+            // A caller that has gone away does not need the answer.
+            Self::Command(_, answer) => drop(answer.send(Err(error))),
+        }
     }
 }

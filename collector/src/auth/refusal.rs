@@ -126,6 +126,7 @@ impl From<WriteError> for Refusal {
             WriteError::Busy { retry_after_seconds } => {
                 Self::unavailable("more changes are waiting than the collector takes on", retry_after_seconds)
             }
+            WriteError::Fault => Self::internal(),
             WriteError::Stopping => Self::unavailable("the collector is stopping", 5),
             WriteError::Store(error) => {
                 tracing::error!(error = &*error as &dyn std::error::Error, "a change could not be stored");
