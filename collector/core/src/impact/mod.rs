@@ -34,6 +34,8 @@ pub use solver::Solver;
 pub use state::{Counts, FailureKind, Outage, State};
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
