@@ -325,3 +325,6 @@ impl Rows {
         self.starts[at] as usize..self.starts[at + 1] as usize
     }
 }
+
+#[cfg(test)]
+mod tests;

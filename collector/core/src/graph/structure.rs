@@ -17,12 +17,13 @@ pub struct ChokePoint<'g> {
     pub ci: &'g Node,
     /// How many CIs the service reaches only through it, itself not counted.
     pub guards: usize,
-    /// What every chain from the service to it passes, nearest to the service first, both ends left out.
-    pub through: Vec<&'g Node>,
+    /// The nearest other choke point that every chain from the service to it passes; absent where there is none. Following
+    /// it leads along all of them, back to the service.
+    pub behind: Option<&'g Node>,
 }
 
 /// The choke points among everything that a service needs: dominators of the need graph as seen from the service. In the order of
-/// distance from the service; those that guard nothing are included, as they say what every chain to them passes. Empty if there is no
+/// distance from the service; those that guard nothing are included, as they too say what every chain to them passes. Empty if there is no
 /// such CI.
 pub fn choke_points(graph: &Graph, service: CiId) -> Vec<ChokePoint<'_>> {
     let Some(root) = graph.number_of(service) else { return Vec::new() };
@@ -39,10 +40,12 @@ pub fn choke_points(graph: &Graph, service: CiId) -> Vec<ChokePoint<'_>> {
         }
     }
     let point = |&(node, ..): &(NodeNumber, u32, NodeNumber)| {
-        let above = std::iter::successors(dominators.immediate_dominator(node), |&above| dominators.immediate_dominator(above));
-        let mut through: Vec<&Node> = above.take_while(|&above| above != root).map(|above| graph.node_at(above)).collect();
-        through.reverse();
-        ChokePoint { ci: graph.node_at(node), guards: guards.get(&node).copied().unwrap_or(0), through }
+        let behind = dominators.immediate_dominator(node).filter(|&dominator| dominator != root);
+        ChokePoint {
+            ci: graph.node_at(node),
+            guards: guards.get(&node).copied().unwrap_or(0),
+            behind: behind.map(|dominator| graph.node_at(dominator)),
+        }
     };
     closure.iter().map(point).collect()
 }

@@ -62,7 +62,7 @@ pub struct Hop<'a> {
 }
 
 impl<'a> Assessment<'a> {
-    /// A shortest path from an affected CI to something that fails, each step a reason for the one before it; of several the one with the
+    /// A shortest path from an affected CI to something that fails, each step a reason for the one before it; of several next steps the one with the
     /// better evidence. Empty for what is not affected or fails by itself.
     pub fn witness(&self, ci: CiId) -> Vec<Hop<'a>> {
         let mut path = Vec::new();

@@ -36,6 +36,6 @@ pub use state::{Counts, FailureKind, Outage, State};
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -34,8 +34,9 @@ pub struct SinglePoint<'g> {
     pub hops: u32,
     /// Explains: how many other CIs the service reaches only through it.
     pub guards: usize,
-    /// Explains: what every chain of needs to it passes, nearest to the service first. Redundancy is not considered here.
-    pub through: Vec<&'g Node>,
+    /// Explains: the nearest other CI that every chain of needs to it passes; absent where there is none. Redundancy is not
+    /// considered here.
+    pub behind: Option<&'g Node>,
 }
 
 /// Which two CIs take a service down together though neither does alone.
@@ -73,8 +74,8 @@ pub fn single_points(graph: &Graph, service: CiId, budget: usize) -> Option<Sing
         tried += 1;
         if state >= State::Degraded {
             let ci = graph.node_at(candidate);
-            let (guards, through) = explained.get(&ci.id).map_or((0, Vec::new()), |point| (point.guards, point.through.clone()));
-            points.push(SinglePoint { ci, state, hops, guards, through });
+            let (guards, behind) = explained.get(&ci.id).map_or((0, None), |point| (point.guards, point.behind));
+            points.push(SinglePoint { ci, state, hops, guards, behind });
         }
     }
     points.sort_by(|a, b| (b.state, a.hops, &a.ci.name, a.ci.id).cmp(&(a.state, b.hops, &b.ci.name, b.ci.id)));
@@ -84,7 +85,8 @@ pub fn single_points(graph: &Graph, service: CiId, budget: usize) -> Option<Sing
 /// Pairs of CIs that take a service down together though neither does alone. `None` if there is no such CI.
 ///
 /// Exact within the budget, without trying every pair: what two failures break beyond what each breaks alone starts at a hard group from
-/// which both take members, enough of them together. Only such pairs are tried. Stops when `budget` CIs have been visited.
+/// which both take members, enough of them together. Only such pairs are tried. Stops when `budget` CIs and pairs have been
+/// looked at.
 pub fn pairs(graph: &Graph, service: CiId, budget: usize) -> Option<Pairs<'_>> {
     let mut sweep = Sweep::new(graph, service, budget)?;
     let mut complete = true;
@@ -112,6 +114,10 @@ pub fn pairs(graph: &Graph, service: CiId, budget: usize) -> Option<Pairs<'_>> {
         let enough = group.members.len() as u32 - group.min_up + 1;
         for (place, &(first, lost)) in by.iter().enumerate() {
             for &(second, also_lost) in &by[place + 1..] {
+                if !sweep.spend(1) {
+                    complete = false;
+                    break 'groups;
+                }
                 if lost + also_lost < enough || found.contains(&(first, second)) || refuted.contains(&(first, second)) {
                     continue;
                 }
@@ -161,13 +167,20 @@ impl<'g> Sweep<'g> {
         Some(Self { graph, service, candidates, within: Within(within), solver: Solver::new(graph), budget })
     }
 
+    /// Takes from the budget; false if nothing was left.
+    fn spend(&mut self, effort: usize) -> bool {
+        let left = self.budget > 0;
+        self.budget = self.budget.saturating_sub(effort);
+        left
+    }
+
     /// What becomes of the service if these go down; `None` if the budget has run out.
     fn fail(&mut self, cis: &[NodeNumber]) -> Option<State> {
         if self.budget == 0 {
             return None;
         }
         self.solver.run(cis.iter().map(|&ci| (ci, State::Down)), &self.within);
-        self.budget = self.budget.saturating_sub(cis.len() + self.solver.reached().len());
+        self.spend(cis.len() + self.solver.reached().len());
         Some(self.solver.state_at(self.service))
     }
 

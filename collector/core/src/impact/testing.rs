@@ -9,11 +9,11 @@ use crate::{
     model::{Method, MinUp},
 };
 
-pub(super) const DAY: i64 = 86_400_000;
-pub(super) const NOW: Timestamp = Timestamp::from_millis(1_000 * DAY);
+pub(crate) const DAY: i64 = 86_400_000;
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_000 * DAY);
 
 /// The id of a CI in a test: its name's bytes.
-pub(super) fn ci(name: &str) -> CiId {
+pub(crate) fn ci(name: &str) -> CiId {
     let mut bytes = [0; 16];
     bytes.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
     CiId(Uuid::from_bytes(bytes))
@@ -21,8 +21,9 @@ pub(super) fn ci(name: &str) -> CiId {
 
 /// Reads an estate, one statement a line:
 /// `a -> b` (hard), `a ~> b` (soft), `a .. b` (shown only), `a -> b stale`, `a -> b one-ended`, `a owned_by b`,
-/// `a needs 2 of b c d` (hard group), `a likes 50% of b c` (soft group), `service a` (makes it a business service).
-pub(super) fn graph(text: &str) -> Graph {
+/// `a needs 2 of b c d` (hard group; `old?` is a member that is gone), `a likes 50% of b c` (soft group), `service a` (a business service: declared before use,
+/// without an agent, its needs declared). Agents were never heard since what they reported.
+pub(crate) fn graph(text: &str) -> Graph {
     let mut parts = GraphParts::default();
     let mut services = Vec::new();
     let mut names: Vec<&str> = Vec::new();
@@ -63,7 +64,7 @@ pub(super) fn graph(text: &str) -> Graph {
                     from: ci(from),
                     to: ci(to),
                     hardness,
-                    evidence: evidence(from, to, quality),
+                    evidence: if services.contains(&from) { vec![declared(quality)] } else { evidence(from, to, quality) },
                 });
             }
             [name] => names.push(name),
@@ -75,14 +76,19 @@ pub(super) fn graph(text: &str) -> Graph {
         name: name.into(),
         class: if services.contains(&name) { "business_service" } else { "server" },
         owner: None,
-        agent: Some(agent(name)),
+        agent: (!services.contains(&name)).then(|| agent(name)),
     };
     parts.nodes = names.iter().copied().map(node).collect();
     Graph::from_parts(parts)
 }
 
-pub(super) fn agent(name: &str) -> AgentId {
+pub(crate) fn agent(name: &str) -> AgentId {
     AgentId(ci(name).0)
+}
+
+fn declared(quality: &[&str]) -> EdgeEvidence {
+    let last_seen = NOW.plus_millis(if quality.contains(&"stale") { -400 * DAY } else { -300 * DAY });
+    EdgeEvidence { method: Method::Declared, agent: None, last_seen, samples_seen: 0, samples_total: 0 }
 }
 
 fn evidence(from: &str, to: &str, quality: &[&str]) -> Vec<EdgeEvidence> {
@@ -92,7 +98,7 @@ fn evidence(from: &str, to: &str, quality: &[&str]) -> Vec<EdgeEvidence> {
 }
 
 /// Assesses an outage: `db01` down, or `db01:degraded web01:maintenance`.
-pub(super) fn outage<'g>(graph: &'g Graph, failing: &str) -> Assessment<'g> {
+pub(crate) fn outage<'g>(graph: &'g Graph, failing: &str) -> Assessment<'g> {
     let failures = failing.split_whitespace().map(|failure| match failure.split_once(':') {
         Some((name, kind)) => (ci(name), FailureKind::parse(kind).unwrap()),
         None => (ci(failure), FailureKind::Down),

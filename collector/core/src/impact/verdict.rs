@@ -183,3 +183,128 @@ fn span(millis: i64) -> String {
     let count = millis / unit;
     if count == 1 { format!("1 {name}") } else { format!("{count} {name}s") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{graph, outage},
+        *,
+    };
+
+    #[track_caller]
+    fn check(estate: &str, failing: &str, expected: &str) {
+        let graph = graph(estate);
+        assert_eq!(outage(&graph, failing).verdict(), expected, "{failing} fails in\n{estate}");
+    }
+
+    const SHOP: &str = "
+        service Webshop
+        Webshop -> web01
+        web01 -> orders-db
+        orders-db -> db01
+        report ~> orders-db
+        mailer ~> orders-db
+        orders-api needs 1 of db01 db02
+        till1 -> orders-api
+        till2 -> orders-api
+        till3 -> till1
+        till3 ~> till2
+        bench -> till3";
+
+    #[test]
+    fn the_whole_sentence() {
+        check(
+            SHOP,
+            "db01",
+            "If db01 is down, 3 configuration items go down and 2 are degraded, among them the business service Webshop; the redundancy \
+             of orders-api (1 of 2 still serves, none to spare) absorbs it for 4 more.",
+        );
+        check(
+            SHOP,
+            "db02",
+            "If db02 is down, nothing else goes down or is degraded; the redundancy of orders-api (1 of 2 still serves, none to spare) absorbs it for 4 more.",
+        );
+        check(SHOP, "Webshop", "If Webshop is down, nothing else is affected: nothing is known to depend on it.");
+        check(SHOP, "Webshop bench", "If Webshop and bench are down, nothing else is affected: nothing is known to depend on them.");
+        check(
+            SHOP,
+            "bench",
+            "It is not known what breaks if bench is down: nothing is known to depend on it, but its agent has been silent for more than 7 days.",
+        );
+        check(SHOP, "till3:maintenance", "If till3 is down for maintenance, bench goes down.");
+        check(SHOP, "till2", "If till2 is down, 2 configuration items are degraded.");
+        check(SHOP, "web01:degraded", "If web01 is degraded, the business service Webshop is degraded.");
+        check(
+            SHOP,
+            "till3 till2:degraded web01:maintenance",
+            "If till3 is down, web01 is down for maintenance and till2 is degraded, 2 configuration items go down, among them the business service Webshop.",
+        );
+    }
+
+    #[test]
+    fn many_names_are_counted() {
+        check("a -> x\nb -> x\nc ~> x\nd -> y", "x y", "If x and y are down, 3 configuration items go down and 1 is degraded.");
+        check("a -> v\na -> w\na -> x\na -> y\na -> z", "v w x y z", "If v, w, x and 2 more are down, a goes down.");
+        check(
+            "service A\nservice B\nservice C\nservice D\nA -> x\nB -> x\nC -> x\nD -> x",
+            "x",
+            "If x is down, 4 configuration items go down, among them the business services A, B, C and 1 more.",
+        );
+        check(
+            "a needs 2 of x b c d\ne needs 1 of x b\nf needs 1 of x c\ng likes 1 of x d d2",
+            "x",
+            "If x is down, nothing else goes down or is degraded; the redundancy of e (1 of 2 still serves, none to spare) and of 3 others absorbs it.",
+        );
+        check("a needs 2 of x b c d", "x", "If x is down, nothing else is affected; the redundancy of a (3 of 4 still serve) absorbs it.");
+        check("a ~> x", "x:degraded", "If x is degraded, nothing else is affected.");
+    }
+
+    #[test]
+    fn stale_evidence_is_said() {
+        check(
+            "a -> x stale\nb -> x",
+            "x",
+            "If x is down, 2 configuration items go down; 1 of these 2 rests on evidence older than 7 days.",
+        );
+        check(
+            "a -> x\nb -> x stale\nc -> b",
+            "x",
+            "If x is down, 3 configuration items go down; 2 of these 3 rest on evidence older than 7 days.",
+        );
+        check("a -> x stale\na -> x", "x", "If x is down, a goes down.");
+        check(
+            "a -> x stale",
+            "x",
+            "It is not known what breaks if x is down: the 1 configuration item that would be affected rests on evidence older than 7 days.",
+        );
+        check(
+            "a -> x stale\nb -> a",
+            "x",
+            "It is not known what breaks if x is down: the 2 configuration items that would be affected rest on evidence older than 7 days.",
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        check("a -> x", "gone", "The configuration item named is not in the inventory (any more), so there is nothing to assess.");
+        check("a -> x", "g1 g2", "None of the 2 configuration items named is in the inventory (any more), so there is nothing to assess.");
+        check("a -> x", "", "Nothing fails, so nothing is affected.");
+        check("a -> x", "x gone", "If x is down, a goes down; 1 configuration item named is not in the inventory and was left out.");
+    }
+
+    #[test]
+    fn a_name_cannot_disturb_the_sentence() {
+        assert_eq!(shown(" db\n01\u{202e} "), "db\u{fffd}01\u{fffd}");
+        assert_eq!(shown("  "), "(no name)");
+        assert_eq!(shown(&"x".repeat(99)).chars().count(), NAME_CHARACTERS + 1);
+    }
+
+    #[test]
+    fn spans_are_in_whole_units() {
+        for (millis, text) in
+            [(604_800_000, "7 days"), (86_400_000, "1 day"), (5_400_000, "90 minutes"), (1_500, "1 second"), (0, "0 seconds")]
+        {
+            assert_eq!(span(millis), text);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+use std::collections::BTreeMap;
+
+use petgraph::{
+    Direction,
+    algo::{dijkstra, has_path_connecting, is_cyclic_directed, tarjan_scc, toposort},
+    visit::{Bfs, EdgeRef, IntoEdgeReferences, IntoEdgesDirected, IntoNeighborsDirected, IntoNodeReferences, Reversed},
+};
+use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, Timestamp, catalogue::Hardness};
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    Estate,
+    impact::testing::{ci, graph},
+    model::{Ci, Evidence, Lifecycle, MinUp, NeedGroup, Put, Relationship, Source},
+};
+
+fn names<'g>(nodes: impl IntoIterator<Item = &'g Node>) -> String {
+    nodes.into_iter().map(|node| &*node.name).collect::<Vec<_>>().join(" ")
+}
+
+fn sorted<'g>(nodes: impl IntoIterator<Item = &'g Node>) -> String {
+    let mut names: Vec<&str> = nodes.into_iter().map(|node| &*node.name).collect();
+    names.sort_unstable();
+    names.join(" ")
+}
+
+#[test]
+fn both_directions_agree() {
+    let graph = graph("a -> b\na ~> b\nb -> c\na .. c\nd needs 1 of a c");
+    assert_eq!((graph.node_count(), graph.edge_count()), (4, 6));
+    assert_eq!(sorted(graph.dependencies(ci("a")).map(|edge| edge.to)), "b b c");
+    assert_eq!(sorted(graph.dependents(ci("c")).map(|edge| edge.from)), "a b d");
+    assert_eq!(graph.groups(ci("d"))[0].min_up, 1);
+    let member = graph.dependencies(ci("d")).next().unwrap();
+    assert_eq!((member.kind, member.relationship, member.in_group), ("need_group", None, true));
+    assert!(graph.node(ci("x")).is_none() && graph.dependents(ci("x")).next().is_none() && graph.groups(ci("x")).is_empty());
+    let empty = Graph::default();
+    assert_eq!((empty.node_count(), cycles(&empty).len()), (0, 0));
+}
+
+#[test]
+fn needs_are_transitive_with_shortest_chains() {
+    let graph = graph(
+        "web -> app\napp ~> cache\napp -> db\nweb -> cache2\ncache2 -> db2\ndb2 -> web\nx -> web\nweb owned_by team\ndb needs 1 of d1 d2",
+    );
+    let needs = graph.needs(ci("web")).unwrap();
+    let found: BTreeMap<&str, (u32, bool)> = needs.items.iter().map(|item| (&*item.ci.name, (item.hops, item.hard))).collect();
+    let expected = [
+        ("app", (1, true)),
+        ("cache", (2, false)),
+        ("cache2", (1, true)),
+        ("d1", (3, true)),
+        ("d2", (3, true)),
+        ("db", (2, true)),
+        ("db2", (2, true)),
+    ];
+    assert_eq!(found, expected.into());
+    let path = needs.path(ci("d2"));
+    assert_eq!(names(path.iter().map(|step| step[0].to)), "app db d2");
+    assert_eq!(path[0][0].from.name.as_ref(), "web");
+    assert!(needs.path(ci("x")).is_empty() && needs.path(ci("web")).is_empty());
+}
+
+#[test]
+fn circles_are_found() {
+    let graph = graph("a -> b\nb ~> c\nc -> a\nd -> a\ne -> f\nf -> e\ng .. h\nh -> g\ni -> i");
+    let mut found: Vec<String> = cycles(&graph).into_iter().map(sorted).collect();
+    found.sort_unstable();
+    assert_eq!(found, ["a b c", "e f"]);
+    assert_eq!(sorted(cycle_of(&graph, ci("b"))), "a b c");
+    assert_eq!(sorted(cycle_of(&graph, ci("d"))), "");
+    assert_eq!(sorted(cycle_of(&graph, ci("g"))), "", "a relationship that is shown only makes no circle");
+}
+
+#[test]
+fn choke_points_are_what_every_chain_passes() {
+    // Two ways to the switch, one way behind it.
+    let graph = graph("shop -> a\nshop -> b\na -> switch\nb -> switch\nswitch -> router\nrouter -> power\nb -> disk");
+    let points: BTreeMap<&str, (usize, String)> =
+        choke_points(&graph, ci("shop")).iter().map(|point| (&*point.ci.name, (point.guards, names(point.behind)))).collect();
+    let expected =
+        [("a", (0, "")), ("b", (1, "")), ("disk", (0, "b")), ("switch", (2, "")), ("router", (1, "switch")), ("power", (0, "router"))];
+    assert_eq!(points, expected.map(|(name, (guards, through))| (name, (guards, through.to_owned()))).into());
+    assert!(choke_points(&graph, ci("nobody")).is_empty());
+}
+
+#[test]
+fn petgraphs_algorithms_run_on_it() {
+    let graph = graph("a -> b\nb -> c\nc -> d\na -> d\ne -> a");
+    let at = |name: &str| graph.number_of(ci(name)).unwrap();
+    assert!(!is_cyclic_directed(&graph));
+    assert_eq!(tarjan_scc(&graph).len(), 5);
+    let order: Vec<&Node> = toposort(&graph, None).unwrap().into_iter().map(|number| graph.node_at(number)).collect();
+    assert_eq!(names(order), "e a b c d");
+    assert_eq!(dijkstra(&graph, at("e"), Some(at("d")), |_| 1)[&at("d")], 2);
+    assert!(has_path_connecting(Reversed(&graph), at("d"), at("e"), None));
+    let mut search = Bfs::new(Reversed(&graph), at("c"));
+    assert_eq!(std::iter::from_fn(|| search.next(Reversed(&graph))).count(), 4);
+    assert_eq!((&graph).edge_references().count(), 5);
+    let incoming = (&graph).edges_directed(at("d"), Direction::Incoming);
+    assert_eq!(sorted(incoming.map(|edge| graph.node_at(edge.source()))), "a c");
+    assert_eq!((&graph).neighbors_directed(at("a"), Direction::Incoming).count(), 1);
+    assert_eq!((&graph).node_references().count(), 5);
+}
+
+#[test]
+fn a_chain_longer_than_a_stack_is_no_trouble() {
+    const LENGTH: u128 = 100_000;
+    let id = |at: u128| CiId(Uuid::from_u128(at));
+    let node = |at| NodePart { id: id(at), name: "link".into(), class: "server", owner: None, agent: None };
+    let edge = |at| EdgePart {
+        relationship: RelationshipId(Uuid::from_u128(at)),
+        kind: "connects_to",
+        from: id(at),
+        to: id((at + 1) % LENGTH),
+        hardness: Hardness::Hard,
+        evidence: Vec::new(),
+    };
+    let graph = Graph::from_parts(GraphParts {
+        nodes: (0..LENGTH).map(node).collect(),
+        edges: (0..LENGTH).map(edge).collect(),
+        ..Default::default()
+    });
+    assert_eq!(cycles(&graph)[0].len() as u128, LENGTH);
+    assert_eq!(graph.needs(id(7)).unwrap().items.last().unwrap().hops as u128, LENGTH - 1);
+    assert_eq!(choke_points(&graph, id(7))[0].guards as u128, LENGTH - 2);
+}
+
+fn estate(cis: &[(&str, Lifecycle, Option<&str>)], relationships: &[(&str, &str, &str, Option<Hardness>)], members: &[&str]) -> Estate {
+    let at = Timestamp::from_millis(1);
+    let mut estate = Estate::default();
+    for &(name, lifecycle, merged_into) in cis {
+        estate.put(&Put::Ci(Ci {
+            id: ci(name),
+            class: "server".into(),
+            name: name.into(),
+            lifecycle,
+            attributes: BTreeMap::new(),
+            keys: Vec::new(),
+            agent: Some(AgentId(ci(name).0)),
+            merged_into: merged_into.map(ci),
+            first_seen: at,
+            valid_from: at,
+            version: 1,
+        }));
+    }
+    for (number, &(from, kind, to, hardness)) in relationships.iter().enumerate() {
+        let evidence = Evidence {
+            method: Method::Connection,
+            agent: Some(AgentId(ci(from).0)),
+            source: Source::Agent,
+            detail: "tcp".into(),
+            endpoints: Default::default(),
+            samples_seen: 1,
+            samples_total: 2,
+            first_seen: at,
+            last_seen: at,
+        };
+        estate.put(&Put::Relationship(Relationship {
+            id: RelationshipId(Uuid::from_u128(number as u128)),
+            kind: kind.into(),
+            from: ci(from),
+            to: ci(to),
+            hardness,
+            lifecycle: Lifecycle::Active,
+            evidence: vec![evidence],
+            first_seen: at,
+            valid_from: at,
+            version: 1,
+        }));
+    }
+    estate.put(&Put::NeedGroup(NeedGroup {
+        id: NeedGroupId(Uuid::from_u128(1)),
+        ci: ci("app"),
+        name: "replicas".into(),
+        members: members.iter().map(|member| ci(member)).collect(),
+        min_up: MinUp::Count(2),
+        hardness: Hardness::Hard,
+        lifecycle: Lifecycle::Active,
+        source: Source::User("ada".into()),
+        valid_from: at,
+        version: 1,
+    }));
+    estate
+}
+
+#[test]
+fn an_estate_becomes_a_graph_of_what_exists() {
+    use Lifecycle::{Active, Retired};
+    let estate = estate(
+        &[("app", Active, None), ("db1", Active, None), ("db2", Active, None), ("old", Retired, None), ("db1dup", Retired, Some("db1"))],
+        &[
+            ("app", "connects_to", "db1dup", None),
+            ("app", "connects_to", "old", None),
+            ("app", "uses", "db2", Some(Hardness::Hard)),
+            ("db1", "made_up_here", "db2", None),
+        ],
+        &["db1dup", "db2", "old", "never"],
+    );
+    let graph = Graph::from_estate(&estate);
+    assert_eq!((graph.node_count(), graph.edge_count()), (3, 3));
+    let group = &graph.groups(ci("app"))[0];
+    assert_eq!((sorted(graph.members(group)), group.min_up, group.gone), ("db1 db2".into(), 2, 2));
+    let edges: BTreeMap<(&str, &str), (Hardness, bool, u8)> = graph
+        .nodes()
+        .flat_map(|node| graph.dependencies(node.id))
+        .map(|edge| ((&*edge.from.name, &*edge.to.name), (edge.hardness, edge.in_group, edge.ends_confirming)))
+        .collect();
+    let expected = [
+        (("app", "db1"), (Hardness::Hard, true, 1)),
+        (("app", "db2"), (Hardness::Hard, true, 1)),
+        (("db1", "db2"), (Hardness::Soft, false, 1)),
+    ];
+    assert_eq!(edges, expected.into());
+}
