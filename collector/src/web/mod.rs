@@ -3,10 +3,27 @@
 //! Whatever agents and people sent is text: askama escapes it, and the content security policy runs no script or style but our own.
 
 mod assets;
+mod audit;
+mod enrollment;
+mod fields;
+mod format;
+mod impact;
+mod item;
+mod items;
+mod overview;
+mod people;
 mod problem;
 mod security;
+mod sign_in;
+mod visitor;
+mod words;
 
-use axum::{Router, http::Uri, middleware, routing::get};
+use axum::{
+    Router,
+    http::Uri,
+    middleware,
+    routing::{get, post},
+};
 
 use self::problem::Problem;
 use crate::app::SharedApp;
@@ -15,6 +32,29 @@ use crate::app::SharedApp;
 pub fn router(app: SharedApp) -> Router {
     Router::new()
         .route("/assets/{file}", get(assets::serve))
+        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/", get(overview::show))
+        .route("/items", get(items::show).post(item::create))
+        .route("/items/new", get(items::new))
+        .route("/items/names", get(items::names))
+        .route("/items/{id}", get(item::show))
+        .route("/items/{id}/edit", post(item::save))
+        .route("/items/{id}/retire", post(item::retire))
+        .route("/items/{id}/restore", post(item::restore))
+        .route("/items/{id}/relationships", post(item::declare_relationship))
+        .route("/items/{id}/relationships/{relationship}/retire", post(item::retire_relationship))
+        .route("/items/{id}/need-groups", post(item::declare_group))
+        .route("/items/{id}/need-groups/{group}/retire", post(item::retire_group))
+        .route("/impact", get(impact::show))
+        .route("/impact/picture", get(impact::picture))
+        .route("/enrollment", get(enrollment::show))
+        .route("/enrollment/tokens/{id}/revoke", post(enrollment::revoke_token))
+        .route("/enrollment/agents/{id}/{decision}", post(enrollment::decide_agent))
+        .route("/enrollment/conflicts/{id}", post(enrollment::settle_conflict))
+        .route("/people", get(people::show).post(people::add))
+        .route("/people/{id}", post(people::change))
+        .route("/audit", get(audit::show))
         .fallback(no_such_page)
         .with_state(app)
         .layer(middleware::map_response(security::harden))

@@ -1,14 +1,12 @@
 //! What people see when something does not work: what happened, and the next step.
 
-use std::fmt;
-
 use askama::Template;
 use axum::{
     http::{StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 
-use crate::{store::StoreError, writer::WriteError};
+use crate::{auth::Refusal, store::StoreError, writer::WriteError};
 
 /// A page instead of the one asked for.
 #[derive(Template, Debug)]
@@ -35,39 +33,48 @@ impl Problem {
         )
     }
 
+    /// The form is not of this session.
+    pub(super) fn stale_form() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "This form is out of date",
+            "The form was made for another session, or did not come from this site. Nothing was changed.",
+            "Go back, reload the page and send it again.",
+        )
+    }
+
+    /// A refusal of the API's kind, as a page.
+    pub(super) fn from_refusal(problem: rollcall_shared::wire::Problem) -> Self {
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self {
+            status,
+            title: problem.title,
+            detail: sentence(&problem.detail),
+            next_step: problem.next_step.map_or_else(String::new, |step| sentence(&step)),
+        }
+    }
+
     /// What was sent makes no sense.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "That does not work", detail, "Go back, correct it and try again.")
-    }
-
-    /// Something failed that is not the person's doing. The cause is in the log, not on the page.
-    pub(super) fn internal(cause: &(dyn fmt::Debug + Sync)) -> Self {
-        tracing::error!(?cause, "a page could not be made");
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "Something failed on the collector",
-            "The page could not be made. The cause is in the collector's log.",
-            "Try again shortly; if it stays, look into the log at this time.",
-        )
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        Self::internal(&error)
+        Self::from_refusal(Refusal::from(error).problem)
     }
 }
 
 impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Refused(refused) if refused.status == 404 => Self::not_found(refused.message),
-            WriteError::Refused(refused) => Self::invalid(refused.message),
-            WriteError::Busy { .. } | WriteError::Stopping => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", error.to_string(), "Nothing was changed.")
-            }
-            other => Self::internal(&other),
-        }
+        Self::from_refusal(Refusal::from(error).problem)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::from_refusal(refusal.problem)
     }
 }
 
@@ -80,6 +87,16 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// With a capital letter and a full stop.
+pub(super) fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut sentence: String = characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect();
+    if !sentence.ends_with(['.', '!', '?', '…']) && !sentence.is_empty() {
+        sentence.push('.');
+    }
+    sentence
 }
 
 /// A page as a response.

@@ -1,0 +1,173 @@
+//! What an item needs and what needs it, with the evidence; and what people declare.
+
+use askama::Template;
+use axum::response::Response;
+use rollcall_core::{Ci, Estate, Method, NeedGroup, Relationship};
+use rollcall_shared::{
+    CiId, NeedGroupId, RelationshipId, Timestamp,
+    catalogue::{Hardness, RELATIONSHIP_TYPES},
+};
+
+use super::{Head, no_such_item};
+use crate::web::{
+    format::When,
+    problem::Problem,
+    visitor::{Part, Shell, Visitor},
+    words,
+};
+
+mod declare;
+
+pub(in crate::web) use declare::{declare_group, declare_relationship, retire_group, retire_relationship};
+
+/// Observed evidence that nothing confirmed for so long is stale.
+const STALE_AFTER_MS: i64 = 7 * 86_400_000;
+
+#[derive(Template)]
+#[template(path = "item_dependencies.html")]
+struct Page {
+    shell: Shell,
+    head: Head,
+    needs: Vec<Row>,
+    needed_by: Vec<Row>,
+    groups: Vec<GroupRow>,
+    kinds: Vec<(String, &'static str)>,
+    providers: Vec<(CiId, String)>,
+    open: String,
+}
+
+struct Row {
+    id: RelationshipId,
+    other: CiId,
+    name: String,
+    class: String,
+    on: String,
+    verb: String,
+    hardness: &'static str,
+    evidence: Vec<EvidenceRow>,
+    confirmed: When,
+    stale: bool,
+    declared: bool,
+}
+
+struct EvidenceRow {
+    method: String,
+    detail: String,
+}
+
+struct GroupRow {
+    id: NeedGroupId,
+    name: String,
+    rule: String,
+    members: Vec<(CiId, String)>,
+    by: String,
+    own: bool,
+}
+
+pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
+    let shell = visitor.shell(Part::Inventory);
+    let page = {
+        let estate = visitor.app.estate();
+        let ci = estate.ci(id).ok_or_else(no_such_item)?;
+        let mut needs: Vec<Row> = estate.dependencies(id).filter_map(|one| row(&estate, one, true, visitor.now)).collect();
+        let mut needed_by: Vec<Row> = estate.dependents(id).filter_map(|one| row(&estate, one, false, visitor.now)).collect();
+        for rows in [&mut needs, &mut needed_by] {
+            rows.sort_by(|a, b| (&a.verb, &a.name, a.id).cmp(&(&b.verb, &b.name, b.id)));
+        }
+        let mut providers: Vec<(CiId, String)> = needs.iter().map(|row| (row.other, row.name.clone())).collect();
+        providers.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
+        providers.dedup();
+        Page {
+            shell,
+            head: Head::new(&estate, ci, "dependencies", visitor.now),
+            groups: groups(&estate, ci),
+            needs,
+            needed_by,
+            kinds: kinds(),
+            providers,
+            open: visitor.query.get("declare").to_owned(),
+        }
+    };
+    Ok(visitor.page(&page))
+}
+
+/// A relationship from one of its ends; `None` if the other end is unknown.
+fn row(estate: &Estate, relationship: &Relationship, from_dependent: bool, now: Timestamp) -> Option<Row> {
+    let other = estate.ci(if from_dependent { relationship.to } else { relationship.from })?;
+    let verb = if from_dependent { words::forward(&relationship.kind) } else { words::reverse(&relationship.kind) };
+    let confirmed =
+        relationship.evidence.iter().map(|evidence| words::confirmed(estate, evidence)).max().unwrap_or(relationship.valid_from);
+    let declared = relationship.evidence.iter().all(|evidence| evidence.method == Method::Declared);
+    let evidence = relationship.evidence.iter().map(|evidence| EvidenceRow {
+        method: match evidence.agent.and_then(|agent| estate.machine_of(agent)) {
+            Some(machine) => format!("{}, seen by {}", words::method(evidence.method), machine.name),
+            None => format!("{} by {}", words::method(evidence.method), words::source(&evidence.source)),
+        },
+        detail: match evidence.samples_total {
+            0 => evidence.detail.clone(),
+            total => format!("{} ({} of {total} samples)", evidence.detail, evidence.samples_seen),
+        },
+    });
+    Some(Row {
+        id: relationship.id,
+        other: other.id,
+        name: other.name.clone(),
+        class: words::class(&other.class).to_owned(),
+        on: host_of(estate, other),
+        verb: verb.to_owned(),
+        hardness: match words::hardness(relationship) {
+            Hardness::Hard => "down",
+            Hardness::Soft => "degraded",
+            Hardness::None => "nothing",
+        },
+        evidence: evidence.collect(),
+        confirmed: When::new(confirmed, now),
+        stale: !declared && now.millis_since(confirmed) > STALE_AFTER_MS,
+        declared,
+    })
+}
+
+/// The machine that a service runs on, so that ten services called "nginx" can be told apart.
+fn host_of(estate: &Estate, ci: &Ci) -> String {
+    let host = estate.dependencies(ci.id).find(|relationship| relationship.kind == "runs_on");
+    host.and_then(|relationship| estate.ci(relationship.to)).map_or_else(String::new, |machine| machine.name.clone())
+}
+
+/// The item's own groups, then those that it is a member of.
+fn groups(estate: &Estate, ci: &Ci) -> Vec<GroupRow> {
+    let own = estate.need_groups_of(ci.id).map(|group| group_row(estate, group, true));
+    let member = estate.need_groups().filter(|group| group.ci != ci.id && group.members.contains(&ci.id));
+    let member = member.map(|group| group_row(estate, group, false));
+    let mut groups: Vec<GroupRow> = own.chain(member).collect();
+    groups.sort_by(|a, b| (!a.own, &a.name).cmp(&(!b.own, &b.name)));
+    groups
+}
+
+fn group_row(estate: &Estate, group: &NeedGroup, own: bool) -> GroupRow {
+    let otherwise = match group.hardness {
+        Hardness::Hard => "otherwise it is down",
+        Hardness::Soft => "otherwise it is degraded",
+        Hardness::None => "shown only",
+    };
+    let rule = words::rule(group.min_up, group.members.len());
+    let by = format!("declared by {}", words::source(&group.source));
+    GroupRow {
+        id: group.id,
+        name: group.name.clone(),
+        rule: format!("{rule}, {otherwise}"),
+        members: group.members.iter().map(|member| (*member, words::name(estate, *member))).collect(),
+        by: if own { by } else { format!("need of {} · {by}", words::name(estate, group.ci)) },
+        own,
+    }
+}
+
+/// What can be declared, both ways: `depends_on` and the reverse of it.
+fn kinds() -> Vec<(String, &'static str)> {
+    let both =
+        RELATIONSHIP_TYPES.iter().flat_map(|kind| [(kind.name.to_owned(), kind.forward), (format!("{}:reverse", kind.name), kind.reverse)]);
+    let mut kinds: Vec<(String, &'static str)> = both.collect();
+    // The plain word first; two types may read alike from one end.
+    kinds.sort_by_key(|(name, _)| !name.starts_with("depends_on"));
+    kinds.dedup_by_key(|(_, words)| *words);
+    kinds
+}

@@ -1,0 +1,146 @@
+//! What changed, from what to what, who said so, and why.
+
+use askama::Template;
+use axum::response::Response;
+use rollcall_core::{Ci, Estate};
+use rollcall_shared::{CiId, Timestamp};
+
+use super::{Head, no_such_item};
+use crate::{
+    store::{CiVersion, Event},
+    web::{
+        format::{self, When},
+        problem::{Problem, sentence},
+        visitor::{Part, Shell, Visitor},
+        words,
+    },
+};
+
+/// Versions and events that are shown.
+const MOST: u32 = 100;
+
+#[derive(Template)]
+#[template(path = "item_history.html")]
+struct Page {
+    shell: Shell,
+    head: Head,
+    versions: Vec<Version>,
+    more: bool,
+    events: Vec<Around>,
+}
+
+struct Version {
+    number: u32,
+    when: When,
+    actor: String,
+    reason: String,
+    changes: Vec<Change>,
+}
+
+struct Change {
+    what: String,
+    old: Option<String>,
+    new: Option<String>,
+}
+
+/// Something that happened to a relationship or to the software of the item.
+struct Around {
+    what: String,
+    other: Option<(CiId, String)>,
+    when: When,
+    reason: String,
+}
+
+pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
+    // One more than is shown, so that the oldest shown can be compared with the one before it.
+    let versions = visitor.app.store.ci_history(id, MOST + 1).await?;
+    let events = visitor.app.store.events_of(id, MOST).await?;
+    let shell = visitor.shell(Part::Inventory);
+    let now = visitor.now;
+    let page = {
+        let estate = visitor.app.estate();
+        let ci = estate.ci(id).ok_or_else(no_such_item)?;
+        let compared = versions.iter().enumerate().map(|(at, version)| describe(version, versions.get(at + 1), now));
+        let around = events.iter().filter(|event| event.kind != "ci").map(|event| describe_event(&estate, event, id, now));
+        Page {
+            shell,
+            head: Head::new(&estate, ci, "history", now),
+            more: versions.len() > MOST as usize,
+            versions: compared.take(MOST as usize).collect(),
+            events: around.collect(),
+        }
+    };
+    Ok(visitor.page(&page))
+}
+
+fn describe(version: &CiVersion, before: Option<&CiVersion>, now: Timestamp) -> Version {
+    let changes = before
+        .map_or_else(Vec::new, |before| version.differs.iter().filter_map(|what| difference(what, &before.ci, &version.ci, now)).collect());
+    Version {
+        number: version.ci.version,
+        when: When::new(version.ci.valid_from, now),
+        actor: words::actor(&version.actor),
+        reason: sentence(&version.reason),
+        changes,
+    }
+}
+
+/// What differs, old and new; `None` where a name differs in nothing that can be shown.
+fn difference(what: &str, old: &Ci, new: &Ci, now: Timestamp) -> Option<Change> {
+    let change = |what: &str, old: Option<String>, new: Option<String>| Some(Change { what: what.to_owned(), old, new });
+    match what.split_once('.') {
+        Some(("attributes", name)) => {
+            let label = words::attribute(&new.class, name).map_or_else(|| name.replace('_', " "), |known| known.label.to_owned());
+            let shown = |ci: &Ci| {
+                let kind = words::attribute(&ci.class, name).map(|known| known.kind);
+                ci.value(name).map(|value| format::value(kind, value, now).join(", "))
+            };
+            let (before, after) = (shown(old), shown(new));
+            if before == after {
+                // The value stands; who says it, or whether it is pinned, is what changed.
+                let by = |ci: &Ci| {
+                    ci.attributes.get(name).map(|attribute| {
+                        let winner = attribute.winner();
+                        format!("{}{}", words::source(&winner.source), if winner.pinned { ", pinned" } else { "" })
+                    })
+                };
+                return change(&format!("{label} (who says so)"), by(old), by(new));
+            }
+            change(&label, before, after)
+        }
+        _ => match what {
+            "name" => change("Name", Some(old.name.clone()), Some(new.name.clone())),
+            "class" => change("Class", Some(words::class(&old.class).to_owned()), Some(words::class(&new.class).to_owned())),
+            "lifecycle" => change("Lifecycle", Some(old.lifecycle.as_str().to_owned()), Some(new.lifecycle.as_str().to_owned())),
+            other => {
+                let keys = |ci: &Ci| Some(ci.keys.iter().map(|key| key.value.as_str()).collect::<Vec<_>>().join(", "));
+                if other == "keys" { change("Recognised by", keys(old), keys(new)) } else { None }
+            }
+        },
+    }
+}
+
+fn describe_event(estate: &Estate, event: &Event, about: CiId, now: Timestamp) -> Around {
+    let other = [event.ci, event.other_ci].into_iter().flatten().find(|id| *id != about);
+    let kind = match event.kind.as_str() {
+        "relationship" if event.ci == Some(about) => "Dependency on",
+        "relationship" => "Dependency of",
+        "need_group" => "Redundancy",
+        "software" => "Software",
+        "conflict" => "Question about identity",
+        "agent_binding" => "Agent",
+        other => other,
+    };
+    let action = match event.action.as_str() {
+        "created" => "new",
+        "updated" => "changed",
+        "retired" => "gone",
+        other => other,
+    };
+    Around {
+        what: format!("{kind} ({action})"),
+        other: other.map(|id| (id, words::name(estate, id))),
+        when: When::new(event.at, now),
+        reason: sentence(&event.reason),
+    }
+}

@@ -1,0 +1,154 @@
+//! The first view: facts with who says so, the impact sentence, what runs here.
+
+use std::collections::BTreeSet;
+
+use askama::Template;
+use axum::response::Response;
+use rollcall_core::{
+    Attribute, Ci, Estate, Lifecycle,
+    graph::Graph,
+    impact::{self, Basis, Outage, State},
+};
+use rollcall_shared::{CiId, Timestamp, catalogue};
+use serde_json::Value;
+
+use super::{Head, no_such_item};
+use crate::{
+    query,
+    web::{
+        format::{self, When},
+        problem::Problem,
+        visitor::{Part, Shell, Visitor},
+        words,
+    },
+};
+
+#[derive(Template)]
+#[template(path = "item_summary.html")]
+struct Page {
+    shell: Shell,
+    head: Head,
+    impact: Option<Impact>,
+    facts: Vec<Fact>,
+    first_seen: When,
+    last_seen: Option<When>,
+    changed: When,
+    version: u32,
+    machine: Option<Link>,
+    keys: Vec<(String, String)>,
+    services: Vec<Service>,
+}
+
+struct Impact {
+    sentence: String,
+    tone: &'static str,
+}
+
+struct Fact {
+    label: String,
+    lines: Vec<String>,
+    source: String,
+    pinned: bool,
+    since: When,
+    others: Vec<OtherClaim>,
+}
+
+/// Another source's word that differs from the one that stands.
+struct OtherClaim {
+    source: String,
+    value: String,
+    since: When,
+}
+
+struct Link {
+    id: CiId,
+    name: String,
+}
+
+struct Service {
+    id: CiId,
+    name: String,
+    class: String,
+    detail: String,
+}
+
+pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
+    let shell = visitor.shell(Part::Inventory);
+    let now = visitor.now;
+    let page = {
+        let estate = visitor.app.estate();
+        let ci = estate.ci(id).ok_or_else(no_such_item)?;
+        let machine = ci.agent.and_then(|agent| estate.machine_of(agent)).filter(|machine| machine.id != id);
+        Page {
+            shell,
+            head: Head::new(&estate, ci, "", now),
+            impact: (ci.lifecycle == Lifecycle::Active).then(|| impact_of(&estate, id, now)),
+            facts: facts(ci, now),
+            first_seen: When::new(ci.first_seen, now),
+            last_seen: query::last_seen(&estate, ci).map(|seen| When::new(seen, now)),
+            changed: When::new(ci.valid_from, now),
+            version: ci.version,
+            machine: machine.map(|machine| Link { id: machine.id, name: machine.name.clone() }),
+            keys: ci.keys.iter().map(|key| (key.kind.as_str().replace('_', " "), key.value.clone())).collect(),
+            services: services(&estate, id),
+        }
+    };
+    Ok(visitor.page(&page))
+}
+
+fn impact_of(estate: &Estate, id: CiId, now: Timestamp) -> Impact {
+    let graph = Graph::from_estate(estate);
+    let assessment = impact::assess(&graph, &Outage::down([id]), Basis::of(estate, now));
+    let worst = assessment.affected.iter().map(|affected| affected.state).max().unwrap_or(State::Ok);
+    Impact { sentence: assessment.verdict(), tone: worst.as_str() }
+}
+
+/// The facts in the catalogue's order, then those of attributes that it does not know.
+fn facts(ci: &Ci, now: Timestamp) -> Vec<Fact> {
+    let lineage: Vec<_> = catalogue::class(&ci.class).into_iter().flat_map(|class| class.lineage()).collect();
+    let ordered = lineage.iter().rev().flat_map(|class| class.attributes).map(|attribute| attribute.name);
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut names: Vec<&str> = ordered.filter(|name| seen.insert(name)).collect();
+    names.extend(ci.attributes.keys().map(String::as_str).filter(|name| !seen.contains(name)));
+    names.into_iter().filter_map(|name| Some(fact(ci, name, ci.attributes.get(name)?, now))).collect()
+}
+
+fn fact(ci: &Ci, name: &str, attribute: &Attribute, now: Timestamp) -> Fact {
+    let definition = words::attribute(&ci.class, name);
+    let kind = definition.map(|definition| definition.kind);
+    let winner = attribute.winner();
+    let others = attribute.claims().iter().skip(1).filter(|claim| claim.value != winner.value);
+    Fact {
+        label: definition.map_or_else(|| name.replace('_', " "), |definition| definition.label.to_owned()),
+        lines: format::value(kind, &winner.value, now),
+        source: words::source(&winner.source),
+        pinned: winner.pinned,
+        since: When::new(winner.since, now),
+        others: others
+            .map(|claim| OtherClaim {
+                source: words::source(&claim.source),
+                value: format::value(kind, &claim.value, now).join(", "),
+                since: When::new(claim.since, now),
+            })
+            .collect(),
+    }
+}
+
+/// What runs on this machine, by name.
+fn services(estate: &Estate, machine: CiId) -> Vec<Service> {
+    let on_it = estate.dependents(machine).filter(|relationship| relationship.kind == "runs_on");
+    let on_it = on_it.filter_map(|relationship| estate.ci(relationship.from)).filter(|ci| ci.lifecycle == Lifecycle::Active);
+    let mut services: Vec<Service> = on_it
+        .map(|ci| Service {
+            id: ci.id,
+            name: ci.name.clone(),
+            class: words::class(&ci.class).to_owned(),
+            detail: ci
+                .value("endpoints")
+                .and_then(Value::as_array)
+                .map_or_else(String::new, |endpoints| endpoints.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")),
+        })
+        .collect();
+    services.sort_by(|a, b| a.name.cmp(&b.name));
+    services
+}

@@ -1,0 +1,103 @@
+//! The catalogue's and the core's names in people's words.
+
+use rollcall_core::{ConflictKind, Estate, Evidence, Method, MinUp, Relationship, Source};
+use rollcall_shared::{
+    CiId, Timestamp,
+    catalogue::{self, AttributeDefinition, Hardness},
+};
+
+/// A class in the singular; one that people added has only its name.
+pub(super) fn class(name: &str) -> &str {
+    catalogue::class(name).map_or(name, |class| class.label)
+}
+
+/// A class in the plural.
+pub(super) fn classes(name: &str) -> &str {
+    catalogue::class(name).map_or(name, |class| class.plural)
+}
+
+/// What the catalogue says of a class's attribute.
+pub(super) fn attribute(class: &str, name: &str) -> Option<&'static AttributeDefinition> {
+    catalogue::class(class)?.attribute(name)
+}
+
+/// A relationship's verb, read from the dependent.
+pub(super) fn forward(kind: &str) -> &str {
+    catalogue::relationship_type(kind).map_or(kind, |kind| kind.forward)
+}
+
+/// A relationship's verb, read from what is depended on.
+pub(super) fn reverse(kind: &str) -> &str {
+    catalogue::relationship_type(kind).map_or(kind, |kind| kind.reverse)
+}
+
+/// How badly a relationship is needed: a person's word, or its type's.
+pub(super) fn hardness(relationship: &Relationship) -> Hardness {
+    let of_type = catalogue::relationship_type(&relationship.kind).map_or(Hardness::None, |kind| kind.hardness);
+    relationship.hardness.unwrap_or(of_type)
+}
+
+/// Who claims something.
+pub(super) fn source(source: &Source) -> String {
+    match source {
+        Source::Agent => "its agent".to_owned(),
+        Source::Import(name) => format!("import {name}"),
+        Source::Api(name) => format!("API client {name}"),
+        Source::User(name) => name.clone(),
+    }
+}
+
+/// Who made a change, from the audit's form.
+pub(super) fn actor(actor: &str) -> String {
+    match actor.split_once(':') {
+        Some(("user", name)) => name.to_owned(),
+        Some(("api", name)) => format!("API client {name}"),
+        Some(("agent", _)) => "its agent".to_owned(),
+        _ => match actor {
+            "agent" => "its agent".to_owned(),
+            "collector" => "the collector".to_owned(),
+            "console" => "the console".to_owned(),
+            other => other.to_owned(),
+        },
+    }
+}
+
+/// How a relationship is known.
+pub(super) fn method(method: Method) -> &'static str {
+    match method {
+        Method::Connection => "observed connection",
+        Method::RunsOn => "listed by the machine's agent",
+        Method::Resolver => "resolver configuration",
+        Method::Gateway => "default route",
+        Method::Mount => "mounted file system",
+        Method::Declared => "declared",
+        Method::Imported => "imported",
+    }
+}
+
+/// When evidence was last confirmed: reported, or its agent heard since.
+pub(super) fn confirmed(estate: &Estate, evidence: &Evidence) -> Timestamp {
+    let heard = evidence.agent.and_then(|agent| estate.agent_last_seen(agent));
+    heard.map_or(evidence.last_seen, |heard| heard.max(evidence.last_seen))
+}
+
+/// A group's rule: "2 of 3 must serve".
+pub(super) fn rule(min_up: MinUp, members: usize) -> String {
+    format!("{} of {members} must serve", min_up.of(members))
+}
+
+/// A conflict's kind as a title.
+pub(super) fn conflict(kind: ConflictKind) -> &'static str {
+    match kind {
+        ConflictKind::SameIdentity => "Two agents report the same hardware",
+        ConflictKind::KeysDisagree => "Its identifiers belong to different items",
+        ConflictKind::CopiedAgent => "An agent's identity is in use twice",
+        ConflictKind::PossibleDuplicate => "This may be the same machine twice",
+        ConflictKind::ReturnedFromRetirement => "A retired item reports again",
+    }
+}
+
+/// An item's name, for ids that other things hold.
+pub(super) fn name(estate: &Estate, id: CiId) -> String {
+    estate.ci(id).map_or_else(|| "an item that is gone".to_owned(), |ci| ci.name.clone())
+}
