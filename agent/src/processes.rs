@@ -8,6 +8,7 @@ use crate::{
     files::Root,
     parse::{
         cgroup::{self, Place},
+        command_line::{self, Program},
         key_value,
         process_stat::{self, ProcessStat},
     },
@@ -22,6 +23,8 @@ pub struct Process {
     pub stat: ProcessStat,
     /// Its executable; absent for kernel threads and where the kernel does not tell.
     pub executable: Option<String>,
+    /// What it is known by where it has no unit: its executable, or the program that an interpreter runs.
+    pub program: Option<String>,
     /// The name of the user it runs as, or the number where there is no name.
     pub user: Option<String>,
     /// Its unit, container or session.
@@ -89,20 +92,38 @@ impl Processes {
     fn read(&self, pid: u32) -> Option<Process> {
         let stat = process_stat::stat(&self.root.read(&format!("/proc/{pid}/stat")).ok()?)?;
         if stat.is_kernel {
-            return Some(Process { pid, stat, executable: None, user: None, place: Place::Unknown });
+            return Some(Process { pid, stat, executable: None, program: None, user: None, place: Place::Unknown });
         }
         let status = self.root.read(&format!("/proc/{pid}/status")).unwrap_or_default();
         let user = process_stat::effective_user(&status);
         let place = self.root.read(&format!("/proc/{pid}/cgroup")).map_or(Place::Unknown, |bytes| cgroup::place(&bytes));
         // An executable that was replaced by an upgrade is still the same service.
         let executable = self.root.link(&format!("/proc/{pid}/exe")).map(|path| path.trim_end_matches(" (deleted)").to_owned());
+        let executable = executable.filter(|path| path.starts_with('/') && path.len() <= 1_024);
         Some(Process {
             pid,
             stat,
-            executable: executable.filter(|path| path.starts_with('/') && path.len() <= 1_024),
+            program: executable.as_deref().map(|executable| self.program(pid, executable)),
+            executable,
             user: user.map(|id| self.users.get(&id).cloned().unwrap_or_else(|| id.to_string())),
             place,
         })
+    }
+
+    /// Two programs of one interpreter are two services.
+    fn program(&self, pid: u32, executable: &str) -> String {
+        let interpreter = executable.rsplit('/').next().unwrap_or(executable);
+        let arguments = || self.root.read(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let named = match command_line::program(interpreter, &arguments()) {
+            None => None,
+            Some(Program::Module(name)) => Some(format!("{executable}:{name}")),
+            Some(Program::File(path)) if path.starts_with('/') => Some(path),
+            Some(Program::File(path)) => self
+                .root
+                .link(&format!("/proc/{pid}/cwd"))
+                .map(|directory| format!("{}/{}", directory.trim_end_matches('/'), path.trim_start_matches("./"))),
+        };
+        named.filter(|program| program.len() <= 1_024).unwrap_or_else(|| executable.to_owned())
     }
 
     /// Whose process it is.
@@ -113,8 +134,8 @@ impl Processes {
             Place::Session => Owner::Person,
             Place::Unknown if process.stat.is_kernel => Owner::Unknown,
             Place::Unknown if self.is_of_person(process) => Owner::Person,
-            Place::Unknown => match (&process.executable, &process.user) {
-                (Some(executable), Some(user)) => Owner::Service(ServiceKey::process(executable, user)),
+            Place::Unknown => match (&process.program, &process.user) {
+                (Some(program), Some(user)) => Owner::Service(ServiceKey::process(program, user)),
                 _ => Owner::Unknown,
             },
         }
@@ -248,11 +269,14 @@ mod tests {
             (15, "(sshd) S 14 15 15 0 -1 4194304", "/", "/usr/sbin/sshd", service("process:/usr/sbin/sshd@www")),
             (16, "(rsync) S 15 16 16 0 -1 4194304", "/", "/usr/bin/rsync", Owner::Person),
             (17, "(vim) S 1 17 17 0 -1 4194304", "/user.slice/user-1000.slice/session-1.scope", "/usr/bin/vim", Owner::Person),
+            (19, "(python3) S 1 19 19 0 -1 4194304", "/", "/usr/bin/python3.11", service("process:/srv/app/app.py@www")),
             (18, "(kworker) S 2 0 0 0 -1 2129984", "/", "", Owner::Unknown),
         ];
         let files: Vec<_> =
             cases.iter().map(|(pid, stat, cgroup, exe, _)| (*pid, *stat, *cgroup, if exe.is_empty() { "x" } else { *exe })).collect();
-        let (_directory, processes) = machine(&files);
+        let (directory, processes) = machine(&files);
+        std::fs::write(directory.path().join("proc/19/cmdline"), "python3\0./app.py\0--token=x\0").unwrap();
+        symlink("/srv/app", directory.path().join("proc/19/cwd")).unwrap();
         for (pid, _, _, _, expected) in &cases {
             assert_eq!(&processes.owner(&processes.get(*pid).unwrap()), expected, "{pid}");
         }

@@ -117,8 +117,13 @@ pub(super) fn run(state_dir: &Path, options: Options) -> anyhow::Result<u8> {
 /// Joins first; `false` when stopped or still pending.
 async fn join(state: &StateDirectory, options: &Options, stop: &mut Stop) -> anyhow::Result<bool> {
     const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
-    let token = token_text(options.token.as_deref(), options.token_file.as_deref())?;
-    if token.is_none() && state.enrollment()?.is_none() {
+    let begun = state.enrollment()?.is_some();
+    let token = match token_text(options.token.as_deref(), options.token_file.as_deref()) {
+        // The unit always names a file; what was begun without one goes on without it.
+        Err(_) if begun => None,
+        token => token?,
+    };
+    if token.is_none() && !begun {
         bail!(CycleError::NotEnrolled);
     }
     let patience = if options.once { Duration::ZERO } else { FOREVER };

@@ -8,7 +8,9 @@ use super::{Machine, Outcome};
 use crate::parse::mountinfo::{self, Mount};
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<FileSystems> {
-    let bytes = match machine.root.read("/proc/self/mountinfo") {
+    // The agent's unit gives it a view of its own, in which everything is read-only; the first process has the machine's.
+    let read = machine.root.read("/proc/1/mountinfo").or_else(|_| machine.root.read("/proc/self/mountinfo"));
+    let bytes = match read {
         Ok(bytes) => bytes,
         Err(error) => return Outcome::failed("/proc/self/mountinfo", &error),
     };

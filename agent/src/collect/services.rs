@@ -29,8 +29,8 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Services> {
     for (key, main) in talking {
         mains.entry(key).or_insert(main);
     }
-    let executables: Vec<&str> = mains.values().filter_map(|main| main.as_ref()?.executable.as_deref()).collect();
-    let owners = packages::owners(machine.root, &executables);
+    let programs: Vec<&str> = mains.values().filter_map(|main| main.as_ref()?.program.as_deref()).collect();
+    let owners = packages::owners(machine.root, &programs);
     let enabled = enabled_units(machine.root);
     let services = mains.iter().map(|(key, main)| service(machine, key, main.as_deref(), &owners, &enabled)).collect();
     match &machine.attribution {
@@ -91,15 +91,17 @@ fn service(
         Some((executable, user)) => (Some(executable.to_owned()), Some(user.to_owned())),
         None => (None, None),
     };
-    let executable = main.and_then(|process| process.executable.clone()).or(from_key);
-    let package = executable.as_ref().and_then(|executable| owners.get(executable)).cloned();
+    let program = main.and_then(|process| process.program.clone()).or(from_key);
+    let executable = main.and_then(|process| process.executable.clone()).or_else(|| program.clone());
+    // The interpreter's package says nothing about the program it runs.
+    let package = program.as_ref().and_then(|program| owners.get(program)).cloned();
     let version = package.as_ref().and_then(|name| {
         let installed = machine.packages().as_ref().ok()?;
         installed.packages.iter().find(|package| package.name == *name).map(|package| package.version.clone())
     });
     let unit = key.0.strip_prefix("unit:");
     let file = unit.and_then(|unit| unit_file(machine.root, unit));
-    let file_name = executable.as_deref().and_then(|path| path.rsplit('/').next());
+    let file_name = program.as_deref().and_then(|path| path.rsplit('/').next());
     let name = match (unit, key.0.strip_prefix("container:")) {
         (Some(unit), _) => unit.strip_suffix(".service").unwrap_or(unit),
         (_, Some(container)) => container,

@@ -1,6 +1,7 @@
 //! Parsers. Each takes bytes, opens nothing, and answers damaged input with less, never with a panic.
 
 pub mod cgroup;
+pub mod command_line;
 pub mod cpuinfo;
 pub mod dpkg;
 pub mod key_value;
