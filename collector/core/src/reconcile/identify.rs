@@ -82,6 +82,8 @@ enum Verdict {
 pub(super) fn identify(plan: &Plan<'_>, newcomer: &Newcomer<'_>) -> Identified {
     let mut found = Identified { machine: None, reason: String::new(), clashes: Vec::new() };
     for rule in RULES {
+        // Of many copies of one image, a newcomer is compared with one: a question for each pair would be a flood.
+        let mut copied = false;
         for (candidate, shared) in candidates(plan, newcomer, rule) {
             if found.machine == Some(candidate) || found.clashes.iter().any(|clash| clash.with == candidate) {
                 continue;
@@ -97,7 +99,8 @@ pub(super) fn identify(plan: &Plan<'_>, newcomer: &Newcomer<'_>) -> Identified {
                     let detail = format!("also {values} points at {:?}, which is another configuration item", ci.name);
                     found.clashes.push(Clash { kind: ConflictKind::KeysDisagree, with: candidate, detail });
                 }
-                Verdict::Copy(why) => {
+                Verdict::Copy(why) if !copied => {
+                    copied = true;
                     let detail = format!("the same {values} as {:?}, but {why}: a copy, or two machines with one serial number", ci.name);
                     found.clashes.push(Clash { kind: ConflictKind::SameIdentity, with: candidate, detail });
                 }
@@ -105,7 +108,7 @@ pub(super) fn identify(plan: &Plan<'_>, newcomer: &Newcomer<'_>) -> Identified {
                     let detail = format!("the same {values} as {:?}, and nothing else in common", ci.name);
                     found.clashes.push(Clash { kind: ConflictKind::PossibleDuplicate, with: candidate, detail });
                 }
-                Verdict::Same | Verdict::Nothing => {}
+                Verdict::Same | Verdict::Copy(_) | Verdict::Nothing => {}
             }
         }
     }
@@ -153,7 +156,7 @@ fn candidates(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule) -> Vec<(CiI
     let rank = |id: &CiId| {
         let ci = plan.ci(*id);
         let other_hardware = ci.is_none_or(|ci| !matches!(adapters(newcomer, ci), Adapters::Same));
-        let living = ci.is_some_and(|ci| another_lives(plan, newcomer.facts, ci));
+        let living = ci.map(|ci| other_agent(plan, newcomer.facts, ci));
         (other_hardware, living, ci.map(|ci| ci.first_seen), *id)
     };
     found.sort_by_key(|(id, _)| rank(id));
@@ -181,25 +184,42 @@ fn judge(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule, ci: &Ci) -> Verd
         Basis::Image(_) | Basis::Adapters(_) if hardware_differs(newcomer, ci) => return Verdict::Nothing,
         Basis::Hardware(_) | Basis::Image(_) | Basis::Adapters(_) => {}
     }
-    match (adapters(newcomer, ci), another_lives(plan, newcomer.facts, ci)) {
-        (Adapters::Same, true) if matches!(rule.basis, Basis::Adapters(_)) => Verdict::Copy("its own agent reports too"),
-        (Adapters::Same, _) => Verdict::Same,
-        (Adapters::Different | Adapters::Unknown, true) => Verdict::Copy("its own agent reports too"),
-        (Adapters::Different, false) if matches!(rule.basis, Basis::Adapters(_)) => Verdict::Nothing,
-        (Adapters::Different, false) => Verdict::Copy("its network adapters are others"),
-        (Adapters::Unknown, false) => Verdict::Same,
+    let by_adapters = matches!(rule.basis, Basis::Adapters(_));
+    match (adapters(newcomer, ci), other_agent(plan, newcomer.facts, ci)) {
+        // Both have some in common (a dock's) and some of their own.
+        (Adapters::Different, _) if by_adapters => Verdict::Nothing,
+        (_, OtherAgent::Together) => Verdict::Copy("its own agent has reported since this one was enrolled"),
+        (Adapters::Same, OtherAgent::Lately) if !by_adapters => Verdict::Same,
+        (_, OtherAgent::Lately) => Verdict::Copy("its own agent has just reported"),
+        (Adapters::Different, OtherAgent::Silent) => Verdict::Copy("its network adapters are others"),
+        (Adapters::Same | Adapters::Unknown, OtherAgent::Silent) => Verdict::Same,
     }
 }
 
-/// Whether an agent other than this one speaks for the CI: heard lately, or since this one was enrolled.
-fn another_lives(plan: &Plan<'_>, facts: &AgentFacts, ci: &Ci) -> bool {
-    let Some(other) = ci.agent.filter(|agent| *agent != facts.agent) else { return false };
-    if ci.lifecycle == Lifecycle::Retired {
-        return false;
-    }
+/// What is known of another agent that speaks for a CI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum OtherAgent {
+    /// There is none, or it has not been heard for long: this agent may be its successor.
+    Silent,
+    /// Heard within the alive window, but not since this agent was enrolled: a machine installed anew within the hour looks like that.
+    Lately,
+    /// Heard since this agent was enrolled: there are two of them.
+    Together,
+}
+
+pub(super) fn other_agent(plan: &Plan<'_>, facts: &AgentFacts, ci: &Ci) -> OtherAgent {
+    let Some(other) = ci.agent.filter(|agent| *agent != facts.agent && ci.lifecycle == Lifecycle::Active) else {
+        return OtherAgent::Silent;
+    };
     // A CI made or changed in this very batch has an agent that is not noted as heard yet.
     let heard = plan.estate.agent_last_seen(other).unwrap_or(ci.valid_from);
-    heard >= facts.enrolled_at || plan.now.millis_since(heard) <= plan.policy.alive_window_ms
+    if heard >= facts.enrolled_at {
+        OtherAgent::Together
+    } else if plan.now.millis_since(heard) <= plan.policy.alive_window_ms {
+        OtherAgent::Lately
+    } else {
+        OtherAgent::Silent
+    }
 }
 
 /// What network adapters say about two machines being one.

@@ -36,6 +36,7 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &AgentFacts, observed: &Obse
         }
     };
     let before = plan.ci(machine).and_then(|ci| ci.agent);
+    notice_two_agents(plan, machine, facts);
     if plan.estate.machine_of(facts.agent).map(|ci| ci.id) != Some(machine) {
         let reason = if found.reason.is_empty() { "first report of a machine".to_owned() } else { found.reason.clone() };
         plan.bind(facts.agent, machine, reason);
@@ -50,7 +51,9 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &AgentFacts, observed: &Obse
     if let Some(software) = &observed.software {
         set_software(plan, machine, software);
     }
-    for clash in found.clashes {
+    let asked = |it: &&crate::model::Conflict| it.kind == ConflictKind::SameIdentity && it.other.is_some();
+    let already_copied = plan.conflicts_of(machine).iter().any(asked);
+    for clash in found.clashes.into_iter().filter(|clash| clash.kind != ConflictKind::SameIdentity || !already_copied) {
         plan.open_conflict(clash.kind, clash.with, Some(machine), Some(facts.agent), clash.detail);
     }
     machine
@@ -76,6 +79,22 @@ fn identity_keys(plan: &Plan<'_>, facts: &AgentFacts, said: &MachineFacts) -> BT
         keys.insert(IdentityKey { kind: IdentityKeyKind::NameAndSystem, value: format!("{fqdn}|{system}") });
     }
     keys
+}
+
+/// An agent that was taken over by its successor is heard no more. If it is, and so is the other: a copy that was taken for the
+/// same machine, or a machine with two systems. Which, a person knows.
+fn notice_two_agents(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts) {
+    let bound = plan.estate.machine_of(facts.agent).is_some_and(|ci| plan.standing(ci.id) == machine);
+    let Some((name, other)) = plan.ci(machine).and_then(|ci| Some((shown(&ci.name), ci.agent.filter(|other| *other != facts.agent)?)))
+    else {
+        return;
+    };
+    let heard = plan.estate.agent_last_seen(other);
+    if bound && heard.is_some_and(|heard| plan.now.millis_since(heard) <= plan.policy.alive_window_ms) {
+        let detail =
+            format!("two living agents, {} and {other}, report {name:?}: a copied disk, or a machine with two systems", facts.agent);
+        plan.open_conflict(ConflictKind::SameIdentity, machine, None, Some(facts.agent), detail);
+    }
 }
 
 /// The machine and what runs on it follow the agent that reports now.

@@ -15,6 +15,9 @@ mod plan;
 mod policy;
 mod services;
 
+#[cfg(test)]
+mod tests;
+
 use rollcall_shared::Timestamp;
 
 pub use housekeeping::housekeeping;

@@ -257,19 +257,31 @@ impl<'a> Plan<'a> {
     }
 
     /// Opens a question, unless it is asked or was answered by "keep apart" for the same two already.
-    pub(super) fn open_conflict(&mut self, kind: ConflictKind, known: CiId, other: Option<CiId>, agent: Option<AgentId>, detail: String) {
+    pub(super) fn open_conflict(
+        &mut self,
+        kind: ConflictKind,
+        known: CiId,
+        other: Option<CiId>,
+        agent: Option<AgentId>,
+        detail: String,
+    ) -> Option<ConflictId> {
         let asked = self.conflicts_of(known).into_iter().any(|conflict| match other {
             Some(other) => conflict.known == other || conflict.other == Some(other),
-            None => conflict.kind == kind && conflict.state == ConflictState::Open,
+            None => {
+                conflict.kind == kind
+                    && conflict.other.is_none()
+                    && (conflict.state == ConflictState::Open || kind == ConflictKind::SameIdentity)
+            }
         });
         if asked {
-            return;
+            return None;
         }
         let id = ConflictId(self.ids.next());
         let (state, opened_at) = (ConflictState::Open, self.now);
         let conflict = Conflict { id, kind, known, other, agent, detail: detail.clone(), state, opened_at, settled_at: None };
         self.conflicts.at.insert(id, self.conflicts.drafts.len());
         self.conflicts.drafts.push(Draft { value: conflict, reasons: vec![detail] });
+        Some(id)
     }
 
     pub(super) fn settle_conflict(&mut self, id: ConflictId, state: ConflictState, reason: impl Into<String>) {

@@ -210,10 +210,7 @@ fn split(plan: &mut Plan<'_>, ci: &Ci, from: CiId, reason: &str) {
     let asked = plan.conflicts_of(from).into_iter().find(|it| it.known == ci.id || it.other == Some(ci.id)).map(|it| it.id);
     let id = match asked {
         Some(id) => Some(id),
-        None => {
-            plan.open_conflict(ConflictKind::PossibleDuplicate, from, Some(ci.id), ci.agent, reason.to_owned());
-            plan.conflicts_of(from).into_iter().find(|it| it.other == Some(ci.id)).map(|it| it.id)
-        }
+        None => plan.open_conflict(ConflictKind::PossibleDuplicate, from, Some(ci.id), ci.agent, reason.to_owned()),
     };
     if let Some(id) = id {
         plan.settle_conflict(id, ConflictState::KeptApart, reason);

@@ -1,4 +1,6 @@
-use rollcall_shared::{CiId, ConflictId};
+use std::collections::BTreeSet;
+
+use rollcall_shared::{AgentId, CiId, ConflictId};
 
 use super::{CommandError, Order, active, planned};
 use crate::{
@@ -14,8 +16,11 @@ pub enum Settlement {
     KeepApart,
     /// The two are the same: the other one becomes part of the known one.
     Merge,
-    /// It is all right as it is (a machine that returned from retirement stays active).
+    /// It is all right as it is: a machine that returned from retirement stays active, two agents are two systems of one machine.
     Acknowledge,
+    /// Two agents report one configuration item but are two machines: the agent that brought it up gets a new one. It is to be asked for
+    /// all of its sections after that.
+    Split,
 }
 
 /// Settles a conflict.
@@ -28,6 +33,19 @@ pub fn settle_conflict(estate: &Estate, id: ConflictId, settlement: Settlement, 
     planned(estate, &mut order, |plan, source| match (settlement, other) {
         (Settlement::Acknowledge, Some(_)) if conflict.kind != ConflictKind::CopiedAgent => {
             Err(CommandError::WrongSettlement("this conflict is about two configuration items: keep them apart or merge them"))
+        }
+        (Settlement::Acknowledge, None) if conflict.kind == ConflictKind::SameIdentity => {
+            plan.settle_conflict(id, ConflictState::KeptApart, format!("two systems of one machine, says {source}"));
+            Ok(())
+        }
+        (Settlement::Split, None) if conflict.kind == ConflictKind::SameIdentity => {
+            let agent = conflict.agent.ok_or(CommandError::WrongSettlement("no agent is named, so there is nothing to split off"))?;
+            split_off(plan, known, agent, source);
+            plan.settle_conflict(id, ConflictState::Settled, format!("split by {source}"));
+            Ok(())
+        }
+        (Settlement::Split, _) => {
+            Err(CommandError::WrongSettlement("only one configuration item that two agents report can be split; keep apart or merge"))
         }
         (Settlement::Acknowledge, _) => {
             plan.settle_conflict(id, ConflictState::Settled, format!("acknowledged by {source}"));
@@ -50,11 +68,31 @@ pub fn settle_conflict(estate: &Estate, id: ConflictId, settlement: Settlement, 
     })
 }
 
+/// The agent gets a configuration item of its own, which its next documents fill.
+fn split_off(plan: &mut Plan<'_>, from: CiId, agent: AgentId, source: &Source) {
+    let Some(known) = plan.ci(from).cloned() else { return };
+    let reason = format!("split from {:?} by {source}", known.name);
+    let id = plan.new_ci(&known.class, known.name.clone(), Vec::new(), Some(agent), reason.clone());
+    plan.bind(agent, id, reason.clone());
+    if known.agent == Some(agent) {
+        let others: BTreeSet<AgentId> = plan.estate.agents_of(from).filter(|other| *other != agent).collect();
+        for ci in edges::services_on(plan, from).into_values().chain([from]) {
+            plan.edit_ci(ci, reason.clone(), |ci| {
+                ci.agent = others.first().copied();
+                true
+            });
+        }
+    }
+    if let Some(asked) = plan.open_conflict(ConflictKind::SameIdentity, from, Some(id), Some(agent), reason.clone()) {
+        plan.settle_conflict(asked, ConflictState::KeptApart, reason);
+    }
+}
+
 /// `other` becomes part of `known`. It keeps its own keys and points at `known`, so that whoever looks for it finds `known`, and
 /// a later split can bring it back.
 fn merge(plan: &mut Plan<'_>, known: CiId, other: CiId, source: &Source) {
     let reason = format!("merged by {source}");
-    for agent in plan.estate.agents_of(other).collect::<std::collections::BTreeSet<_>>() {
+    for agent in plan.estate.agents_of(other).collect::<BTreeSet<_>>() {
         plan.bind(agent, known, reason.clone());
     }
     merge_services(plan, known, other, &reason);
