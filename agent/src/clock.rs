@@ -32,10 +32,15 @@ pub struct LocalTime {
 impl LocalTime {
     /// This machine's clocks now.
     pub fn now() -> Self {
-        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let boot_id = crate::files::Root::new("/").text("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self { local: Timestamp::now(), since_boot: boot.tv_sec.saturating_mul(1_000).saturating_add(boot.tv_nsec / 1_000_000), boot_id }
+        Self { local: Timestamp::now(), since_boot: since_boot(), boot_id }
     }
+}
+
+/// Milliseconds since this machine was started, sleep included.
+pub fn since_boot() -> i64 {
+    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    boot.tv_sec.saturating_mul(1_000).saturating_add(boot.tv_nsec / 1_000_000)
 }
 
 impl ServerTime {

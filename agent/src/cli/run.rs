@@ -15,6 +15,7 @@ use tokio::{
 use super::{FAILURE, WAITING, runtime, settings, settings::duration, token_text};
 use crate::{
     backoff::Backoff,
+    clock,
     collect::COLLECTORS,
     cycle::{Agent, CycleError},
     enroll::{self, Enrolled},
@@ -184,7 +185,7 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
     let mut backoff = settings.backoff();
     let start = Instant::now();
     let mut sample_at = start;
-    let mut check_in_at = start + settings.start_jitter.mul_f64(rand::rng().random_range(0.0..=1.0));
+    let mut check_in = Due::after(settings.start_jitter.mul_f64(rand::rng().random_range(0.0..=1.0)));
     let mut store_at = start + STORE_WINDOWS;
     let mut collected: Option<Instant> = None;
     loop {
@@ -201,9 +202,11 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
                     agent.store_windows();
                     store_at = Instant::now() + STORE_WINDOWS;
                 }
-                continue;
+                if !check_in.is_past() {
+                    continue;
+                }
             }
-            () = tokio::time::sleep_until(check_in_at) => {}
+            () = tokio::time::sleep_until(check_in.at) => {}
         }
         if collected.is_none_or(|at| at.elapsed() >= settings.inventory) {
             agent.sample();
@@ -219,7 +222,7 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
                 return Ok(0);
             }
         };
-        check_in_at = Instant::now() + next(exchanged, settings, &mut backoff);
+        check_in = Due::after(next(exchanged, settings, &mut backoff));
     }
 }
 
@@ -246,6 +249,25 @@ fn next(exchanged: Result<crate::cycle::Exchanged, CycleError>, settings: &Setti
             tracing::warn!(%error, wait_s = wait.as_secs(), "the collector has not got everything; trying again");
             wait
         }
+    }
+}
+
+/// When something is due. Timers stand still while a laptop sleeps; the time since its start does not.
+struct Due {
+    at: Instant,
+    since_boot: i64,
+}
+
+impl Due {
+    fn after(wait: Duration) -> Self {
+        Self {
+            at: Instant::now() + wait,
+            since_boot: clock::since_boot().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)),
+        }
+    }
+
+    fn is_past(&self) -> bool {
+        clock::since_boot() >= self.since_boot
     }
 }
 

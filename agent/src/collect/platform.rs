@@ -3,7 +3,7 @@
 use rollcall_shared::wire::v1::{Platform, PlatformKind};
 
 use super::Machine;
-use crate::parse::cpuinfo;
+use crate::parse::{cpuinfo, mountinfo};
 
 /// Words in DMI's vendor or product that give a hypervisor away.
 const HYPERVISORS: &[(&str, &str)] = &[
@@ -50,11 +50,16 @@ pub(super) fn detect(machine: &Machine<'_>) -> Platform {
 
 fn container(machine: &Machine<'_>) -> Option<String> {
     let root = machine.root;
-    if root.exists("/run/.containerenv") {
-        return Some("podman".to_owned());
-    }
-    if root.exists("/.dockerenv") {
-        return Some("docker".to_owned());
+    // The markers of container tools stay behind when an image is made into a virtual machine's disk.
+    let is_layered = || {
+        const DISKS: &[&str] = &["ext2", "ext3", "ext4", "xfs", "f2fs"];
+        let mounts = mountinfo::mountinfo(&root.read("/proc/self/mountinfo").unwrap_or_default());
+        !mounts.iter().any(|mount| mount.mount_point == "/" && mount.root == "/" && DISKS.contains(&mount.kind.as_str()))
+    };
+    for (marker, technology) in [("/run/.containerenv", "podman"), ("/.dockerenv", "docker")] {
+        if root.exists(marker) && is_layered() {
+            return Some(technology.to_owned());
+        }
     }
     // systemd notes here what it was started in.
     let noted = root.text("/run/systemd/container").or_else(|| {
@@ -83,6 +88,8 @@ mod tests {
             (&[("/proc/cpuinfo", "processor: 0\nflags: fpu hypervisor\n")], PlatformKind::VirtualMachine, None),
             (&[("/sys/hypervisor/type", "xen"), ("/proc/xen/capabilities", "control_d")], PlatformKind::Physical, Some("xen")),
             (&[("/run/systemd/container", "lxc"), ("/sys/class/dmi/id/sys_vendor", "Dell Inc.")], PlatformKind::Container, Some("lxc")),
+            (&[("/.dockerenv", "")], PlatformKind::Container, Some("docker")),
+            (&[("/.dockerenv", ""), ("/proc/self/mountinfo", "27 1 254:0 / / rw - ext4 /dev/vda rw\n")], PlatformKind::Physical, None),
             (&[("/proc/1/environ", "PATH=/\0container=podman\0")], PlatformKind::Container, Some("podman")),
         ];
         for (files, kind, technology) in cases {

@@ -50,7 +50,7 @@ fn read(line: &[u8], key: &[u8], mut then: impl FnMut(&[u8])) {
 mod tests {
     use super::*;
 
-    const STATUS: &[u8] = include_bytes!("../../tests/fixtures/debian12/var/lib/dpkg/status");
+    const STATUS: &[u8] = include_bytes!("../../tests/fixtures/real/debian12-vm/var/lib/dpkg/status");
 
     #[test]
     fn installed_packages_are_found_and_others_are_not() {
