@@ -1,6 +1,7 @@
 //! The agent against a collector that answers as it is told, over real TLS on loopback.
 
 mod collector;
+mod commands;
 mod enrolling;
 mod reporting;
 mod trust;

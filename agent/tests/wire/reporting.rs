@@ -37,7 +37,7 @@ fn open(state: &StateDirectory) -> Agent {
 }
 
 /// A collector's memory: digests by section.
-type Known = Arc<Mutex<BTreeMap<String, Digest>>>;
+pub(crate) type Known = Arc<Mutex<BTreeMap<String, Digest>>>;
 
 fn check_in(known: &Known, asked: &Asked) -> Answer {
     let request: CheckInRequest = asked.json();
@@ -58,7 +58,7 @@ fn upload(known: &Known, asked: &Asked) -> Answer {
     })
 }
 
-fn ordinary(known: &Known) -> impl FnMut(&Asked) -> Answer + Send + 'static {
+pub(crate) fn ordinary(known: &Known) -> impl FnMut(&Asked) -> Answer + Send + 'static {
     let known = Arc::clone(known);
     move |asked| match asked.path.as_str() {
         paths::CHECK_IN => check_in(&known, asked),
