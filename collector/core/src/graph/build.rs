@@ -1,6 +1,6 @@
 use std::{
     borrow::Cow,
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
 };
 
 use rollcall_shared::{
@@ -76,7 +76,7 @@ pub struct GroupPart<'a> {
     pub hardness: Hardness,
 }
 
-/// The ends of an edge in numbers, so that sorting need not look anything up.
+/// The ends of an edge in numbers, so that nothing is looked up twice.
 struct Ends {
     from: NodeNumber,
     to: NodeNumber,
@@ -88,35 +88,40 @@ impl Graph {
     pub fn from_parts(mut parts: GraphParts<'_>) -> Self {
         parts.nodes.sort_by_key(|node| node.id);
         parts.nodes.dedup_by_key(|node| node.id);
-        let number = number_along_dependents(&parts);
-
         let mut graph = Self { revision: parts.revision, ..Self::default() };
-        graph.put_nodes(&parts, number);
-        graph.put_groups(&parts);
-        graph.put_edges(&parts);
+
+        // First by rank of the id, then by where outage leads.
+        graph.number = parts.nodes.iter().enumerate().map(|(rank, node)| (node.id, NodeNumber::at(rank))).collect();
+        let mut ends = graph.look_up_edges(&parts);
+        let mut groups = graph.look_up_groups(&parts);
+        let number = number_along_dependents(&parts, &ends, &groups);
+        graph.number.values_mut().for_each(|rank| *rank = number[rank.index()]);
+        for edge in &mut ends {
+            (edge.from, edge.to) = (number[edge.from.index()], number[edge.to.index()]);
+        }
+        for group in &mut groups {
+            group.dependent = number[group.dependent.index()];
+            group.members.iter_mut().for_each(|member| *member = number[member.index()]);
+            group.members.sort_unstable();
+        }
+
+        graph.put_nodes(&parts, &number);
+        graph.put_groups(groups);
+        graph.put_edges(&parts, ends);
         graph.put_needs();
         graph
     }
 
-    fn put_nodes(&mut self, parts: &GraphParts<'_>, number: Vec<NodeNumber>) {
-        let mut classes = HashMap::new();
-        let mut nodes: Vec<Option<Node>> = vec![None; parts.nodes.len()];
-        self.number.reserve(parts.nodes.len());
-        for (part, &number) in parts.nodes.iter().zip(&number) {
-            let class = *classes.entry(part.class).or_insert_with(|| intern(&mut self.classes, || class(part.class)));
-            nodes[number.index()] =
-                Some(Node { id: part.id, name: part.name.as_ref().into(), owner: part.owner.map(Into::into), agent: part.agent, class });
-            self.number.insert(part.id, number);
-        }
-        self.nodes = nodes.into_iter().flatten().collect();
+    fn look_up_edges(&self, parts: &GraphParts<'_>) -> Vec<Ends> {
+        let edges = (0_u32..).zip(&parts.edges);
+        edges.filter_map(|(at, part)| Some(Ends { from: self.number_of(part.from)?, to: self.number_of(part.to)?, part: at })).collect()
     }
 
-    fn put_groups(&mut self, parts: &GraphParts<'_>) {
+    fn look_up_groups(&self, parts: &GraphParts<'_>) -> Vec<Group> {
         let existing = parts.groups.iter().filter_map(|part| {
             let dependent = self.number_of(part.ci)?;
             let declared: BTreeSet<CiId> = part.members.iter().copied().collect();
-            let mut members: Vec<NodeNumber> = declared.iter().filter_map(|&member| self.number_of(member)).collect();
-            members.sort_unstable();
+            let members: Vec<NodeNumber> = declared.iter().filter_map(|&member| self.number_of(member)).collect();
             (!members.is_empty()).then(|| Group {
                 id: part.id,
                 name: part.name.into(),
@@ -130,41 +135,41 @@ impl Graph {
         let mut groups: Vec<Group> = existing.collect();
         groups.sort_by_key(|group| (group.dependent, group.id));
         groups.dedup_by_key(|group| (group.dependent, group.id));
+        groups
+    }
+
+    fn put_nodes(&mut self, parts: &GraphParts<'_>, number: &[NodeNumber]) {
+        let mut classes = HashMap::new();
+        let mut nodes: Vec<Option<Node>> = vec![None; parts.nodes.len()];
+        for (part, number) in parts.nodes.iter().zip(number) {
+            let class = *classes.entry(part.class).or_insert_with(|| intern(&mut self.classes, || class(part.class)));
+            nodes[number.index()] =
+                Some(Node { id: part.id, name: part.name.as_ref().into(), owner: part.owner.map(Into::into), agent: part.agent, class });
+        }
+        self.nodes = nodes.into_iter().flatten().collect();
+    }
+
+    fn put_groups(&mut self, mut groups: Vec<Group>) {
+        groups.sort_by_key(|group| (group.dependent, group.id));
         self.groups_of = Rows::of(&groups, self.nodes.len(), |group| group.dependent);
         self.groups = groups;
     }
 
-    fn put_edges(&mut self, parts: &GraphParts<'_>) {
-        // The dependent and a member of one of its groups; true if some such group lets outage travel.
-        let mut covered: HashMap<(NodeNumber, NodeNumber), bool> = HashMap::new();
-        for group in &self.groups {
-            for &member in &group.members {
-                *covered.entry((group.dependent, member)).or_default() |= group.hardness != Hardness::None;
-            }
+    fn put_edges(&mut self, parts: &GraphParts<'_>, mut ends: Vec<Ends>) {
+        ends.sort_unstable_by_key(|ends| (ends.from, ends.to));
+        for parallel in ends.chunk_by_mut(|a, b| (a.from, a.to) == (b.from, b.to)).filter(|parallel| parallel.len() > 1) {
+            let part = |ends: &Ends| &parts.edges[ends.part as usize];
+            parallel.sort_unstable_by_key(|ends| (part(ends).kind, part(ends).relationship));
         }
-
-        let mut ends: Vec<Ends> = (0_u32..)
-            .zip(&parts.edges)
-            .filter_map(|(at, part)| Some(Ends { from: self.number_of(part.from)?, to: self.number_of(part.to)?, part: at }))
-            .collect();
-        ends.sort_unstable_by(|a, b| {
-            let order = |ends: &Ends| {
-                let part = &parts.edges[ends.part as usize];
-                (ends.from, ends.to, part.kind, part.relationship)
-            };
-            order(a).cmp(&order(b))
-        });
 
         let mut kinds: HashMap<&str, u16> = HashMap::new();
         let mut edges = Vec::with_capacity(ends.len());
-        let mut stands: HashSet<(NodeNumber, NodeNumber)> = HashSet::new();
         for Ends { from, to, part } in ends {
             let part = &parts.edges[part as usize];
             let kind = *kinds.entry(part.kind).or_insert_with(|| intern(&mut self.kinds, || part.kind.into()));
-            let cover = covered.get(&(from, to)).copied();
-            if cover.is_some() && part.hardness != Hardness::None {
-                stands.insert((from, to));
-            }
+            let mut covering = self.groups_of(from).iter().filter(|group| group.members.binary_search(&to).is_ok()).peekable();
+            let covered = covering.peek().is_some();
+            let travels = part.hardness != Hardness::None && (!covered || covering.any(|group| group.hardness != Hardness::None));
             let (evidence_start, evidence_count) = self.put_evidence(&part.evidence);
             edges.push(Edge {
                 from,
@@ -174,13 +179,12 @@ impl Graph {
                 evidence_count,
                 kind,
                 hardness: part.hardness,
-                covered: cover.is_some(),
-                travels: part.hardness != Hardness::None && cover.unwrap_or(true),
+                covered,
+                travels,
                 ends_confirming: ends_confirming(&self.nodes[from.index()], &self.nodes[to.index()], &part.evidence),
             });
         }
-        self.put_memberships(&mut edges, &stands);
-        edges.sort_by_key(|edge| (edge.from, edge.to));
+        self.put_memberships(&mut edges);
 
         let mut by_dependency: Vec<EdgeNumber> = (0..edges.len() as u32).map(EdgeNumber).collect();
         by_dependency.sort_by_key(|number| edges[number.0 as usize].to);
@@ -191,12 +195,17 @@ impl Graph {
     }
 
     /// An edge for each member of a group that no relationship along which outage could travel stands for.
-    fn put_memberships(&mut self, edges: &mut Vec<Edge>, stands: &HashSet<(NodeNumber, NodeNumber)>) {
+    fn put_memberships(&mut self, edges: &mut Vec<Edge>) {
+        let stands = |from: NodeNumber, to: NodeNumber| {
+            let start = edges.partition_point(|edge| (edge.from, edge.to) < (from, to));
+            let mut between = edges[start..].iter().take_while(|edge| (edge.from, edge.to) == (from, to));
+            between.any(|edge| edge.hardness != Hardness::None)
+        };
         let mut missing: Vec<(NodeNumber, NodeNumber, Hardness)> = self
             .groups
             .iter()
             .flat_map(|group| group.members.iter().map(|&member| (group.dependent, member, group.hardness)))
-            .filter(|&(dependent, member, _)| !stands.contains(&(dependent, member)))
+            .filter(|&(dependent, member, _)| !stands(dependent, member))
             .collect();
         // Hard sorts before soft and soft before none: the hardest of several groups stays.
         missing.sort_unstable();
@@ -218,6 +227,7 @@ impl Graph {
             travels: hardness != Hardness::None,
             ends_confirming: 0,
         }));
+        edges.sort_by_key(|edge| (edge.from, edge.to));
     }
 
     fn put_evidence(&mut self, evidence: &[EdgeEvidence]) -> (u32, u16) {
@@ -272,14 +282,10 @@ pub(super) fn observed_across(method: Method) -> bool {
 
 /// Numbers nodes in depth-first order along dependents, roots by id, so that what an outage reaches lies close together in memory
 /// (measured: a third of the time that an order by id takes for large closures). By position in `parts.nodes`, which is sorted by id.
-fn number_along_dependents(parts: &GraphParts<'_>) -> Vec<NodeNumber> {
-    let rank: HashMap<CiId, u32> = parts.nodes.iter().map(|node| node.id).zip(0..).collect();
-    let edges = parts.edges.iter().filter(|edge| edge.hardness != Hardness::None).map(|edge| (edge.to, edge.from));
-    let members = parts.groups.iter().flat_map(|group| group.members.iter().map(|&member| (member, group.ci)));
-    let mut dependents: Vec<(NodeNumber, NodeNumber)> = edges
-        .chain(members)
-        .filter_map(|(provider, dependent)| Some((NodeNumber(*rank.get(&provider)?), NodeNumber(*rank.get(&dependent)?))))
-        .collect();
+fn number_along_dependents(parts: &GraphParts<'_>, ends: &[Ends], groups: &[Group]) -> Vec<NodeNumber> {
+    let edges = ends.iter().filter(|ends| parts.edges[ends.part as usize].hardness != Hardness::None).map(|ends| (ends.to, ends.from));
+    let members = groups.iter().flat_map(|group| group.members.iter().map(|&member| (member, group.dependent)));
+    let mut dependents: Vec<(NodeNumber, NodeNumber)> = edges.chain(members).collect();
     dependents.sort_unstable();
     let rows = Rows::of(&dependents, parts.nodes.len(), |pair| pair.0);
 
