@@ -5,7 +5,7 @@ use rollcall_shared::{
     wire::v1::{Connections, Direction, DirectionMethod, ServiceKey},
 };
 
-use super::{AddressScope, Listed, scope};
+use super::{AddressScope, scope, services::bounded_key};
 use crate::model::Endpoint;
 
 /// Who talked to whom in one window.
@@ -51,10 +51,10 @@ pub struct IncomingFlow {
 
 /// Multicast, broadcast and link-local peers say nothing about a dependency between two machines that can be told apart;
 /// a flow without the port of the end that was called says nothing about which service was meant.
-pub(super) fn read(connections: &Listed<Connections>) -> Flows {
-    let samples = u64::from(connections.items.samples);
-    let mut flows = Flows { at: connections.at, samples, ..Flows::default() };
-    for flow in &connections.items.flows {
+pub(super) fn read(connections: &Connections) -> Flows {
+    let samples = u64::from(connections.samples);
+    let mut flows = Flows { samples, ..Flows::default() };
+    for flow in &connections.flows {
         let peer = flow.peer_address.to_canonical();
         if scope(peer) == AddressScope::Unusable {
             continue;
@@ -65,7 +65,7 @@ pub(super) fn read(connections: &Listed<Connections>) -> Flows {
             DirectionMethod::State => "direction from the socket's state",
             DirectionMethod::EphemeralRange => "direction from the ephemeral port range",
         };
-        let service = flow.service.clone();
+        let service = flow.service.as_ref().map(bounded_key);
         match (flow.direction, flow.peer_port, flow.local_port) {
             (Direction::Outgoing, Some(port), _) => {
                 let to = Endpoint { protocol: flow.protocol, address: peer, port };

@@ -6,7 +6,7 @@ use rollcall_shared::{
 };
 use serde_json::Value;
 
-use super::{Listed, is_placeholder, listed};
+use super::{Listed, bounded, is_placeholder, listed};
 use crate::model::{IdentityKey, IdentityKeyKind, ReceivedDocument, ReceivedSection};
 
 /// What a document says about the machine itself.
@@ -187,7 +187,8 @@ fn keys(identity: &Identity, dock_macs: &BTreeSet<String>) -> BTreeSet<IdentityK
 /// Lower case, spaces evened out, `|` kept free as the separator; `None` for a filler.
 fn key_part(value: &Option<String>) -> Option<String> {
     let value = value.as_deref().filter(|value| !is_placeholder(value))?;
-    Some(value.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase().replace('|', "/"))
+    let even = value.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase().replace('|', "/");
+    Some(bounded(&even).into_owned())
 }
 
 fn own_macs(identity: &Identity, dock_macs: &BTreeSet<String>) -> BTreeSet<String> {
@@ -230,7 +231,7 @@ fn full_name(fqdn: Option<&str>) -> Option<String> {
     let name = fqdn?.trim().trim_end_matches('.').to_lowercase();
     let (host, domain) = name.split_once('.')?;
     let says_nothing = ["localdomain", "local", "localhost", "lan", "home", "internal", "example", "invalid", "test"];
-    (!host.is_empty() && host != "localhost" && !domain.is_empty() && !says_nothing.contains(&domain)).then_some(name)
+    (name.len() <= 253 && !host.is_empty() && host != "localhost" && !domain.is_empty() && !says_nothing.contains(&domain)).then_some(name)
 }
 
 fn chassis_class(form: &str) -> Option<ChassisClass> {

@@ -2,6 +2,7 @@
 //!
 //! What a section did not say is `None`, so that later stages cannot mistake "failed" or "not sent" for "gone".
 
+mod bounded;
 mod flows;
 mod machine;
 mod network;
@@ -9,6 +10,7 @@ mod placeholder;
 mod services;
 mod software;
 
+pub(crate) use bounded::bounded;
 use rollcall_shared::{Timestamp, wire::v1::SectionStatus};
 
 pub use flows::{Flows, IncomingFlow, OutgoingFlow};
@@ -63,7 +65,7 @@ pub fn observe(document: &ReceivedDocument, facts: &AgentFacts, received_at: Tim
         software: listed(document.packages.as_ref(), received_at, software::read),
         services: listed(document.services.as_ref(), received_at, services::read),
         listeners: listed(document.listening.as_ref(), received_at, services::read_listeners),
-        flows: listed(document.connections.as_ref(), received_at, |connections| connections.clone()).map(|listed| flows::read(&listed)),
+        flows: listed(document.connections.as_ref(), received_at, flows::read).map(|listed| Flows { at: listed.at, ..listed.items }),
     }
 }
 

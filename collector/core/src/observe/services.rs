@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall_shared::wire::v1::{Listening, ServiceKey, Services};
 
+use super::bounded;
 use crate::model::Endpoint;
 
 /// Services by what they are known by.
@@ -75,7 +76,12 @@ pub(super) fn read(services: &Services) -> ServiceListing {
             attributes: attributes.into_iter().filter_map(|(name, value)| Some((name, value.clone().filter(|v| !v.is_empty())?))).collect(),
         }
     };
-    services.services.iter().map(|service| (service.key.clone(), facts(service))).collect()
+    services.services.iter().map(|service| (bounded_key(&service.key), facts(service))).collect()
+}
+
+/// What a service is known by, in a length that can be indexed.
+pub(super) fn bounded_key(key: &ServiceKey) -> ServiceKey {
+    ServiceKey(bounded(&key.0).into_owned())
 }
 
 pub(super) fn read_listeners(listening: &Listening) -> Listeners {
@@ -83,7 +89,7 @@ pub(super) fn read_listeners(listening: &Listening) -> Listeners {
     for socket in &listening.sockets {
         if let Some(service) = &socket.service {
             let endpoint = Endpoint { protocol: socket.protocol, address: socket.address.to_canonical(), port: socket.port };
-            listeners.entry(service.clone()).or_default().insert(endpoint);
+            listeners.entry(bounded_key(service)).or_default().insert(endpoint);
         }
     }
     listeners

@@ -1,5 +1,6 @@
 use rollcall_shared::wire::v1::Packages;
 
+use super::bounded;
 use crate::model::{SoftwareEntry, SoftwareSet};
 
 pub(super) fn read(packages: &Packages) -> SoftwareSet {
@@ -7,11 +8,11 @@ pub(super) fn read(packages: &Packages) -> SoftwareSet {
         .packages
         .iter()
         .map(|package| SoftwareEntry {
-            kind: package.kind.clone(),
-            name: package.name.clone(),
-            version: package.version.clone(),
-            architecture: package.architecture.clone().unwrap_or_default(),
-            publisher: package.publisher.clone().unwrap_or_default(),
+            kind: bounded(&package.kind).into_owned(),
+            name: bounded(&package.name).into_owned(),
+            version: bounded(&package.version).into_owned(),
+            architecture: bounded(package.architecture.as_deref().unwrap_or_default()).into_owned(),
+            publisher: bounded(package.publisher.as_deref().unwrap_or_default()).into_owned(),
         })
         .collect()
 }

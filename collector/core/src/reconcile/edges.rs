@@ -60,8 +60,20 @@ pub(super) fn owner(plan: &Plan<'_>, realm: &str, address: IpAddr) -> Owner {
     match machines[..] {
         [machine] => Owner::Machine(machine),
         [] => active.next().map_or(Owner::Nobody, |ci| Owner::Unmanaged(ci.id)),
-        [_, _, ..] => Owner::Ambiguous,
+        // An address that was lent to one machine after another is with the one that is there now.
+        [_, _, ..] => match machines.iter().filter(|machine| is_present(plan, **machine)).collect::<Vec<_>>()[..] {
+            [machine] => Owner::Machine(*machine),
+            _ => Owner::Ambiguous,
+        },
     }
+}
+
+/// Whether the machine's agent was heard so lately that its addresses are still its own.
+pub(super) fn is_present(plan: &Plan<'_>, machine: CiId) -> bool {
+    let Some(ci) = plan.ci(machine) else { return false };
+    // A CI made or changed in this very batch has an agent that is not noted as heard yet.
+    let heard = ci.agent.and_then(|agent| plan.estate.agent_last_seen(agent)).unwrap_or(ci.valid_from);
+    plan.now.millis_since(heard) <= plan.policy.address_window_ms
 }
 
 /// What runs on machines and listens, read once for each machine that a document talks about.

@@ -122,12 +122,12 @@ impl Join<'_, '_> {
         }
     }
 
-    /// The host that opened an incoming connection; `None` for this machine itself, whose outgoing flows say it better, and
-    /// for strangers from the internet.
+    /// The host that opened an incoming connection; `None` for this machine itself, whose outgoing flows say it better, for
+    /// strangers from the internet, and where the address may be somebody else's by now: a machine that is switched off calls nobody.
     fn caller(&mut self, address: IpAddr) -> Option<CiId> {
         let realm = &self.facts.realm;
         match neighbours::look_up(self.plan, self.machine, realm, address)? {
-            Owner::Machine(host) => (host != self.machine).then_some(host),
+            Owner::Machine(host) => (host != self.machine && edges::is_present(self.plan, host)).then_some(host),
             Owner::Unmanaged(host) => Some(host),
             Owner::Ambiguous => None,
             Owner::Nobody if scope(address) == AddressScope::Internet => None,

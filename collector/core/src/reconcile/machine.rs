@@ -1,6 +1,6 @@
 //! The machine itself: which one it is, what it says about itself, and its software.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use rollcall_shared::{AgentId, CiId, Timestamp, catalogue, wire::v1::PlatformKind};
 use serde_json::Value;
@@ -312,13 +312,15 @@ fn set_addresses(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, network
 }
 
 fn set_software(plan: &mut Plan<'_>, machine: CiId, listed: &Listed<SoftwareSet>) {
-    let mut software = listed.items.clone();
+    let known = plan.estate.software();
+    let reason = "the agent's package list";
+    let mut software = Cow::Borrowed(&listed.items);
     if !listed.complete {
-        software.extend(plan.estate.software().of(machine).cloned());
+        software.to_mut().extend(known.of(machine).cloned());
     }
     let count = (listed.complete || !software.is_empty()).then(|| Value::from(software.len()));
-    plan.edit_ci(machine, "the agent's package list", |ci| claim(ci, "package_count", count, Source::Agent, listed.at));
-    if !plan.estate.software().is(machine, &software) {
-        plan.put_software(machine, software, "the agent's package list".to_owned());
+    plan.edit_ci(machine, reason, |ci| claim(ci, "package_count", count, Source::Agent, listed.at));
+    if !known.is(machine, &software) {
+        plan.put_software(machine, software.into_owned(), reason.to_owned());
     }
 }

@@ -8,6 +8,9 @@ const DAY: i64 = 24 * HOUR;
 pub struct Policy {
     /// An agent heard within this time, milliseconds, is alive: another one with the same hardware ids is a copy, not its successor.
     pub alive_window_ms: i64,
+    /// An agent that has been silent for longer than this, milliseconds, may have lost its machine's address to somebody else meanwhile. Less
+    /// than the leases that networks give.
+    pub address_window_ms: i64,
     /// Counters of a relationship's evidence make a new version at most this often, milliseconds.
     pub evidence_refresh_ms: i64,
     /// An observed relationship that nobody has confirmed for this long, milliseconds, is retired.
@@ -25,6 +28,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             alive_window_ms: HOUR,
+            address_window_ms: 4 * HOUR,
             evidence_refresh_ms: DAY,
             retire_unconfirmed_ms: 30 * DAY,
             most_carriers: 16,

@@ -83,7 +83,7 @@ fn ensure(
         });
         return id;
     }
-    let name = described.map(|service| service.name.trim()).filter(|name| !name.is_empty()).map_or_else(|| name_in(key), str::to_owned);
+    let name = described.map(|service| service.name.trim()).filter(|name| !name.is_empty()).map_or_else(|| name_in(key), short_name);
     let class = daemon_class(described.and_then(|service| service.daemon.as_deref()));
     let reason = "first seen: the machine's agent lists it".to_owned();
     let id = plan.new_ci(class, name, vec![edges::service_key(machine, key)], Some(agent), reason);
@@ -103,7 +103,10 @@ fn name_in(key: &ServiceKey) -> String {
         }
         _ => rest,
     };
-    let name = if name.is_empty() { &key.0 } else { name };
+    short_name(if name.is_empty() { &key.0 } else { name })
+}
+
+fn short_name(name: &str) -> String {
     name.chars().take(255).collect()
 }
 
@@ -128,10 +131,11 @@ fn describe(plan: &mut Plan<'_>, id: CiId, key: &ServiceKey, listing: &Listed<BT
             ci.class = class.to_owned();
             changed = true;
         }
-        if let Some(name) =
-            service.map(|service| service.name.trim()).filter(|name| !name.is_empty() && ci.name == name_in(key) && ci.name != *name)
+        if let Some(name) = service
+            .map(|service| service.name.trim())
+            .filter(|name| !name.is_empty() && ci.name == name_in(key) && ci.name != short_name(name))
         {
-            ci.name = name.to_owned();
+            ci.name = short_name(name);
             changed = true;
         }
         changed

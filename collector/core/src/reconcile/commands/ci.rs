@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use rollcall_shared::CiId;
 use serde_json::Value;
 
-use super::{CommandError, Order, active, check_attribute, check_name, check_value, class, existing, planned, short};
+use super::{CommandError, MOST_NAME, Order, active, check_attribute, check_name, check_value, class, existing, planned, short};
 use crate::{
     Estate,
     model::{Attribute, ChangeSet, Ci, Claim, ConflictKind, ConflictState, IdentityKey, IdentityKeyKind, Lifecycle, Source},
@@ -59,6 +59,9 @@ pub fn create_ci(estate: &Estate, new: &NewCi, mut order: Order<'_>) -> Result<C
     let name = check_name(&new.name)?;
     for (attribute, value) in &new.attributes {
         check_value(class, attribute, value)?;
+    }
+    if let Some(found) = new.external_id.as_ref().map(|id| id.chars().count()).filter(|found| !(1..=MOST_NAME).contains(found)) {
+        return Err(CommandError::BadExternalId { found, most: MOST_NAME });
     }
     let key = new.external_id.as_ref().map(|id| IdentityKey { kind: IdentityKeyKind::External, value: format!("{}|{id}", order.source) });
     if let Some(taken) = key.as_ref().and_then(|key| estate.with_key(key).next()) {

@@ -108,6 +108,14 @@ pub enum CommandError {
         /// Most characters.
         most: usize,
     },
+    /// The external id is empty or too long.
+    #[error("external_id: 1 to {most} characters are needed, this has {found}")]
+    BadExternalId {
+        /// Characters given.
+        found: usize,
+        /// Most characters.
+        most: usize,
+    },
     /// Another configuration item has this id of the same source.
     #[error("external_id: {id:?} is {name:?} ({ci}) already; update that one")]
     ExternalIdTaken {

@@ -143,6 +143,24 @@ fn an_address_that_two_machines_have_is_nobodys() {
 }
 
 #[test]
+fn an_address_that_is_lent_is_with_who_is_there() {
+    let at_5 = |name, number| {
+        let mut machine = machine(name, number).runs("sync", &[7000]);
+        machine.network.as_mut().unwrap().interfaces[0].addresses[0].address = ip(5);
+        machine
+    };
+    let db = |flows: Machine| Machine { connections: flows.connections, ..db().partial() };
+    let mut world = World::new();
+    world.report(&super::connections::db());
+    world.report(&at_5("yesterday", 11));
+    world.wait(DAY).report(&db(machine("db", 1).called_by("postgresql", ip(5), 5432)));
+    assert!(world.edges("connects_to").is_empty(), "who has it now is not known");
+    world.report(&at_5("today", 12));
+    world.report(&db(machine("db", 1).called_by("postgresql", ip(5), 5432).calls("postgresql", ip(5), 7000)));
+    assert_eq!(world.edges("connects_to"), ["postgresql@db -> sync@today (db)", "today -> postgresql@db (db)"]);
+}
+
+#[test]
 fn bridges_inside_a_machine_say_nothing_about_others() {
     let docker = |machine: Machine| {
         let mut machine = machine;

@@ -74,7 +74,7 @@ fn vices() -> impl Strategy<Value = Vec<Vice>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Some report at once, some days apart, some are installed anew in between.
     #[test]

@@ -401,4 +401,16 @@ fn hostile_text_comes_through_unchanged() {
         assert_eq!(ci.text("hostname").unwrap_or(""), nasty.trim());
         assert_eq!(world.estate.reported_by(a.agent).count(), 2, "{nasty:?}");
     }
+    let endless = "x".repeat(8_000);
+    let mut a = machine(&endless, 99).runs(&endless, &[80]);
+    a.identity().serial = Some(endless.clone());
+    a.identity().fqdn = Some(format!("{endless}.net"));
+    a.packages = Some(Packages { packages: vec![Package { name: endless.clone(), version: endless, ..Package::default() }] });
+    for change in world.report(&a).changes {
+        match change.put {
+            Put::Ci(ci) => assert!(ci.name.len() < 300 && ci.keys.iter().all(|key| key.value.len() < 2_000), "{:?}", ci.keys),
+            Put::Software { software, .. } => assert!(software.iter().all(|entry| entry.name.len() < 2_000)),
+            _ => {}
+        }
+    }
 }
