@@ -100,7 +100,10 @@ impl Root {
 /// As the system says; [`io::ErrorKind::FileTooLarge`] beyond `limit`.
 pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
-    let mut bytes = Vec::new();
+    // Most files of /proc and /sys fit into one read and tell no size; the others are sized by what they say.
+    const ONE_READ: u64 = 4 << 10;
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut bytes = Vec::with_capacity(usize::try_from(size.saturating_add(1).max(ONE_READ).min(limit)).unwrap_or_default());
     // One byte more than allowed tells a file that is too large from one that fits exactly.
     file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {

@@ -1,6 +1,9 @@
 //! `rollcall-agent inventory`
 
-use std::{io::Write, path::Path};
+use std::{
+    io::{BufWriter, Write},
+    path::Path,
+};
 
 use anyhow::{Context, bail};
 use rollcall_shared::{
@@ -30,11 +33,12 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
-    let mut out = std::io::stdout().lock();
+    let mut out = BufWriter::new(std::io::stdout().lock());
     if options.list {
         for section in SECTIONS {
             writeln!(out, "{:<17} {}", section.name, section.purpose)?;
         }
+        out.flush()?;
         return Ok(0);
     }
     if let Some(unknown) = options.section.iter().find(|name| !COLLECTORS.iter().any(|collector| collector.name == **name)) {
@@ -51,7 +55,11 @@ pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
     let sections = watch.collect(&root, Timestamp::now(), only);
     let (document, _) = client::document(sections, Exchange { counter, nonce: Uuid::new_v4() }, Timestamp::now())?;
     let value = serde_json::to_value(&document).context("writing the document")?;
-    match serde_json::to_writer_pretty(&mut out, &value).map_err(std::io::Error::from).and_then(|()| writeln!(out)) {
+    match serde_json::to_writer_pretty(&mut out, &value)
+        .map_err(std::io::Error::from)
+        .and_then(|()| writeln!(out))
+        .and_then(|()| out.flush())
+    {
         // Whoever reads had enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
         other => Ok(other.map(|()| 0)?),
