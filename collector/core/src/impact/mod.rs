@@ -6,6 +6,7 @@
 //!
 //! - [`assess`]: an outage of one or several CIs, with reasons, what absorbed it, how sure it is and whom to tell.
 //! - [`Solver`]: states only, for sweeps and rankings.
+//! - [`compare`]: two answers, as of two dates or before and after a change.
 //! - [`blast_radius`], [`rank`]: how much each CI would take with it.
 //! - [`single_points`], [`pairs`]: what takes a service down alone, or two together.
 //! - [`view`]: an assessment, or what a CI needs, laid out as a picture.
@@ -15,6 +16,7 @@ mod absorbed;
 mod assess;
 mod basis;
 mod blast;
+mod compare;
 mod explain;
 mod people;
 mod single_points;
@@ -27,6 +29,7 @@ pub use absorbed::Absorbed;
 pub use assess::{Affected, Assessment, Certainty, EvidenceShare, Failure, assess};
 pub use basis::Basis;
 pub use blast::{Blast, blast_radius, rank};
+pub use compare::{Difference, compare};
 pub use explain::{Hop, NeedReport, Provider};
 pub use people::{Contact, Who};
 pub use single_points::{Pair, Pairs, SinglePoint, SinglePoints, pairs, single_points};

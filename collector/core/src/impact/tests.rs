@@ -214,3 +214,15 @@ fn crossing_edges_are_untangled() {
     let order: String = picture.nodes.iter().map(|node| format!("{} ", node.ci.name)).collect();
     assert_eq!(order, "x a b c d b2 a2 ");
 }
+
+#[test]
+fn two_answers_are_compared() {
+    let before = graph("a -> x\nb needs 1 of x y\nc -> x\nold -> x\nsame -> x");
+    let after = graph("a ~> x\nb -> x\nb -> y\nc\nnew -> x\nsame -> x");
+    let differences = compare(&outage(&before, "x"), &outage(&after, "x"));
+    let found: Vec<String> = differences
+        .iter()
+        .map(|one| format!("{} {} {}", one.ci.name, one.before.map_or("-", State::as_str), one.after.map_or("-", State::as_str)))
+        .collect();
+    assert_eq!(found, ["new - down", "b at_risk down", "a down degraded", "c down ok", "old down -"]);
+}
