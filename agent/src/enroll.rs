@@ -23,9 +23,16 @@ use crate::{
 /// Joining failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrollError {
-    /// The machine is enrolled already.
-    #[error("this machine is enrolled as agent {0}; to join anew as another agent, run: rollcall-agent enroll --again --token TOKEN")]
-    AlreadyEnrolled(rollcall_shared::AgentId),
+    /// The machine is enrolled with another collector, or its collector takes nothing from it.
+    #[error(
+        "this machine is enrolled as agent {agent}{why}; to join anew as another agent, run: rollcall-agent enroll --again --token TOKEN"
+    )]
+    AlreadyEnrolled {
+        /// As which agent.
+        agent: rollcall_shared::AgentId,
+        /// Why that is not what was asked for.
+        why: String,
+    },
     /// No token was given, and no enrollment was begun.
     #[error("an enrollment token is needed; create one with: rollcall token create")]
     NoToken,
@@ -54,6 +61,8 @@ pub enum EnrollError {
 pub enum Enrolled {
     /// The machine has joined.
     Joined(Box<Identity>),
+    /// The machine had joined this collector before; nothing was done.
+    Already(Box<Identity>),
     /// A person has to approve first, and the time to wait is over.
     Pending,
 }
@@ -70,7 +79,7 @@ pub async fn enroll(
     mut told: impl FnMut(&str),
 ) -> Result<Enrolled, EnrollError> {
     if let Some(identity) = state.identity()? {
-        return Err(EnrollError::AlreadyEnrolled(identity.credentials.agent_id));
+        return already(state, token, identity);
     }
     let begun = begin(state, token)?;
     let token = EnrollmentToken::parse(&begun.token)?;
@@ -110,6 +119,20 @@ pub async fn enroll(
         told(&why);
         tokio::time::sleep(wait).await;
     }
+}
+
+/// Asked to join what it has joined, an agent that is well has nothing to do.
+fn already(state: &StateDirectory, token: Option<&str>, identity: Identity) -> Result<Enrolled, EnrollError> {
+    let agent = identity.credentials.agent_id;
+    let own_pin = tls::spki_pin(&client::root_of(&identity.credentials)?);
+    let asked_pin = token.map(EnrollmentToken::parse).transpose()?.map(|token| token.root_pin);
+    if asked_pin.is_some() && asked_pin != own_pin {
+        return Err(EnrollError::AlreadyEnrolled { agent, why: " with another collector".to_owned() });
+    }
+    if let Some(held) = state.progress()?.held {
+        return Err(EnrollError::AlreadyEnrolled { agent, why: format!(", but {}", held.reason) });
+    }
+    Ok(Enrolled::Already(Box::new(identity)))
 }
 
 /// The same token goes on with the same nonce, so that a lost answer costs no second use of it.

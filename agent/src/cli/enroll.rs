@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use rollcall_shared::wire::v1::EnrollmentToken;
+
 use super::{WAITING, runtime, settings::duration, token_text};
 use crate::{
     enroll::{self, Enrolled},
@@ -37,6 +39,9 @@ pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
     state.prepare()?;
     let _lock = state.lock()?;
     if options.again {
+        // What is given up cannot be had back: not for a token that was cut short.
+        let token = token.as_deref().ok_or(enroll::EnrollError::NoToken)?;
+        EnrollmentToken::parse(token)?;
         state.reset()?;
     }
     let patience = if options.no_wait { Duration::ZERO } else { options.wait };
@@ -49,6 +54,11 @@ pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
             println!("  certificate  until {} (renewed by itself)", identity.credentials.not_after);
             println!("  state        {}", state.path().display());
             println!("next: start reporting with: systemctl enable --now rollcall-agent   (or: rollcall-agent run)");
+            Ok(0)
+        }
+        Enrolled::Already(identity) => {
+            println!("this machine is enrolled already, as agent {}; nothing was done", identity.credentials.agent_id);
+            println!("next: see how it is with: rollcall-agent status");
             Ok(0)
         }
         Enrolled::Pending => {

@@ -136,7 +136,7 @@ async fn join(state: &StateDirectory, options: &Options, stop: &mut Stop) -> any
     if let Enrolled::Joined(identity) = &joined {
         tracing::info!(agent = %identity.credentials.agent_id, "enrolled");
     }
-    Ok(matches!(joined, Enrolled::Joined(_)))
+    Ok(!matches!(joined, Enrolled::Pending))
 }
 
 async fn once(mut agent: Agent, settings: &Settings) -> anyhow::Result<u8> {

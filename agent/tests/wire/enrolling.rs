@@ -12,7 +12,7 @@ use rollcall_agent::{
     client::ClientError,
     enroll::{EnrollError, Enrolled, enroll},
     keys::AgentKey,
-    state::StateDirectory,
+    state::{Held, Progress, StateDirectory},
 };
 use rollcall_shared::{
     AgentId,
@@ -55,7 +55,25 @@ async fn a_token_and_a_lost_answer_make_one_enrollment() {
     assert!(!asked[0].identity.hostname.is_empty());
     // The token is a secret that is of no more use here.
     assert!(state.enrollment().unwrap().is_none());
-    assert!(matches!(join(&state, Some(&token), Duration::ZERO).await, Err(EnrollError::AlreadyEnrolled(_))));
+    assert!(collector.asked().is_empty());
+}
+
+#[tokio::test]
+async fn joining_again_does_nothing_or_says_why_it_cannot() {
+    let (collector, _directory, state) = collector().await;
+    let pki = Arc::clone(&collector.pki);
+    collector.answer(move |asked| Answer::ok(&issue(&pki, &asked.json())));
+    let token = collector.token();
+    join(&state, Some(&token.to_text()), Duration::ZERO).await.unwrap();
+    assert!(matches!(join(&state, Some(&token.to_text()), Duration::ZERO).await, Ok(Enrolled::Already(_))));
+    assert_eq!(collector.asked().len(), 1);
+    let other = EnrollmentToken { root_pin: Pki::new().pin(), ..token.clone() };
+    let error = join(&state, Some(&other.to_text()), Duration::ZERO).await.unwrap_err().to_string();
+    assert!(error.contains("another collector") && error.contains("--again"), "{error}");
+    let held = Held { since: rollcall_shared::Timestamp::now(), reason: "it was revoked".into(), next_step: None };
+    state.set_progress(&Progress { held: Some(held), ..state.progress().unwrap() }).unwrap();
+    let error = join(&state, Some(&token.to_text()), Duration::ZERO).await.unwrap_err().to_string();
+    assert!(error.contains("it was revoked") && error.contains("--again"), "{error}");
 }
 
 #[tokio::test]
