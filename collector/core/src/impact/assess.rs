@@ -8,6 +8,7 @@ use rollcall_shared::{CiId, catalogue::Hardness};
 use super::{
     absorbed::{Absorbed, find_absorbed},
     basis::{Basis, edge_is_one_ended},
+    explain::step_weakness,
     solver::{Everything, Scope, Solver},
     state::{Counts, FailureKind, Outage, State},
     verdict,
@@ -94,7 +95,7 @@ pub fn assess<'a>(graph: &'a Graph, outage: &Outage, basis: Basis<'a>) -> Assess
 
     let mut solver = Solver::new(graph);
     solver.run(states(), &Everything);
-    solver.measure();
+    solver.measure(|dependent, need, provider| step_weakness(graph, &basis, dependent, need, provider));
     let mut without = Solver::new(graph);
     without.run(states(), &Without { graph, is_weak: |edge: &Edge| basis.edge_is_stale(graph, edge) });
     let better_without_stale = better(&solver, &without);

@@ -4,7 +4,7 @@ use rollcall_shared::{CiId, catalogue::Hardness};
 
 use super::{
     assess::Assessment,
-    basis::edge_is_one_ended,
+    basis::{Basis, edge_is_one_ended},
     solver::Solver,
     state::State,
     verdict::{list, shown},
@@ -62,7 +62,7 @@ pub struct Hop<'a> {
 }
 
 impl<'a> Assessment<'a> {
-    /// A shortest path from an affected CI to something that fails, each step a reason for the one before it; of several next steps the one with the
+    /// A shortest path from an affected CI to something that fails, each step a reason for the one before it; of several the one with the
     /// better evidence. Empty for what is not affected or fails by itself.
     pub fn witness(&self, ci: CiId) -> Vec<Hop<'a>> {
         let mut path = Vec::new();
@@ -108,19 +108,14 @@ impl<'a> Assessment<'a> {
     fn next_hop(&self, number: NodeNumber) -> Option<Hop<'a>> {
         let hops = self.solver.hops(number).checked_sub(1)?;
         let state = self.solver.state_at(number);
-        let mut best: Option<Hop<'a>> = None;
-        for (need, provider) in needs(self.graph, number) {
-            let provider_state = self.solver.state_at(provider);
-            if !self.solver.is_reason(need, provider_state, state) || self.solver.hops(provider) != hops {
-                continue;
-            }
-            let hop = self.hop(number, need, provider);
-            let order = |hop: &Hop<'_>| (hop.stale, hop.one_ended, hop.provider.id);
-            if best.as_ref().is_none_or(|best| order(&hop) < order(best)) {
-                best = Some(hop);
-            }
-        }
-        best
+        let reasons = needs(self.graph, number).filter(|&(need, provider)| {
+            self.solver.is_reason(need, self.solver.state_at(provider), state) && self.solver.hops(provider) == hops
+        });
+        let (need, provider) = reasons.min_by_key(|&(need, provider)| {
+            let step = step_weakness(self.graph, &self.basis, number, need, provider);
+            (self.solver.weakness(provider).saturating_add(step), self.graph.node_at(provider).id)
+        })?;
+        Some(self.hop(number, need, provider))
     }
 
     fn hop(&self, dependent: NodeNumber, need: Need, provider: NodeNumber) -> Hop<'a> {
@@ -136,6 +131,15 @@ impl<'a> Assessment<'a> {
             one_ended: edges().all(|edge| edge_is_one_ended(self.graph, edge)),
         }
     }
+}
+
+/// How weak the evidence of one step is: stale weighs more than one-ended however often.
+pub(super) fn step_weakness(graph: &Graph, basis: &Basis<'_>, dependent: NodeNumber, need: Need, provider: NodeNumber) -> u32 {
+    const STALE: u32 = 1 << 16;
+    let edges = || edges_of(graph, dependent, need, provider);
+    let stale = edges().all(|edge| basis.edge_is_stale(graph, edge));
+    let one_ended = edges().all(|edge| edge_is_one_ended(graph, edge));
+    u32::from(stale) * STALE + u32::from(one_ended)
 }
 
 /// The needs of a CI that have a provider which is down or degraded, unordered.

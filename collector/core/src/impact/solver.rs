@@ -15,6 +15,8 @@ pub struct Solver<'g> {
     reached: Vec<NodeNumber>,
     failing: usize,
     queue: Vec<NodeNumber>,
+    /// By node, once measured: how weak the best of its shortest witness paths is. Empty until then, as sweeps do without.
+    weakness: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,6 +67,7 @@ impl<'g> Solver<'g> {
             reached: Vec::new(),
             failing: 0,
             queue: Vec::new(),
+            weakness: Vec::new(),
         }
     }
 
@@ -190,8 +193,10 @@ impl<'g> Solver<'g> {
         }
     }
 
-    /// Measures shortest witness paths: breadth first from what fails, along those needs that decide a state.
-    pub(super) fn measure(&mut self) {
+    /// Measures shortest witness paths: breadth first from what fails, along those needs that decide a state. Of several of one length the one
+    /// whose steps are less weak in sum counts.
+    pub(super) fn measure(&mut self, step_weakness: impl Fn(NodeNumber, Need, NodeNumber) -> u32) {
+        self.weakness = vec![0; self.cells.len()];
         self.queue.clear();
         for at in 0..self.reached.len() {
             let number = self.reached[at];
@@ -205,17 +210,27 @@ impl<'g> Solver<'g> {
         let mut next = 0;
         while let Some(&provider) = self.queue.get(next) {
             next += 1;
-            let (state, hops) = (self.state_at(provider), self.cells[provider.index()].hops);
+            let (state, hops) = (self.state_at(provider), self.cells[provider.index()].hops + 1);
             for entry in self.graph.needed_by(provider) {
-                if self.is_reason(entry.need, state, self.state_at(entry.dependent)) {
-                    let cell = &mut self.cells[entry.dependent.index()];
-                    if cell.hops == UNMEASURED {
-                        cell.hops = hops + 1;
-                        self.queue.push(entry.dependent);
-                    }
+                let dependent = entry.dependent;
+                if !self.is_reason(entry.need, state, self.state_at(dependent)) || self.cells[dependent.index()].hops < hops {
+                    continue;
+                }
+                let weakness = self.weakness(provider).saturating_add(step_weakness(dependent, entry.need, provider));
+                let (cell, known) = (&mut self.cells[dependent.index()], &mut self.weakness[dependent.index()]);
+                if cell.hops == UNMEASURED {
+                    (cell.hops, *known) = (hops, weakness);
+                    self.queue.push(dependent);
+                } else {
+                    *known = weakness.min(*known);
                 }
             }
         }
+    }
+
+    /// How weak the best of a CI's shortest witness paths is, once measured.
+    pub(super) fn weakness(&self, number: NodeNumber) -> u32 {
+        self.weakness.get(number.index()).copied().unwrap_or(0)
     }
 
     /// Whether a provider in `provider` state, through this need, is part of why the dependent is in `dependent` state.

@@ -112,7 +112,7 @@ fn a_witness_prefers_better_evidence() {
             .map(|hop| format!("{}{}", hop.provider.name, if hop.stale { "!" } else { "" }))
             .collect::<Vec<_>>()
     };
-    assert_eq!(path("top"), ["a", "x!"], "each hop decides for itself");
+    assert_eq!(path("top"), ["b", "x"], "one stale step at the end is worse than none");
     assert_eq!(path("top2"), ["a", "x!"]);
     assert_eq!(path("b"), ["x"]);
     let hop = &assessment.witness(ci("c"))[0];
