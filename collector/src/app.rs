@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, RwLockReadGuard},
 };
 
-use rollcall_core::{Estate, graph::Graph};
+use rollcall_core::{Estate, Policy, graph::Graph};
 use rollcall_shared::{Timestamp, wire::v1::EnrollmentToken};
 use url::Url;
 
@@ -14,6 +14,7 @@ use crate::{
     auth::Auth,
     config::{Config, PeopleTls},
     graph_cache::GraphCache,
+    ingest::Ingest,
     metrics::Metrics,
     pki::{Authority, CollectorCertificate, PkiError, local_addresses},
     store::SharedStore,
@@ -38,6 +39,10 @@ pub struct App {
     pub certificate: Arc<CollectorCertificate>,
     /// What is counted, for `/metrics`.
     pub metrics: Metrics,
+    /// How observations are reconciled.
+    pub policy: Policy,
+    /// Reads inventory documents.
+    pub(crate) ingest: Ingest,
     /// The graph of the estate.
     pub(crate) graph: GraphCache,
     /// Where the listeners really listen (a configured port may be 0).

@@ -58,7 +58,7 @@ pub struct PeopleListener {
 }
 
 /// How the people's listener is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum PeopleTls {
     /// With a certificate of the collector's own CA.

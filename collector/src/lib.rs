@@ -1,12 +1,18 @@
 //! The Rollcall collector: listeners, PKI, store, writer, API, web UI and command line.
 
+mod agents;
 pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod config;
 mod given_certificate;
 mod graph_cache;
+mod health;
+mod ingest;
+mod jobs;
 mod listener;
 pub mod metrics;
+mod people;
 pub mod pki;
 pub mod query;
 pub mod serve;

@@ -1,6 +1,8 @@
 //! `rollcall serve`: puts the parts together, starts them, and stops them in order.
 
 use std::{
+    collections::BTreeSet,
+    fs,
     net::SocketAddr,
     path::Path,
     sync::{Arc, RwLock},
@@ -8,13 +10,14 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use axum::Router;
-use rollcall_core::Estate;
+use rollcall_core::{Estate, Policy};
 use rollcall_shared::Timestamp;
 use rustls::{ServerConfig, crypto::ring, server::WebPkiClientVerifier};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use url::Url;
 
 use crate::{
+    agents,
     app::{Addresses, App, SharedApp, certificate_names, people_url},
     auth::{
         Auth,
@@ -23,14 +26,17 @@ use crate::{
     config::{Config, PeopleListener, PeopleTls},
     given_certificate::GivenCertificate,
     graph_cache::GraphCache,
+    ingest::Ingest,
+    jobs,
     listener::{Listener, Transport},
     metrics::Metrics,
+    people,
     pki::{Authority, CollectorCertificate},
-    store::{SharedStore, Snapshot},
-    web,
+    store::{self, SharedStore, Snapshot},
     writer::{self, Writer},
 };
 
+const DAY_MS: i64 = 86_400_000;
 /// Jobs that may wait for the writer; more are answered "busy".
 const WRITER_QUEUE: usize = 4_096;
 
@@ -65,6 +71,16 @@ impl Running {
     }
 }
 
+/// Opens the store that the settings name, and starts a collector on it.
+///
+/// # Errors
+/// As [`start_on`], and if the store cannot be opened.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    fs::create_dir_all(&config.data_dir).with_context(|| format!("cannot create {}", config.data_dir.display()))?;
+    let store = store::open(&config.database, &config.data_dir).await.context("the database cannot be opened")?;
+    start_on(config, store).await
+}
+
 /// Starts a collector on this store.
 ///
 /// # Errors
@@ -88,6 +104,7 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
     let people_url = people_url(&config, addresses.people)?;
     let console = console::create_token(&config.data_dir).with_context(|| format!("cannot write to {}", config.data_dir.display()))?;
     let auth = Auth::new(config.people.tls != PeopleTls::Off, Some(console));
+    let policy = policy(&config, addresses);
     let app = Arc::new(App {
         config,
         auth,
@@ -97,6 +114,8 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
         authority,
         certificate,
         metrics: Metrics::default(),
+        policy,
+        ingest: Ingest::default(),
         graph: GraphCache::default(),
         addresses,
         people_url,
@@ -115,7 +134,7 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
         transport: Transport::Tls(agents_tls(&app)?),
         idle: Duration::from_secs(15),
         idle_agent,
-        router: agents_routes(&app),
+        router: agents::router(&app, &mut jobs),
     };
     let people = Listener {
         name: "people",
@@ -123,25 +142,27 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
         transport: people_tls,
         idle: Duration::from_secs(75),
         idle_agent,
-        router: people_routes(&app),
+        router: people::router(&app),
     };
     let mut listeners = JoinSet::new();
     listeners.spawn(agents.run(Arc::clone(&app), stopping.clone()));
     listeners.spawn(people.run(Arc::clone(&app), stopping));
 
+    jobs.spawn(jobs::run(Arc::clone(&app)));
     publish_addresses(&app)?;
     tracing::info!(agents = %addresses.agents, people = %addresses.people, "serving");
     Ok(Running { agents_addr: addresses.agents, people_addr: addresses.people, app, stop, listeners, jobs, writer, stop_writer })
 }
 
-/// What the agents' listener serves.
-fn agents_routes(_app: &SharedApp) -> Router {
-    Router::new()
-}
-
-/// What the listener for people serves.
-fn people_routes(app: &SharedApp) -> Router {
-    web::router(Arc::clone(app))
+/// How observations are reconciled here.
+fn policy(config: &Config, addresses: Addresses) -> Policy {
+    let mut collector_ports = BTreeSet::from([addresses.agents.port()]);
+    collector_ports.extend(config.agents.urls.iter().filter_map(Url::port_or_known_default));
+    Policy {
+        retire_unconfirmed_ms: i64::from(config.retention.unconfirmed_relationship_days) * DAY_MS,
+        collector_ports,
+        ..Policy::default()
+    }
 }
 
 /// Settings that contradict each other or would be unsafe.

@@ -5,13 +5,19 @@
 mod batch;
 mod plan;
 
-use std::sync::{Arc, RwLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, RwLock},
+};
 
-use rollcall_core::{ChangeSet, Estate, IdSource, Revision};
-use rollcall_shared::Timestamp;
+use rollcall_core::{AgentFacts, ChangeSet, Estate, IdSource, Observed, Revision};
+use rollcall_shared::{
+    AgentId, Digest, DocumentId, Timestamp,
+    wire::{Problem, v1::Exchange},
+};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::store::StoreError;
+use crate::store::{SectionRecord, StoreError};
 
 pub(crate) use batch::run;
 
@@ -45,9 +51,68 @@ pub struct Command {
 }
 
 /// What the writer takes.
-pub enum Job {
+pub(crate) enum Job {
     /// A command and where to answer.
     Command(Command, Answer<Committed>),
+    /// An inventory document and where to answer.
+    Document(Box<Document>, Answer<DocumentOutcome>),
+    /// What a check-in says of an inventory and where to answer.
+    Inventory(InventoryUpdate, Answer<()>),
+}
+
+/// An inventory document that was read within limits: what to store, and what it says.
+pub(crate) struct Document {
+    /// Its id.
+    pub(crate) id: DocumentId,
+    /// The collector's clock.
+    pub(crate) received_at: Timestamp,
+    /// Counter and nonce.
+    pub(crate) exchange: Exchange,
+    /// The agent's version.
+    pub(crate) agent_version: String,
+    /// The agent's clock minus the collector's.
+    pub(crate) clock_skew_ms: i64,
+    /// Who sent it, by certificate.
+    pub(crate) facts: AgentFacts,
+    /// What it says.
+    pub(crate) observed: Observed,
+    /// As received.
+    pub(crate) body: Vec<u8>,
+    /// Its sections.
+    pub(crate) sections: BTreeMap<String, SectionRecord>,
+    /// Sections whose content was refused.
+    pub(crate) refused: BTreeMap<String, Problem>,
+    /// Sections that this version does not know.
+    pub(crate) not_understood: Vec<String>,
+}
+
+/// What came of a document.
+pub(crate) enum DocumentOutcome {
+    /// It is durable.
+    Acknowledged(Acknowledged),
+    /// It comes from a copy of the agent; nothing of it was stored.
+    Copy {
+        /// The last exchange that was answered.
+        last_counter: u64,
+    },
+}
+
+/// An acknowledged document.
+pub(crate) struct Acknowledged {
+    /// The digest of every section held from this agent.
+    pub(crate) known: BTreeMap<String, Digest>,
+    /// It was stored before and changed nothing now.
+    pub(crate) is_duplicate: bool,
+}
+
+/// What a check-in says of an inventory beyond digests.
+pub(crate) struct InventoryUpdate {
+    /// Who, by certificate.
+    pub(crate) agent: AgentId,
+    /// The sections that the agent still sends; others were switched off and are not waited for.
+    pub(crate) listed: BTreeSet<String>,
+    /// Documents that it had to drop.
+    pub(crate) dropped_documents: u64,
 }
 
 /// Where the caller waits.
@@ -98,7 +163,7 @@ pub enum WriteError {
 
 impl Writer {
     /// A writer's handle and its queue, which holds at most `capacity` waiting jobs.
-    pub fn queue(capacity: usize) -> (Self, mpsc::Receiver<Job>) {
+    pub(crate) fn queue(capacity: usize) -> (Self, mpsc::Receiver<Job>) {
         let (queue, jobs) = mpsc::channel(capacity);
         (Self { queue }, jobs)
     }
@@ -110,6 +175,20 @@ impl Writer {
     pub async fn command(&self, command: Command) -> Result<Committed, WriteError> {
         let (answer, answered) = oneshot::channel();
         self.submit(Job::Command(command, answer))?;
+        answered.await.unwrap_or(Err(WriteError::Stopping))
+    }
+
+    /// Stores a document and applies what it says; returns when it is durable.
+    pub(crate) async fn document(&self, document: Document) -> Result<DocumentOutcome, WriteError> {
+        let (answer, answered) = oneshot::channel();
+        self.submit(Job::Document(Box::new(document), answer))?;
+        answered.await.unwrap_or(Err(WriteError::Stopping))
+    }
+
+    /// Notes what a check-in says of an inventory.
+    pub(crate) async fn update_inventory(&self, update: InventoryUpdate) -> Result<(), WriteError> {
+        let (answer, answered) = oneshot::channel();
+        self.submit(Job::Inventory(update, answer))?;
         answered.await.unwrap_or(Err(WriteError::Stopping))
     }
 
@@ -127,6 +206,8 @@ impl Job {
         match self {
             // A caller that has gone away does not need the answer.
             Self::Command(_, answer) => drop(answer.send(Err(error))),
+            Self::Document(_, answer) => drop(answer.send(Err(error))),
+            Self::Inventory(_, answer) => drop(answer.send(Err(error))),
         }
     }
 }

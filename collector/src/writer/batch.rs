@@ -1,17 +1,18 @@
 //! The writer's task: gathers jobs, has them planned, commits them in one transaction, applies and answers.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, PoisonError, RwLockWriteGuard},
     time::Instant,
 };
 
 use rollcall_core::{Estate, Revision};
-use rollcall_shared::Timestamp;
+use rollcall_shared::{AgentId, DocumentId, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use super::{
     BUSY_RETRY_SECONDS, Committed, Job, WriteError,
-    plan::{Outcome, Planned, plan},
+    plan::{Known, Outcome, Planned, plan},
 };
 use crate::{
     app::{App, SharedApp},
@@ -49,11 +50,16 @@ async fn write(app: &SharedApp, mut jobs: Vec<Job>, last: &mut Timestamp) {
     app.metrics.batch_size.observe(jobs.len() as f64);
     for _ in 0..MAX_TRIES {
         let planning = Arc::clone(app);
+        let (agents, documents) = concerned(&jobs);
+        let known = match look_up(app, agents, documents).await {
+            Ok(known) => known,
+            Err(error) => return refuse(jobs, error),
+        };
         // Never before the batch before, whatever the clock does.
         *last = Timestamp::now().max(*last);
         let at = *last;
         // A panic in a job's own part is caught in there; what is left is a runtime that ends and drops the callers too.
-        let Ok(planned) = tokio::task::spawn_blocking(move || plan(&planning, jobs, at)).await else { return };
+        let Ok(planned) = tokio::task::spawn_blocking(move || plan(&planning, jobs, known, at)).await else { return };
         let started = Instant::now();
         match commit(app, planned.base, &planned.batch).await {
             Ok(revision) => {
@@ -74,6 +80,36 @@ async fn write(app: &SharedApp, mut jobs: Vec<Job>, last: &mut Timestamp) {
     }
 }
 
+/// The agents and documents in a batch.
+fn concerned(jobs: &[Job]) -> (Vec<AgentId>, Vec<DocumentId>) {
+    let mut agents = BTreeSet::new();
+    let mut documents = Vec::new();
+    for job in jobs {
+        match job {
+            Job::Command(..) => {}
+            Job::Document(document, _) => {
+                agents.insert(document.facts.agent);
+                documents.push(document.id);
+            }
+            Job::Inventory(update, _) => drop(agents.insert(update.agent)),
+        }
+    }
+    (agents.into_iter().collect(), documents)
+}
+
+/// What the store knows of them.
+async fn look_up(app: &App, agents: Vec<AgentId>, documents: Vec<DocumentId>) -> Result<Known, StoreError> {
+    if agents.is_empty() {
+        return Ok(Known::default());
+    }
+    let inventories = app.store.inventories(&agents).await?;
+    let documents = app.store.known_documents(&documents).await?;
+    Ok(Known {
+        inventories: inventories.into_iter().map(|inventory| (inventory.agent, inventory)).collect(),
+        documents: documents.into_iter().collect(),
+    })
+}
+
 async fn commit(app: &App, base: Revision, batch: &Batch) -> Result<Revision, StoreError> {
     match writes_nothing(batch) {
         true => Ok(base),
@@ -92,6 +128,9 @@ fn finish(app: &App, planned: Planned, revision: Revision) {
         if !writes_nothing(&planned.batch) {
             estate.apply(planned.batch.changes.iter().map(|change| &change.change), revision);
         }
+        for inventory in &planned.batch.inventories {
+            estate.heard(inventory.agent, inventory.last_seen);
+        }
         app.metrics.revision.set(i64::try_from(revision.0).unwrap_or(i64::MAX));
         app.metrics.configuration_items.set(estate.cis().count() as i64);
     }
@@ -100,6 +139,10 @@ fn finish(app: &App, planned: Planned, revision: Revision) {
             (job, Outcome::Failed(error)) => job.fail(error),
             // A caller that has gone away does not need the answer.
             (Job::Command(_, answer), Outcome::Changed(changes)) => drop(answer.send(Ok(Committed { revision, changes }))),
+            (Job::Document(_, answer), Outcome::Document(outcome)) => drop(answer.send(Ok(outcome))),
+            (Job::Inventory(_, answer), Outcome::Noted) => drop(answer.send(Ok(()))),
+            // Planning gives each kind of job its own kind of outcome.
+            (job, _) => job.fail(WriteError::Fault),
         }
     }
 }

@@ -1,18 +1,20 @@
 //! Plans a batch: each job against the estate as the jobs before it leave it, without anybody seeing what is not durable.
 
 use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::PoisonError,
 };
 
-use rollcall_core::{Change, ChangeSet, Estate, Revision};
-use rollcall_shared::Timestamp;
+use rollcall_core::{Change, ChangeSet, Estate, Policy, Revision, reconcile};
+use rollcall_shared::{AgentId, Digest, DocumentId, Timestamp};
 use uuid::Uuid;
 
-use super::{Command, Job, WriteError};
+use super::{Acknowledged, Command, Document, DocumentOutcome, InventoryUpdate, Job, WriteError};
 use crate::{
+    agents::exchange::{AHEAD, Judgement, NEVER, judge},
     app::App,
-    store::{AttributedChange, AuditEntry, Batch},
+    store::{AttributedChange, AuditEntry, Batch, DocumentRecord, Inventory, SectionRecord},
 };
 
 /// What a batch comes to.
@@ -31,6 +33,19 @@ pub(super) enum Outcome {
     Failed(WriteError),
     /// A command's changes.
     Changed(ChangeSet),
+    /// A document's acknowledgement, once all is durable.
+    Document(DocumentOutcome),
+    /// What a check-in said is noted.
+    Noted,
+}
+
+/// What the store knows of the agents and documents of a batch.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Inventories by agent.
+    pub(super) inventories: HashMap<AgentId, Inventory>,
+    /// Documents that are stored.
+    pub(super) documents: HashSet<DocumentId>,
 }
 
 impl Planned {
@@ -41,55 +56,137 @@ impl Planned {
 }
 
 /// Plans all jobs. Blocks; the estate is locked meanwhile, and left as it was.
-pub(super) fn plan(app: &App, jobs: Vec<Job>, at: Timestamp) -> Planned {
+pub(super) fn plan(app: &App, jobs: Vec<Job>, known: Known, at: Timestamp) -> Planned {
     let mut estate = app.estate.write().unwrap_or_else(PoisonError::into_inner);
-    let mut batch = Batch { at, ..Batch::default() };
+    let mut planner = Planner { policy: &app.policy, at, known, touched: BTreeSet::new(), batch: Batch { at, ..Batch::default() } };
     let mut undo = Vec::new();
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut waiting = jobs.into_iter().peekable();
     while let Some(mut job) = waiting.next() {
-        let planned_before = batch.changes.len();
-        // Planning reads the estate and cannot leave it half-changed.
-        let outcome = catch_unwind(AssertUnwindSafe(|| plan_one(&estate, &mut job, &mut batch, at))).unwrap_or_else(|_| {
-            batch.changes.truncate(planned_before);
+        let planned_before = planner.batch.changes.len();
+        // Planning reads the estate, and notes what it comes to at its end: a fault in it leaves nothing half-done.
+        let outcome = catch_unwind(AssertUnwindSafe(|| planner.plan(&estate, &mut job))).unwrap_or_else(|_| {
+            tracing::error!("planning a change ended in a fault; nothing of it is stored");
+            planner.batch.changes.truncate(planned_before);
             Outcome::Failed(WriteError::Fault)
         });
         if waiting.peek().is_some() {
-            undo.push(estate.apply_recording(batch.changes[planned_before..].iter().map(|change| &change.change)));
+            undo.push(estate.apply_recording(planner.batch.changes[planned_before..].iter().map(|change| &change.change)));
         }
         outcomes.push((job, outcome));
     }
     while let Some(step) = undo.pop() {
         estate.revert(step);
     }
-    Planned { base: estate.revision(), batch, outcomes }
+    Planned { base: estate.revision(), batch: planner.finish(), outcomes }
 }
 
-fn plan_one(estate: &Estate, job: &mut Job, batch: &mut Batch, at: Timestamp) -> Outcome {
-    match job {
-        Job::Command(command, _) => plan_command(estate, command, batch, at),
-    }
+struct Planner<'a> {
+    policy: &'a Policy,
+    at: Timestamp,
+    known: Known,
+    /// Agents whose inventory this batch changes.
+    touched: BTreeSet<AgentId>,
+    batch: Batch,
 }
 
-fn plan_command(estate: &Estate, command: &mut Command, batch: &mut Batch, at: Timestamp) -> Outcome {
-    match (command.plan)(estate, at, &mut Uuid::now_v7) {
-        Err(refused) => Outcome::Failed(refused.into()),
-        Ok(changes) => {
-            batch.changes.extend(attributed(&command.actor, changes.changes.iter().cloned()));
-            if !changes.is_empty() {
-                batch.audit.push(AuditEntry {
-                    at,
-                    actor: command.actor.clone(),
-                    action: command.action.to_owned(),
-                    subject: command.subject.clone(),
-                    detail: command.detail.clone(),
-                });
+impl Planner<'_> {
+    fn plan(&mut self, estate: &Estate, job: &mut Job) -> Outcome {
+        match job {
+            Job::Command(command, _) => self.plan_command(estate, command),
+            Job::Document(document, _) => Outcome::Document(self.plan_document(estate, document)),
+            Job::Inventory(update, _) => {
+                self.plan_update(update);
+                Outcome::Noted
             }
-            Outcome::Changed(changes)
         }
     }
+
+    fn plan_command(&mut self, estate: &Estate, command: &mut Command) -> Outcome {
+        let changes = match (command.plan)(estate, self.at, &mut Uuid::now_v7) {
+            Ok(changes) => changes,
+            Err(refused) => return Outcome::Failed(refused.into()),
+        };
+        self.change(&command.actor, changes.changes.iter().cloned());
+        if !changes.is_empty() {
+            self.batch.audit.push(AuditEntry {
+                at: self.at,
+                actor: command.actor.clone(),
+                action: command.action.to_owned(),
+                subject: command.subject.clone(),
+                detail: command.detail.clone(),
+            });
+        }
+        Outcome::Changed(changes)
+    }
+
+    fn plan_document(&mut self, estate: &Estate, document: &Document) -> DocumentOutcome {
+        let agent = document.facts.agent;
+        let before = self.known.inventories.get(&agent);
+        if self.known.documents.contains(&document.id) {
+            let known = before.map(digests).unwrap_or_default();
+            return DocumentOutcome::Acknowledged(Acknowledged { known, is_duplicate: true });
+        }
+        let last = before.map_or(NEVER, |inventory| inventory.exchange);
+        match judge(&last, &document.exchange) {
+            Judgement::Copy => return DocumentOutcome::Copy { last_counter: last.counter },
+            Judgement::Ahead if last.counter > 0 => {
+                tracing::warn!(%agent, sent = document.exchange.counter, last = last.counter, "{AHEAD}");
+            }
+            // A repetition of an exchange whose document is not here: another message had the same turn, and its answer was lost.
+            Judgement::Ahead | Judgement::Next | Judgement::Retry => {}
+        }
+        let changes = reconcile(estate, &document.facts, &document.observed, self.at, self.policy, &mut Uuid::now_v7);
+
+        let mut sections = before.map(|inventory| inventory.sections.clone()).unwrap_or_default();
+        sections.extend(document.sections.iter().map(|(name, section)| (name.clone(), section.clone())));
+        let inventory = Inventory {
+            agent,
+            exchange: document.exchange,
+            root: root(&sections),
+            last_seen: document.received_at,
+            clock_skew_ms: document.clock_skew_ms,
+            agent_version: document.agent_version.clone(),
+            dropped_documents: before.map_or(0, |inventory| inventory.dropped_documents),
+            sections,
+        };
+        let known = digests(&inventory);
+        self.change("agent", changes.changes);
+        self.batch.documents.push(DocumentRecord {
+            id: document.id,
+            agent,
+            received_at: document.received_at,
+            body: document.body.clone(),
+        });
+        self.known.documents.insert(document.id);
+        self.touched.insert(agent);
+        self.known.inventories.insert(agent, inventory);
+        DocumentOutcome::Acknowledged(Acknowledged { known, is_duplicate: false })
+    }
+
+    fn plan_update(&mut self, update: &InventoryUpdate) {
+        let Some(inventory) = self.known.inventories.get_mut(&update.agent) else { return };
+        inventory.sections.retain(|name, _| update.listed.contains(name));
+        inventory.root = root(&inventory.sections);
+        inventory.dropped_documents = update.dropped_documents;
+        self.touched.insert(update.agent);
+    }
+
+    fn change(&mut self, actor: &str, changes: impl IntoIterator<Item = Change>) {
+        self.batch.changes.extend(changes.into_iter().map(|change| AttributedChange { actor: actor.to_owned(), change }));
+    }
+
+    fn finish(mut self) -> Batch {
+        let touched = self.touched.iter().filter_map(|agent| self.known.inventories.remove(agent));
+        self.batch.inventories.extend(touched);
+        self.batch
+    }
 }
 
-fn attributed(actor: &str, changes: impl IntoIterator<Item = Change>) -> impl Iterator<Item = AttributedChange> {
-    changes.into_iter().map(move |change| AttributedChange { actor: actor.to_owned(), change })
+fn digests(inventory: &Inventory) -> BTreeMap<String, Digest> {
+    inventory.sections.iter().map(|(name, section)| (name.clone(), section.digest)).collect()
+}
+
+fn root(sections: &BTreeMap<String, SectionRecord>) -> Digest {
+    Digest::root(sections.iter().map(|(name, section)| (name.as_str(), section.digest)))
 }

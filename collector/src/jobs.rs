@@ -1,0 +1,65 @@
+//! What is done from time to time: the collector's certificate, housekeeping of the estate, old documents.
+
+use std::time::Duration;
+
+use rollcall_core::housekeeping;
+use rollcall_shared::Timestamp;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+
+use crate::{
+    app::{App, SharedApp},
+    writer::Command,
+};
+
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(30);
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(15 * 60);
+const PRUNING_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+const DAY_MS: i64 = 86_400_000;
+
+/// Does each at its time, until it is dropped.
+pub(crate) async fn run(app: SharedApp) {
+    let mut certificate = interval(CERTIFICATE_EVERY);
+    let mut housekeeping = interval_at(Instant::now() + HOUSEKEEPING_EVERY, HOUSEKEEPING_EVERY);
+    let mut pruning = interval_at(Instant::now() + PRUNING_EVERY, PRUNING_EVERY);
+    for interval in [&mut certificate, &mut housekeeping, &mut pruning] {
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
+    loop {
+        tokio::select! {
+            _ = certificate.tick() => renew_certificate(&app),
+            _ = housekeeping.tick() => keep_house(&app).await,
+            _ = pruning.tick() => prune(&app).await,
+        }
+    }
+}
+
+fn renew_certificate(app: &App) {
+    match app.renew_certificate_if_due(Timestamp::now()) {
+        Ok(false) => {}
+        Ok(true) => tracing::info!("the collector's certificate was replaced"),
+        Err(error) => tracing::error!("the collector's certificate could not be replaced: {:#}", anyhow::Error::from(error)),
+    }
+}
+
+async fn keep_house(app: &App) {
+    let policy = app.policy.clone();
+    let command = Command {
+        actor: "collector".to_owned(),
+        action: "estate.housekeeping",
+        subject: "estate".to_owned(),
+        detail: "what has become due".to_owned(),
+        plan: Box::new(move |estate, now, ids| Ok(housekeeping(estate, now, &policy, ids))),
+    };
+    match app.writer.command(command).await {
+        Ok(committed) => tracing::info!(changes = committed.changes.changes.len(), "housekeeping"),
+        Err(error) => tracing::warn!("housekeeping was put off: {:#}", anyhow::Error::from(error)),
+    }
+}
+
+async fn prune(app: &App) {
+    let days = i64::from(app.config.retention.document_days);
+    match app.store.prune_documents(Timestamp::now().plus_millis(-days * DAY_MS)).await {
+        Ok(count) => tracing::info!(count, "documents older than {days} days were deleted"),
+        Err(error) => tracing::warn!("old documents could not be deleted: {:#}", anyhow::Error::from(error)),
+    }
+}
