@@ -2,9 +2,11 @@
 //!
 //! [`company`] is the table of who runs what where and needs what; [`machine`] makes the inventory sections of one machine;
 //! [`wiring`] gives both ends of every connection matching flows; [`quirks`] spoils identities the way real fleets do;
+//! [`agent`] lets a machine report over the real wire ([`wire`]); [`declare`] says through the API what no agent can see.
 
 pub mod agent;
 pub mod company;
+pub mod declare;
 pub mod hardware;
 pub mod machine;
 pub mod quirks;

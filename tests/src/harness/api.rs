@@ -73,6 +73,14 @@ impl Api {
         accept(path, self.send(Method::POST, path, Some(body)).await?)
     }
 
+    /// Ends something.
+    ///
+    /// # Errors
+    /// If there is no answer or a refusal.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        accept(path, self.send(Method::DELETE, path, None).await?).map(drop)
+    }
+
     /// Plain text, from outside the API: metrics, health.
     ///
     /// # Errors

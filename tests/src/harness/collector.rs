@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use reqwest::Url;
-use rollcall_shared::wire::v1::EnrollmentToken;
+use rollcall_shared::{AgentId, TokenId, wire::v1::EnrollmentToken};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -43,20 +43,12 @@ impl Default for CollectorOptions {
 }
 
 /// What a new enrollment token allows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TokenOptions {
     /// Enrollments; none: any number.
     pub uses: Option<u32>,
-    /// Seconds until it expires.
-    pub seconds: u64,
     /// Whether a person approves each.
     pub needs_approval: bool,
-}
-
-impl Default for TokenOptions {
-    fn default() -> Self {
-        Self { uses: None, seconds: 3_600, needs_approval: false }
-    }
 }
 
 /// A running collector. Dropping it kills the process; the data directory goes with the last owner of it.
@@ -190,14 +182,100 @@ impl Collector {
     /// # Errors
     /// If the collector refuses.
     pub async fn token_text(&self, options: TokenOptions) -> anyhow::Result<String> {
-        let body = json!({
-            "name": "test",
-            "max_uses": options.uses,
-            "expires_in_seconds": options.seconds,
-            "needs_approval": options.needs_approval,
-        });
+        let body = json!({ "name": "test", "uses": options.uses.unwrap_or(0), "needs_approval": options.needs_approval });
         let answer = self.api.post("/api/v1/tokens", &body).await?;
         Ok(api::text(&answer, "token")?.to_owned())
+    }
+
+    /// A token as the API shows it.
+    ///
+    /// # Errors
+    /// If it shows none of that id.
+    pub async fn token_shown(&self, id: TokenId) -> anyhow::Result<Value> {
+        find(self.api.all("/api/v1/tokens").await?, &id.to_string())
+    }
+
+    /// Revokes a token.
+    ///
+    /// # Errors
+    /// If the collector refuses.
+    pub async fn revoke_token(&self, id: TokenId) -> anyhow::Result<()> {
+        self.api.delete(&format!("/api/v1/tokens/{id}")).await
+    }
+
+    /// Every agent, newest first.
+    ///
+    /// # Errors
+    /// If the collector does not answer.
+    pub async fn agents(&self) -> anyhow::Result<Vec<Value>> {
+        self.api.all("/api/v1/agents?limit=1000").await
+    }
+
+    /// One agent.
+    ///
+    /// # Errors
+    /// If there is none of that id.
+    pub async fn agent(&self, id: AgentId) -> anyhow::Result<Value> {
+        self.api.get(&format!("/api/v1/agents/{id}")).await
+    }
+
+    /// An agent's state: `active`, `held`, …
+    ///
+    /// # Errors
+    /// If there is none of that id.
+    pub async fn agent_state(&self, id: AgentId) -> anyhow::Result<String> {
+        Ok(api::text(&self.agent(id).await?, "state")?.to_owned())
+    }
+
+    /// The newest certificate generation issued to an agent.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn issued_generation(&self, id: AgentId) -> anyhow::Result<u64> {
+        self.agent(id).await?.get("certificate_generation").and_then(Value::as_u64).context("no certificate")
+    }
+
+    /// Decides on an agent: `approve`, `deny`, `revoke`, `release`.
+    ///
+    /// # Errors
+    /// If the collector refuses.
+    pub async fn decide(&self, agent: &Value, decision: &str) -> anyhow::Result<()> {
+        self.decide_on(api::text(agent, "id")?.parse()?, decision).await
+    }
+
+    /// See [`Collector::decide`].
+    ///
+    /// # Errors
+    /// If the collector refuses.
+    pub async fn decide_on(&self, agent: AgentId, decision: &str) -> anyhow::Result<()> {
+        self.api.post(&format!("/api/v1/agents/{agent}/{decision}"), &json!({ "reason": "test" })).await.map(drop)
+    }
+
+    /// Every active machine.
+    ///
+    /// # Errors
+    /// If the collector does not answer.
+    pub async fn machines(&self) -> anyhow::Result<Vec<Value>> {
+        self.api.all("/api/v1/cis?filter=class:machine&limit=1000").await
+    }
+
+    /// The machine that an agent reports.
+    ///
+    /// # Errors
+    /// If it reports none.
+    pub async fn machine_of(&self, agent: AgentId) -> anyhow::Result<Value> {
+        let id = agent.to_string();
+        let is_its = |machine: &Value| machine.get("agent").and_then(Value::as_str) == Some(&id);
+        self.machines().await?.into_iter().find(is_its).with_context(|| format!("agent {id} has no machine"))
+    }
+
+    /// What breaks if these go down.
+    ///
+    /// # Errors
+    /// If the collector refuses.
+    pub async fn impact(&self, cis: &[&str]) -> anyhow::Result<Value> {
+        let failures: Vec<Value> = cis.iter().map(|ci| json!({ "ci": ci })).collect();
+        self.api.post("/api/v1/impact", &json!({ "failures": failures })).await
     }
 }
 
@@ -205,6 +283,11 @@ impl Drop for Collector {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn find(items: Vec<Value>, id: &str) -> anyhow::Result<Value> {
+    let is_it = |item: &Value| item.get("id").and_then(Value::as_str) == Some(id);
+    items.into_iter().find(is_it).with_context(|| format!("no {id}"))
 }
 
 async fn launch(data: &Path, options: &CollectorOptions, before: Option<&Value>) -> anyhow::Result<(Child, Value, Api)> {

@@ -1,0 +1,18 @@
+//! End to end: real collector and agent processes over real TLS, on loopback.
+
+#[path = "e2e/bad_input.rs"]
+mod bad_input;
+#[path = "e2e/certificates.rs"]
+mod certificates;
+#[path = "e2e/clocks.rs"]
+mod clocks;
+#[path = "e2e/crashes.rs"]
+mod crashes;
+#[path = "e2e/enrollment.rs"]
+mod enrollment;
+#[path = "e2e/identity.rs"]
+mod identity;
+#[path = "e2e/journey.rs"]
+mod journey;
+#[path = "e2e/support.rs"]
+mod support;
