@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rollcall_shared::{CiId, catalogue::Hardness};
 
@@ -61,7 +61,7 @@ impl Graph {
 
     /// Transitive dependencies of a node with hops and the dependent that leads there, nearest first, without the node itself.
     pub(crate) fn providers_within(&self, start: NodeNumber, follow: impl Fn(&Edge) -> bool) -> Vec<(NodeNumber, u32, NodeNumber)> {
-        let mut seen = std::collections::HashSet::from([start]);
+        let mut seen = HashSet::from([start]);
         let mut found: Vec<(NodeNumber, u32, NodeNumber)> = Vec::new();
         let (mut at, mut hops, mut next) = (start, 0, 0);
         loop {

@@ -1,7 +1,7 @@
 //! An answer laid out as a picture: layers by hops, ordered within a layer so that edges cross little. Limits bound what is shown, never
 //! what was computed; what is left out is counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rollcall_shared::{CiId, RelationshipId};
 
@@ -90,11 +90,9 @@ pub struct PictureEdge {
 pub fn outage<'a>(assessment: &Assessment<'a>, limits: Limits) -> Picture<'a> {
     let graph = assessment.graph();
     let mut all: BTreeMap<CiId, (u32, Role)> = BTreeMap::new();
-    let mut ranked: Vec<CiId> = Vec::new();
     let hops: HashMap<CiId, u32> = assessment.affected.iter().map(|affected| (affected.ci.id, affected.hops)).collect();
     for failure in &assessment.failures {
         all.insert(failure.ci.id, (hops.get(&failure.ci.id).copied().unwrap_or(0), Role::Failing(failure.kind)));
-        ranked.push(failure.ci.id);
     }
     for affected in &assessment.affected {
         all.entry(affected.ci.id).or_insert((affected.hops, Role::Affected));
@@ -106,17 +104,18 @@ pub fn outage<'a>(assessment: &Assessment<'a>, limits: Limits) -> Picture<'a> {
     }
     let room_for_affected = limits.nodes - (limits.nodes / 4).min(assessment.absorbed.len());
 
-    let mut shown = Shown { most: room_for_affected, cis: Vec::new(), known: Default::default() };
-    ranked.iter().for_each(|&ci| shown.add([ci]));
+    let mut shown = Shown { most: room_for_affected, cis: Vec::new(), known: HashSet::new() };
+    shown.add(assessment.failures.iter().map(|failure| failure.ci.id));
     for affected in &assessment.affected {
         if shown.is_full() {
             break;
         }
         let path = assessment.witness(affected.ci.id);
-        shown.add(std::iter::once(affected.ci.id).chain(path.iter().map(|hop| hop.provider.id)));
+        // From what fails outwards, so that nothing hangs in the air where the room ends.
+        shown.add(path.iter().rev().map(|hop| hop.provider.id).chain([affected.ci.id]));
     }
     shown.most = limits.nodes;
-    assessment.absorbed.iter().for_each(|absorbed| shown.add([absorbed.ci.id]));
+    shown.add(assessment.absorbed.iter().map(|absorbed| absorbed.ci.id));
 
     let nodes = shown.cis.iter().filter_map(|ci| {
         let (layer, role) = *all.get(ci)?;
@@ -147,7 +146,7 @@ pub fn needs<'a>(graph: &'a Graph, needs: &Needs<'a>, limits: Limits) -> Picture
 struct Shown {
     most: usize,
     cis: Vec<CiId>,
-    known: std::collections::HashSet<CiId>,
+    known: HashSet<CiId>,
 }
 
 impl Shown {
