@@ -136,6 +136,11 @@ impl<'a> Assessment<'a> {
         self.graph
     }
 
+    /// What its certainty is judged by.
+    pub fn basis(&self) -> &Basis<'a> {
+        &self.basis
+    }
+
     /// A CI's state; ok for one that is not in the graph.
     pub fn state(&self, ci: CiId) -> State {
         self.solver.state(ci)
