@@ -1,15 +1,29 @@
 //! The store's contract, against SQLite and PostgreSQL.
 
+use rollcall_tests::contract::{self, Place};
+
 macro_rules! tests {
     ($($module:ident: [$($test:ident),+ $(,)?];)+) => {
-        mod sqlite {$(
-            mod $module {$(
-                #[tokio::test(flavor = "multi_thread")]
+        mod sqlite {
+            use super::*;
+            $(mod $module {
+                use super::*;
+                $(#[tokio::test(flavor = "multi_thread")]
                 async fn $test() {
-                    rollcall_tests::contract::$module::$test(rollcall_tests::contract::Place::sqlite().await).await;
-                }
-            )+}
-        )+}
+                    contract::$module::$test(Place::sqlite().await).await;
+                })+
+            })+
+        }
+        mod postgres {
+            use super::*;
+            $(mod $module {
+                use super::*;
+                $(#[tokio::test(flavor = "multi_thread")]
+                async fn $test() {
+                    contract::$module::$test(Place::postgres().await).await;
+                })+
+            })+
+        }
     };
 }
 

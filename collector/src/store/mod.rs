@@ -8,6 +8,7 @@ mod columns;
 mod installed;
 mod open;
 mod plan;
+mod postgres;
 mod sqlite;
 
 use std::{

@@ -1,6 +1,6 @@
 use std::{path::Path, sync::Arc};
 
-use super::{SharedStore, StoreError, sqlite::SqliteStore};
+use super::{SharedStore, StoreError, postgres::PostgresStore, sqlite::SqliteStore};
 
 /// Opens the store at `url`, makes it if it is a SQLite file that is not there, and brings its schema up to date.
 ///
@@ -16,6 +16,7 @@ pub async fn open(url: &str, data_dir: &Path) -> Result<SharedStore, StoreError>
             let path = data_dir.join(if path.is_empty() { "rollcall.db" } else { path });
             Ok(Arc::new(SqliteStore::open(&path).await?))
         }
+        Some(("postgres" | "postgresql", _)) => Ok(Arc::new(PostgresStore::open(url).await?)),
         _ => Err(StoreError::Address(
             "the database address is neither sqlite:PATH nor postgres://USER@HOST/NAME; see `database` in the configuration".into(),
         )),

@@ -22,6 +22,11 @@ impl Place {
         Self { url: "sqlite:store.db".into(), directory: directory() }
     }
 
+    /// A PostgreSQL database.
+    pub async fn postgres() -> Self {
+        Self { url: crate::postgres::new_database().await.unwrap(), directory: directory() }
+    }
+
     /// Opens it, again and again if wanted.
     pub async fn store(&self) -> SharedStore {
         self.try_store().await.unwrap()

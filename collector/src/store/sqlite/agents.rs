@@ -15,10 +15,8 @@ const INSERT_TOKEN: &str = "INSERT INTO enrollment_token
            value ->> 'revoked_at', value ->> 'needs_approval', value ->> 'realm', value ->> 'assigned', value ->> 'created_by',
            value ->> 'created_at'
     FROM json_each(?1)";
-const TOKENS: &str =
-    concat!("SELECT json_group_array(json_array(", columns::token!(), ") ORDER BY created_at DESC, id DESC) FROM enrollment_token");
-const TOKEN: &str =
-    concat!("SELECT json_group_array(json_array(", columns::token!(), ")) FROM enrollment_token WHERE id = ?1 AND secret_hash = ?2");
+const TOKENS: &str = json_rows!(columns::token!(), order "created_at DESC, id DESC", "FROM enrollment_token");
+const TOKEN: &str = json_rows!(columns::token!(), "FROM enrollment_token WHERE id = ?1 AND secret_hash = ?2");
 
 /// The one statement that takes a use. Its conditions are all there is between a token and one agent too many.
 const TAKE_USE: &str = "UPDATE enrollment_token SET uses = uses + 1
@@ -36,20 +34,12 @@ const INSERT_SEEN: &str = "INSERT INTO seen (agent, state, generation, counter, 
 const INSERT_INVENTORY: &str = "INSERT INTO inventory (agent, agent_version, dropped_documents, sections)
     SELECT value ->> 'id', value ->> 'agent_version', 0, '{}' FROM json_each(?1)";
 
-const AGENT: &str = concat!(
-    "SELECT json_group_array(json_array(",
+const AGENT: &str = json_rows!(columns::agent!(), "FROM agent AS a JOIN seen AS s ON s.agent = a.id WHERE a.id = ?1");
+const AGENTS: &str =
+    json_rows!(columns::agent!(), order "a.enrolled_at DESC, a.id DESC", "FROM agent AS a JOIN seen AS s ON s.agent = a.id");
+const AGENT_OF_ATTEMPT: &str = json_rows!(
     columns::agent!(),
-    ")) FROM agent AS a JOIN seen AS s ON s.agent = a.id WHERE a.id = ?1"
-);
-const AGENTS: &str = concat!(
-    "SELECT json_group_array(json_array(",
-    columns::agent!(),
-    ") ORDER BY a.enrolled_at DESC, a.id DESC) FROM agent AS a JOIN seen AS s ON s.agent = a.id"
-);
-const AGENT_OF_ATTEMPT: &str = concat!(
-    "SELECT json_group_array(json_array(",
-    columns::agent!(),
-    ")) FROM agent AS a JOIN seen AS s ON s.agent = a.id WHERE a.token = ?1 AND a.enroll_nonce = ?2 AND a.public_key_digest = ?3"
+    "FROM agent AS a JOIN seen AS s ON s.agent = a.id WHERE a.token = ?1 AND a.enroll_nonce = ?2 AND a.public_key_digest = ?3"
 );
 const STORE_CERTIFICATE: &str = "UPDATE agent SET certificate_generation = ?3, certificate_nonce = ?4, certificate_chain = ?5,
     certificate_issued_at = ?6, certificate_not_after = ?7 WHERE id = ?1 AND certificate_generation = ?2";

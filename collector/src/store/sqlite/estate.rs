@@ -10,9 +10,9 @@ use crate::store::{
     columns, installed,
 };
 
-/// Rows that come as one value. More would only take memory: fewer values than this are not faster.
+/// A page of rows as one value, with the key of the last. More rows would only take memory: they are not faster.
 macro_rules! page {
-    ($key:literal, $columns:expr, $from:expr) => {
+    ($key:literal, $columns:expr, $from:expr, $order:expr) => {
         concat!(
             "SELECT max(",
             $key,
@@ -21,7 +21,7 @@ macro_rules! page {
             ")) FROM (SELECT * FROM ",
             $from,
             " ORDER BY ",
-            $key,
+            $order,
             " LIMIT 5000)"
         )
     };
@@ -30,7 +30,7 @@ macro_rules! page {
 /// What stands now of a table with history, from after id ?1.
 macro_rules! current {
     ($table:literal, $key:literal, $columns:expr, $also:literal) => {
-        page!($key, $columns, concat!($table, " WHERE valid_to IS NULL AND ", $key, " > ?1", $also))
+        page!($key, $columns, concat!($table, " WHERE valid_to IS NULL AND ", $key, " > ?1", $also), $key)
     };
 }
 
@@ -42,7 +42,7 @@ macro_rules! past {
             $key,
             $columns,
             concat!(
-                "(SELECT * FROM (SELECT * FROM ",
+                "(SELECT * FROM ",
                 $table,
                 " WHERE valid_to IS NULL AND valid_from <= ?2 AND ",
                 $key,
@@ -54,11 +54,9 @@ macro_rules! past {
                 $key,
                 " > ?1",
                 $also,
-                ")
-                 ORDER BY ",
-                $key,
-                ", revision)"
-            )
+                ")"
+            ),
+            concat!($key, ", revision")
         )
     };
 }
@@ -66,7 +64,7 @@ macro_rules! past {
 /// The newest version of what was put after revision ?1.
 macro_rules! since {
     ($table:literal, $columns:expr) => {
-        concat!("SELECT json_group_array(json_array(", $columns, ")) FROM ", $table, " WHERE valid_to IS NULL AND revision > ?1")
+        json_rows!($columns, concat!("FROM ", $table, " WHERE valid_to IS NULL AND revision > ?1"))
     };
 }
 
@@ -95,23 +93,17 @@ const PAST: Pages = Pages {
     software_sets: past!("software_set", "ci", "ci, ids", ""),
 };
 
-const STANDING_CONFLICTS: &str = page!("id", columns::conflict!(), "identity_conflict WHERE state <> 'settled' AND id > ?1");
-const SEEN: &str = page!("agent", "agent, last_seen", "seen WHERE last_seen IS NOT NULL AND agent > ?1");
-const SOFTWARE: &str = concat!(
-    "SELECT json_group_array(json_array(",
-    columns::software!(),
-    ")) FROM (SELECT * FROM software WHERE id > ?1 ORDER BY id LIMIT 5000)"
-);
+const STANDING_CONFLICTS: &str = page!("id", columns::conflict!(), "identity_conflict WHERE state <> 'settled' AND id > ?1", "id");
+const SEEN: &str = page!("agent", "agent, last_seen", "seen WHERE last_seen IS NOT NULL AND agent > ?1", "agent");
+const SOFTWARE: &str = json_rows!(columns::software!(), "FROM (SELECT * FROM software WHERE id > ?1 ORDER BY id LIMIT 5000)");
 
 const CIS_SINCE: &str = since!("ci_version", columns::ci!());
 const RELATIONSHIPS_SINCE: &str = since!("relationship_version", columns::relationship!());
 const NEED_GROUPS_SINCE: &str = since!("need_group_version", columns::need_group!());
 const BINDINGS_SINCE: &str = since!("agent_binding", columns::binding!());
 const SOFTWARE_SETS_SINCE: &str = since!("software_set", "ci, ids");
-const CONFLICTS_SINCE: &str =
-    concat!("SELECT json_group_array(json_array(", columns::conflict!(), ")) FROM identity_conflict WHERE revision > ?1");
-const SOFTWARE_BY_ID: &str =
-    concat!("SELECT json_group_array(json_array(", columns::software!(), ")) FROM software WHERE id IN (SELECT value FROM json_each(?1))");
+const CONFLICTS_SINCE: &str = json_rows!(columns::conflict!(), "FROM identity_conflict WHERE revision > ?1");
+const SOFTWARE_BY_ID: &str = json_rows!(columns::software!(), "FROM software WHERE id IN (SELECT value FROM json_each(?1))");
 
 impl SqliteStore {
     pub(super) async fn load_current(&self) -> Result<Snapshot> {
@@ -140,7 +132,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn agents_heard_since(&self, since: Timestamp) -> Result<Vec<(AgentId, Timestamp)>> {
-        const HEARD: &str = "SELECT json_group_array(json_array(agent, last_seen)) FROM seen WHERE last_seen >= ?1";
+        const HEARD: &str = json_rows!("agent, last_seen", "FROM seen WHERE last_seen >= ?1");
         self.read::<SeenRow>(sqlx::query_scalar(HEARD).bind(since.as_millis())).await
     }
 

@@ -10,10 +10,9 @@ use crate::store::{
     columns,
 };
 
-const INVENTORIES: &str = concat!(
-    "SELECT json_group_array(json_array(",
+const INVENTORIES: &str = json_rows!(
     columns::inventory!(),
-    ")) FROM json_each(?1) AS wanted
+    "FROM json_each(?1) AS wanted
      JOIN inventory AS i ON i.agent = wanted.value JOIN seen AS s ON s.agent = i.agent JOIN agent AS a ON a.id = i.agent"
 );
 const INSERT_DOCUMENTS: &str = "INSERT INTO document (id, agent, received_at, body)

@@ -3,6 +3,16 @@
 //! Write-ahead log, every commit synced (FULL). One connection writes, so that writers queue here and never meet
 //! `SQLITE_BUSY`; several read.
 
+/// A statement that gives rows as one JSON array of arrays, in the order of the source unless said otherwise.
+macro_rules! json_rows {
+    ($columns:expr, order $order:literal, $from:expr) => {
+        concat!("SELECT json_group_array(json_array(", $columns, ") ORDER BY ", $order, ") ", $from)
+    };
+    ($columns:expr, $from:expr) => {
+        concat!("SELECT json_group_array(json_array(", $columns, ")) ", $from)
+    };
+}
+
 mod agents;
 mod commit;
 mod estate;

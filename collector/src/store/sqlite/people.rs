@@ -14,27 +14,22 @@ const UPDATE_PERSON: &str = "UPDATE person SET password_hash = p.password_hash, 
     FROM (SELECT value ->> 'id' AS id, value ->> 'password_hash' AS password_hash, value ->> 'role' AS role,
                  value ->> 'disabled' AS disabled FROM json_each(?1)) AS p
     WHERE person.id = p.id";
-const PERSON: &str = concat!("SELECT json_group_array(json_array(", columns::person!(), ")) FROM person WHERE id = ?1");
-const PERSON_BY_NAME: &str = concat!("SELECT json_group_array(json_array(", columns::person!(), ")) FROM person WHERE name = ?1");
-const EVERYBODY: &str = concat!("SELECT json_group_array(json_array(", columns::person!(), ") ORDER BY name) FROM person");
+const PERSON: &str = json_rows!(columns::person!(), "FROM person WHERE id = ?1");
+const PERSON_BY_NAME: &str = json_rows!(columns::person!(), "FROM person WHERE name = ?1");
+const EVERYBODY: &str = json_rows!(columns::person!(), order "name", "FROM person");
 
 const INSERT_SESSION: &str = "INSERT INTO session (secret_hash, person, csrf, created_at, expires_at)
     SELECT value ->> 'secret_hash', value ->> 'person', value ->> 'csrf', value ->> 'created_at', value ->> 'expires_at'
     FROM json_each(?1)";
-const LIVE_SESSION: &str =
-    concat!("SELECT json_group_array(json_array(", columns::session!(), ")) FROM session WHERE secret_hash = ?1 AND expires_at > ?2");
+const LIVE_SESSION: &str = json_rows!(columns::session!(), "FROM session WHERE secret_hash = ?1 AND expires_at > ?2");
 
 const INSERT_API_TOKEN: &str = "INSERT INTO api_token (id, secret_hash, name, person, role, created_at, expires_at, revoked_at)
     SELECT value ->> 'id', value ->> 'secret_hash', value ->> 'name', value ->> 'person', value ->> 'role', value ->> 'created_at',
            value ->> 'expires_at', value ->> 'revoked_at'
     FROM json_each(?1)";
-const LIVE_API_TOKEN: &str = concat!(
-    "SELECT json_group_array(json_array(",
-    columns::api_token!(),
-    ")) FROM api_token WHERE secret_hash = ?1 AND expires_at > ?2 AND revoked_at IS NULL"
-);
-const API_TOKENS: &str =
-    concat!("SELECT json_group_array(json_array(", columns::api_token!(), ") ORDER BY created_at DESC, id DESC) FROM api_token");
+const LIVE_API_TOKEN: &str =
+    json_rows!(columns::api_token!(), "FROM api_token WHERE secret_hash = ?1 AND expires_at > ?2 AND revoked_at IS NULL");
+const API_TOKENS: &str = json_rows!(columns::api_token!(), order "created_at DESC, id DESC", "FROM api_token");
 
 impl SqliteStore {
     pub(super) async fn insert_person(&self, user: &UserRecord, audit: &AuditEntry) -> Result<bool> {

@@ -1,0 +1,215 @@
+use rollcall_core::{Put, Revision, SoftwareEntry};
+use rollcall_shared::{AgentId, Timestamp};
+use sqlx::{Postgres, Transaction};
+use tokio::task::{JoinHandle, spawn_blocking};
+use uuid::Uuid;
+
+use super::{PostgresStore, Result};
+use crate::store::{
+    Snapshot,
+    codec::{self, BindingRow, CiRow, ConflictRow, Decode, NeedGroupRow, RelationshipRow, SeenRow, SoftwareRow},
+    columns, installed,
+};
+
+/// A page of rows as one value, with the key of the last. More rows would only take memory: they are not faster.
+macro_rules! page {
+    ($key:literal, $columns:expr, $from:expr, $order:expr) => {
+        concat!(
+            "SELECT max(",
+            $key,
+            "::text COLLATE \"C\"), coalesce(json_agg(json_build_array(",
+            $columns,
+            ")), '[]')::text FROM (SELECT * FROM ",
+            $from,
+            " ORDER BY ",
+            $order,
+            " LIMIT 5000) AS page"
+        )
+    };
+}
+
+/// What stands now of a table with history, from after id $1.
+macro_rules! current {
+    ($table:literal, $key:literal, $columns:expr, $also:literal) => {
+        page!($key, $columns, concat!($table, " WHERE valid_to IS NULL AND ", $key, " > $1::uuid", $also), $key)
+    };
+}
+
+/// What stood at $2: what stands now and stood then, and what was replaced since. Of two that overlap because the
+/// clock went back, the later commit comes last and counts.
+macro_rules! past {
+    ($table:literal, $key:literal, $columns:expr, $also:literal) => {
+        page!(
+            $key,
+            $columns,
+            concat!(
+                "(SELECT * FROM ",
+                $table,
+                " WHERE valid_to IS NULL AND valid_from <= $2 AND ",
+                $key,
+                " > $1::uuid",
+                $also,
+                " UNION ALL SELECT * FROM ",
+                $table,
+                " WHERE valid_to > $2 AND valid_from <= $2 AND ",
+                $key,
+                " > $1::uuid",
+                $also,
+                ") AS stood"
+            ),
+            concat!($key, ", revision")
+        )
+    };
+}
+
+/// The newest version of what was put after revision $1.
+macro_rules! since {
+    ($table:literal, $columns:expr) => {
+        json_rows!($columns, concat!("FROM ", $table, " WHERE valid_to IS NULL AND revision > $1"))
+    };
+}
+
+/// The statements that read a whole state, page by page; $2 is the instant, where there is one.
+struct Pages {
+    cis: &'static str,
+    relationships: &'static str,
+    need_groups: &'static str,
+    bindings: &'static str,
+    software_sets: &'static str,
+}
+
+const CURRENT: Pages = Pages {
+    cis: current!("ci_version", "id", columns::ci!(), ""),
+    relationships: current!("relationship_version", "id", columns::relationship!(), " AND lifecycle = 'active'"),
+    need_groups: current!("need_group_version", "id", columns::need_group!(), " AND lifecycle = 'active'"),
+    bindings: current!("agent_binding", "agent", columns::binding!(), ""),
+    software_sets: current!("software_set", "ci", "ci, array_to_json(ids)::text", ""),
+};
+
+const PAST: Pages = Pages {
+    cis: past!("ci_version", "id", columns::ci!(), ""),
+    relationships: past!("relationship_version", "id", columns::relationship!(), " AND lifecycle = 'active'"),
+    need_groups: past!("need_group_version", "id", columns::need_group!(), " AND lifecycle = 'active'"),
+    bindings: past!("agent_binding", "agent", columns::binding!(), ""),
+    software_sets: past!("software_set", "ci", "ci, array_to_json(ids)::text", ""),
+};
+
+const STANDING_CONFLICTS: &str = page!("id", columns::conflict!(), "identity_conflict WHERE state <> 'settled' AND id > $1::uuid", "id");
+const SEEN: &str = page!("agent", "agent, last_seen", "seen WHERE last_seen IS NOT NULL AND agent > $1::uuid", "agent");
+const SOFTWARE: &str = json_rows!(columns::software!(), "FROM (SELECT * FROM software WHERE id > $1 ORDER BY id LIMIT 5000) AS page");
+
+const CIS_SINCE: &str = since!("ci_version", columns::ci!());
+const RELATIONSHIPS_SINCE: &str = since!("relationship_version", columns::relationship!());
+const NEED_GROUPS_SINCE: &str = since!("need_group_version", columns::need_group!());
+const BINDINGS_SINCE: &str = since!("agent_binding", columns::binding!());
+const SOFTWARE_SETS_SINCE: &str = since!("software_set", "ci, array_to_json(ids)::text");
+const CONFLICTS_SINCE: &str = json_rows!(columns::conflict!(), "FROM identity_conflict WHERE revision > $1");
+const SOFTWARE_BY_ID: &str = json_rows!(columns::software!(), "FROM software WHERE id = ANY($1)");
+
+impl PostgresStore {
+    pub(super) async fn load_current(&self) -> Result<Snapshot> {
+        let mut reader = self.read_at_one_instant().await?;
+        let mut snapshot = reader.state(&CURRENT, None).await?;
+        snapshot.puts.extend(reader.records::<ConflictRow>(STANDING_CONFLICTS, None).await?);
+        snapshot.last_seen = reader.records::<SeenRow>(SEEN, None).await?;
+        self.catalogue.learn_all(&snapshot.software.catalogue);
+        Ok(snapshot)
+    }
+
+    pub(super) async fn load_past(&self, at: Timestamp) -> Result<Snapshot> {
+        self.read_at_one_instant().await?.state(&PAST, Some(at.as_millis())).await
+    }
+
+    pub(super) async fn load_since(&self, after: Revision) -> Result<Snapshot> {
+        let mut reader = self.read_at_one_instant().await?;
+        let after = codec::count(after.0);
+        let mut puts = reader.since::<CiRow>(CIS_SINCE, after).await?;
+        puts.extend(reader.since::<RelationshipRow>(RELATIONSHIPS_SINCE, after).await?);
+        puts.extend(reader.since::<NeedGroupRow>(NEED_GROUPS_SINCE, after).await?);
+        puts.extend(reader.since::<BindingRow>(BINDINGS_SINCE, after).await?);
+        puts.extend(reader.since::<ConflictRow>(CONFLICTS_SINCE, after).await?);
+        puts.extend(reader.software_since(after).await?);
+        Ok(Snapshot { revision: reader.revision, puts, ..Snapshot::default() })
+    }
+
+    pub(super) async fn agents_heard_since(&self, since: Timestamp) -> Result<Vec<(AgentId, Timestamp)>> {
+        const HEARD: &str = json_rows!("agent, last_seen", "FROM seen WHERE last_seen >= $1");
+        self.read::<SeenRow>(sqlx::query_scalar(HEARD).bind(since.as_millis())).await
+    }
+
+    async fn read_at_one_instant(&self) -> Result<Reader> {
+        let mut tx = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        // The first statement fixes what all later ones see.
+        let revision: i64 = sqlx::query_scalar("SELECT revision FROM installation").fetch_one(&mut *tx).await?;
+        Ok(Reader { tx, revision: Revision(revision.unsigned_abs()) })
+    }
+}
+
+/// Reads many rows as of one instant.
+struct Reader {
+    tx: Transaction<'static, Postgres>,
+    revision: Revision,
+}
+
+impl Reader {
+    async fn state(&mut self, pages: &Pages, at: Option<i64>) -> Result<Snapshot> {
+        let mut puts = self.records::<CiRow>(pages.cis, at).await?;
+        puts.extend(self.records::<RelationshipRow>(pages.relationships, at).await?);
+        puts.extend(self.records::<NeedGroupRow>(pages.need_groups, at).await?);
+        puts.extend(self.records::<BindingRow>(pages.bindings, at).await?);
+        let installed = self.pages(pages.software_sets, at, installed::read_sets).await?;
+        let software = installed::with_catalogue(installed, self.catalogue().await?)?;
+        Ok(Snapshot { revision: self.revision, puts, software, last_seen: Vec::new() })
+    }
+
+    async fn records<T: Decode>(&mut self, sql: &'static str, at: Option<i64>) -> Result<Vec<T::Record>> {
+        self.pages(sql, at, codec::records::<T>).await
+    }
+
+    /// Reads a table page by page; one page is decoded while the next is fetched.
+    async fn pages<R: Send + 'static>(&mut self, sql: &'static str, at: Option<i64>, decode: fn(&str) -> Result<Vec<R>>) -> Result<Vec<R>> {
+        let mut all = Vec::new();
+        let mut after = Uuid::nil().to_string();
+        let mut decoding: Option<JoinHandle<Result<Vec<R>>>> = None;
+        loop {
+            let query = sqlx::query_as(sql).bind(&after);
+            let query = if at.is_some() { query.bind(at) } else { query };
+            let (last, page): (Option<String>, String) = query.fetch_one(&mut *self.tx).await?;
+            if let Some(before) = decoding.take() {
+                all.extend(before.await.map_err(|_| sqlx::Error::WorkerCrashed)??);
+            }
+            let Some(last) = last else { return Ok(all) };
+            after = last;
+            decoding = Some(spawn_blocking(move || decode(&page)));
+        }
+    }
+
+    async fn catalogue(&mut self) -> Result<Vec<(u32, SoftwareEntry)>> {
+        let mut all = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |(id, _)| i64::from(*id));
+            let page: String = sqlx::query_scalar(SOFTWARE).bind(after).fetch_one(&mut *self.tx).await?;
+            let page = codec::records::<SoftwareRow>(&page)?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    async fn since<T: Decode>(&mut self, sql: &'static str, after: i64) -> Result<Vec<T::Record>> {
+        let text: String = sqlx::query_scalar(sql).bind(after).fetch_one(&mut *self.tx).await?;
+        codec::records::<T>(&text)
+    }
+
+    async fn software_since(&mut self, after: i64) -> Result<Vec<Put>> {
+        let text: String = sqlx::query_scalar(SOFTWARE_SETS_SINCE).bind(after).fetch_one(&mut *self.tx).await?;
+        let sets = installed::read_sets(&text)?;
+        if sets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted: Vec<i64> = installed::used_by(&sets).into_iter().map(i64::from).collect();
+        let entries: String = sqlx::query_scalar(SOFTWARE_BY_ID).bind(wanted).fetch_one(&mut *self.tx).await?;
+        installed::puts(sets, codec::records::<SoftwareRow>(&entries)?)
+    }
+}
