@@ -1,6 +1,7 @@
 //! The Rollcall collector: listeners, PKI, store, writer, API, web UI and command line.
 
 mod agents;
+pub mod api;
 pub mod app;
 pub mod auth;
 pub mod cli;

@@ -12,9 +12,9 @@ use tower_http::{
     timeout::TimeoutLayer,
 };
 
-use crate::{app::SharedApp, health, web};
+use crate::{api, app::SharedApp, health, web};
 
-/// Bytes of a body that a person or API client sends.
+/// Bytes of a body that a person's browser sends.
 const MAX_BODY_BYTES: usize = 1 << 20;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -27,9 +27,11 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .route("/-/ready", get(health::ready))
         .with_state(Arc::clone(app))
         .merge(web::router(Arc::clone(app)))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
+        // The API has a limit of its own, which it answers with a problem document.
+        .merge(api::router(Arc::clone(app)))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(crate::agents::fault))
-        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(default_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(default_header(header::X_FRAME_OPTIONS, "DENY"))

@@ -189,6 +189,12 @@ pub fn list<'a>(estate: &'a Estate, query: &CiQuery, now: Timestamp) -> Result<P
     Ok(Page { items: rest.into_iter().map(|(_, ci)| ci).collect(), next, total })
 }
 
+/// Every configuration item for which the query's filter holds, in no order.
+pub fn matching<'a>(estate: &'a Estate, query: &'a CiQuery, now: Timestamp) -> impl Iterator<Item = &'a Ci> {
+    let matcher = matching::Matcher::new(estate, &query.filter, now);
+    estate.cis().filter(move |ci| matcher.holds(ci))
+}
+
 /// A sort value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Key {

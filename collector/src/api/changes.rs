@@ -1,0 +1,112 @@
+//! The change feed: everything that changed, in order, never twice.
+
+use std::time::Duration;
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    extract::{Params, Viewer},
+    types::Instant,
+};
+use crate::{app::SharedApp, auth::Refusal, store::Event};
+
+pub(super) fn routes() -> OpenApiRouter<SharedApp> {
+    OpenApiRouter::new().routes(routes!(changes))
+}
+
+/// Longest wait for a change, in seconds.
+const MAX_WAIT_SECONDS: u64 = 30;
+
+/// One change.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct EventView {
+    /// Counts up, never reused. Send the last one as `after`.
+    pub(crate) cursor: u64,
+    /// The commit that made it.
+    pub(crate) revision: u64,
+    /// When.
+    pub(crate) at: Instant,
+    /// What kind of thing: `ci`, `relationship`, `need_group`, `conflict`, `software`, `agent_binding`.
+    pub(crate) kind: String,
+    /// `created`, `updated` or `retired`.
+    pub(crate) action: String,
+    /// The thing's own id.
+    pub(crate) subject: Uuid,
+    /// The item it is about (for a relationship, the dependent).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ci: Option<Uuid>,
+    /// The other item, for a relationship.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) other_ci: Option<Uuid>,
+    /// Who: `agent`, `user:NAME`, `api:OWNER/TOKEN`, `console`, `collector`.
+    pub(crate) actor: String,
+    /// Why, in words.
+    pub(crate) reason: String,
+    /// What differs from the version before.
+    pub(crate) differs: Vec<String>,
+}
+
+impl From<Event> for EventView {
+    fn from(event: Event) -> Self {
+        Self {
+            cursor: event.cursor,
+            revision: event.revision.0,
+            at: event.at.into(),
+            kind: event.kind,
+            action: event.action,
+            subject: event.subject,
+            ci: event.ci.map(|ci| ci.0),
+            other_ci: event.other_ci.map(|ci| ci.0),
+            actor: event.actor,
+            reason: event.reason,
+            differs: event.differs,
+        }
+    }
+}
+
+/// From where on.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ChangesParams {
+    /// The last cursor you have seen; from the beginning if absent.
+    #[serde(default)]
+    after: u64,
+    /// At most so many, 1 to 1000; 100 if absent.
+    limit: Option<u32>,
+    /// Seconds to wait for a change if there is none, up to 30; answers at once if absent.
+    #[serde(default)]
+    wait: u64,
+}
+
+/// A part of the feed.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Changes {
+    /// The changes, oldest first.
+    pub(crate) items: Vec<EventView>,
+    /// Send it as `after` next time; the same as sent if there was nothing.
+    pub(crate) cursor: u64,
+}
+
+/// What changed since a cursor, oldest first; with `wait`, as soon as something does. Role: viewer.
+#[utoipa::path(get, path = "/changes", tag = "changes", params(ChangesParams),
+    responses((status = 200, description = "Changes", body = Changes)))]
+async fn changes(State(app): State<SharedApp>, _: Viewer, Params(params): Params<ChangesParams>) -> Result<Json<Changes>, Refusal> {
+    let limit = params.limit.unwrap_or(100).clamp(1, 1_000);
+    // Taken before the first look, so that no change falls between look and wait.
+    let mut revisions = app.store.revisions();
+    revisions.mark_unchanged();
+    let mut events = app.store.events(params.after, limit).await?;
+    if events.is_empty() && params.wait > 0 {
+        let wait = Duration::from_secs(params.wait.min(MAX_WAIT_SECONDS));
+        // Too late or the store is closing: the answer is what there is.
+        let _ = tokio::time::timeout(wait, revisions.changed()).await;
+        events = app.store.events(params.after, limit).await?;
+    }
+    let cursor = events.last().map_or(params.after, |event| event.cursor);
+    Ok(Json(Changes { items: events.into_iter().map(EventView::from).collect(), cursor }))
+}

@@ -1,0 +1,322 @@
+//! Configuration items: list, look at, make, change, retire.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+};
+use rollcall_core::{
+    Ci, Estate, Put,
+    reconcile::commands::{self, AttributeEdit},
+};
+use rollcall_shared::{CiId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    extract::{Body, Id, IfMatch, Manager, Params, Viewer},
+    types::{CiReference, CiSummary, Instant, Page},
+    write::{OrderError, What, order},
+};
+use crate::{
+    app::{App, SharedApp},
+    auth::Refusal,
+    query::{self, CiQuery, QueryError},
+};
+
+pub(super) fn routes() -> OpenApiRouter<SharedApp> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update)).routes(routes!(retire)).routes(routes!(restore))
+}
+
+/// Which items, in which order.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListParams {
+    /// Words that must all hold, as in the search box: `class:server os:debian owner:"Team A" -lifecycle:retired text`. `name:` finds
+    /// what occurs in a value, `name=` what is exactly it. See `rollcall ci list --help`.
+    #[serde(default)]
+    filter: String,
+    /// `name` (the default), `class`, `lifecycle`, `first_seen`, `last_seen`, `changed` or an attribute; with `-` in front largest first.
+    #[serde(default)]
+    sort: String,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Items on a page, 1 to 1000; 50 if absent.
+    limit: Option<usize>,
+}
+
+/// A configuration item with everything that is known of it now.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct CiView {
+    /// The item.
+    #[serde(flatten)]
+    pub(crate) summary: CiSummary,
+    /// Who says what about each attribute, by name.
+    pub(crate) provenance: BTreeMap<String, Vec<ClaimView>>,
+    /// What it is recognised by.
+    pub(crate) identity_keys: Vec<IdentityKeyView>,
+    /// The item it was merged into, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) merged_into: Option<CiReference>,
+    /// Pieces of software on it.
+    pub(crate) software_count: u64,
+}
+
+/// One source's word on an attribute. The first of a list is the one that stands.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ClaimView {
+    /// The value.
+    #[schema(value_type = Value)]
+    pub(crate) value: Value,
+    /// Who says so: `agent`, `user:NAME`, `api:OWNER/TOKEN`, `import:NAME`.
+    pub(crate) source: String,
+    /// Since when, without interruption.
+    pub(crate) since: Instant,
+    /// Whether a person made it stand against what machines report.
+    pub(crate) pinned: bool,
+}
+
+/// Something an item is recognised by.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct IdentityKeyView {
+    /// What kind: `machine_id`, `mac`, `external`, …
+    pub(crate) kind: String,
+    /// Its value.
+    pub(crate) value: String,
+}
+
+impl CiView {
+    /// Everything known of an item of this estate.
+    pub(crate) fn of(estate: &Estate, ci: &Ci) -> Self {
+        let claims = |attribute: &rollcall_core::Attribute| {
+            let claim = |claim: &rollcall_core::Claim| ClaimView {
+                value: claim.value.clone(),
+                source: claim.source.to_string(),
+                since: claim.since.into(),
+                pinned: claim.pinned,
+            };
+            attribute.claims().iter().map(claim).collect()
+        };
+        Self {
+            summary: CiSummary::of(estate, ci),
+            provenance: ci.attributes.iter().map(|(name, attribute)| (name.clone(), claims(attribute))).collect(),
+            identity_keys: ci
+                .keys
+                .iter()
+                .map(|key| IdentityKeyView { kind: key.kind.as_str().to_owned(), value: key.value.clone() })
+                .collect(),
+            merged_into: ci.merged_into.map(|id| CiReference::of(estate, id)),
+            software_count: estate.software().count_of(ci.id),
+        }
+    }
+}
+
+/// A list that cannot be made, as an answer.
+pub(super) fn query_refusal(error: QueryError) -> Refusal {
+    let next = match &error {
+        QueryError::Filter(_) => "see the filter words in `rollcall ci list --help`",
+        QueryError::Sort(_) => "name another column",
+        QueryError::Cursor => "ask for the first page again",
+    };
+    Refusal::bad_request(error.to_string()).next(next)
+}
+
+/// Items, filtered and sorted, a page at a time. Retired ones are left out unless the filter names `lifecycle:`. Role: viewer.
+#[utoipa::path(get, path = "/cis", tag = "items", params(ListParams),
+    responses((status = 200, description = "A page of items", body = Page<CiSummary>)))]
+async fn list(State(app): State<SharedApp>, _: Viewer, Params(params): Params<ListParams>) -> Result<Json<Page<CiSummary>>, Refusal> {
+    let query = CiQuery::parse(&params.filter, &params.sort, params.after, params.limit).map_err(query_refusal)?;
+    // Off the async threads: a filter reads the whole estate.
+    blocking(move || {
+        let estate = app.estate();
+        let page = query::list(&estate, &query, Timestamp::now()).map_err(query_refusal)?;
+        let items = page.items.into_iter().map(|ci| CiSummary::of(&estate, ci)).collect();
+        Ok(Json(Page { items, next: page.next, total: Some(page.total) }))
+    })
+    .await?
+}
+
+/// Runs what takes long off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a request's work ended badly");
+        Refusal::internal()
+    })
+}
+
+/// One item: attributes with who says so since when, identity keys. Role: viewer.
+#[utoipa::path(get, path = "/cis/{id}", tag = "items", params(("id" = Uuid, Path, description = "The item's id")),
+    responses((status = 200, description = "The item; its version is in `ETag`", body = CiView)))]
+async fn get(State(app): State<SharedApp>, _: Viewer, Id(id): Id<CiId>) -> Result<Tagged<CiView>, Refusal> {
+    current(&app, id)
+}
+
+/// An answer with the item's version in `ETag`.
+type Tagged<T> = (StatusCode, [(HeaderName, HeaderValue); 1], Json<T>);
+
+fn current(app: &App, id: CiId) -> Result<Tagged<CiView>, Refusal> {
+    let estate = app.estate();
+    let ci = estate.ci(id).ok_or_else(|| no_ci(id))?;
+    let tag = HeaderValue::from_str(&format!("\"{}\"", ci.version)).map_err(|_| Refusal::internal())?;
+    Ok((StatusCode::OK, [(header::ETAG, tag)], Json(CiView::of(&estate, ci))))
+}
+
+/// There is no such item, with the next step.
+pub(super) fn no_ci(id: CiId) -> Refusal {
+    Refusal::not_found("configuration item", id).next("search for it by name with GET /api/v1/cis?filter=NAME or `rollcall ci list NAME`")
+}
+
+/// An item to make.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewCi {
+    /// Its class, a name of `GET /api/v1/classes`.
+    pub(crate) class: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Attributes that its class has.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub(crate) attributes: Map<String, Value>,
+    /// The id by which you know it: the same id again is refused instead of making a duplicate.
+    #[serde(default)]
+    pub(crate) external_id: Option<String>,
+}
+
+/// Makes an item that no agent reports. Role: asset_manager.
+#[utoipa::path(post, path = "/cis", tag = "items", request_body = NewCi, responses((status = 201, description = "Made", body = CiView)))]
+async fn create(State(app): State<SharedApp>, Manager(actor): Manager, Body(new): Body<NewCi>) -> Result<Tagged<CiView>, Refusal> {
+    let what = What { action: "ci.create", subject: new.name.clone(), detail: format!("class {}", new.class) };
+    let new = commands::NewCi {
+        class: new.class,
+        name: new.name,
+        attributes: new.attributes.into_iter().collect(),
+        external_id: new.external_id,
+    };
+    let committed = order(&app, &actor, what, move |estate, order| Ok(commands::create_ci(estate, &new, order)?)).await?;
+    let id = committed.changes.changes.iter().find_map(|change| match &change.put {
+        Put::Ci(ci) => Some(ci.id),
+        _ => None,
+    });
+    let (_, tag, view) = current(&app, id.ok_or_else(Refusal::internal)?)?;
+    Ok((StatusCode::CREATED, tag, view))
+}
+
+/// What to change. What is absent stays.
+#[derive(Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CiPatch {
+    /// A new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// A new class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) class: Option<String>,
+    /// Values by attribute; `null` takes one's own value back.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub(crate) attributes: Map<String, Value>,
+    /// Attributes of these that are to stand against what machines report. Each must be in `attributes`.
+    #[serde(default)]
+    pub(crate) pin: Vec<String>,
+    /// Attributes whose pins are to be released.
+    #[serde(default)]
+    pub(crate) release: Vec<String>,
+}
+
+impl CiPatch {
+    fn into_update(self) -> Result<commands::CiUpdate, Refusal> {
+        let mut edits: BTreeMap<String, AttributeEdit> = BTreeMap::new();
+        for name in self.release {
+            edits.insert(name, AttributeEdit::Release);
+        }
+        for (name, value) in self.attributes {
+            let pin = self.pin.contains(&name);
+            let edit = if value.is_null() { AttributeEdit::Withdraw } else { AttributeEdit::Set { value, pin } };
+            if edits.contains_key(&name) {
+                return Err(Refusal::invalid(format!("{name} is both set and released; do one of the two")).at("$.release"));
+            }
+            edits.insert(name, edit);
+        }
+        if let Some(name) = self.pin.iter().find(|name| !matches!(edits.get(*name), Some(AttributeEdit::Set { .. }))) {
+            let name: String = name.chars().take(80).collect();
+            return Err(Refusal::invalid(format!(
+                "{name:?} is to be pinned but has no value in attributes; give the value that is to stand"
+            ))
+            .at("$.pin"));
+        }
+        Ok(commands::CiUpdate { name: self.name, class: self.class, attributes: edits })
+    }
+}
+
+/// Changes an item. With `If-Match`, only if it is still at that version (412 otherwise). Role: asset_manager.
+#[utoipa::path(patch, path = "/cis/{id}", tag = "items", request_body = CiPatch,
+    params(("id" = Uuid, Path, description = "The item's id"), ("If-Match" = Option<String>, Header, description = "The item's `ETag`")),
+    responses((status = 200, description = "Changed", body = CiView)))]
+async fn update(
+    State(app): State<SharedApp>,
+    Manager(actor): Manager,
+    Id(id): Id<CiId>,
+    IfMatch(expected): IfMatch,
+    Body(patch): Body<CiPatch>,
+) -> Result<Tagged<CiView>, Refusal> {
+    let update = patch.into_update()?;
+    let names: Vec<&str> = update.attributes.keys().map(String::as_str).collect();
+    let what = What { action: "ci.update", subject: id.to_string(), detail: names.join(", ") };
+    order(&app, &actor, what, move |estate, order| {
+        at_version(estate, id, expected)?;
+        Ok(commands::update_ci(estate, id, &update, order)?)
+    })
+    .await?;
+    current(&app, id)
+}
+
+fn at_version(estate: &Estate, id: CiId, expected: Option<u32>) -> Result<(), OrderError> {
+    match (estate.ci(id), expected) {
+        (Some(ci), Some(expected)) if ci.version != expected => Err(OrderError::Changed { version: ci.version }),
+        _ => Ok(()),
+    }
+}
+
+/// Why something is done.
+#[derive(Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reason {
+    /// In a few words, for the history and the audit log.
+    #[serde(default)]
+    pub(crate) reason: String,
+}
+
+/// Retires an item: it leaves lists, graph and impact, and stays in the history. With a machine goes what runs on it. Role: asset_manager.
+#[utoipa::path(post, path = "/cis/{id}/retire", tag = "items", request_body = Reason,
+    params(("id" = Uuid, Path, description = "The item's id"), ("If-Match" = Option<String>, Header, description = "The item's `ETag`")),
+    responses((status = 200, description = "Retired", body = CiView)))]
+async fn retire(
+    State(app): State<SharedApp>,
+    Manager(actor): Manager,
+    Id(id): Id<CiId>,
+    IfMatch(expected): IfMatch,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Tagged<CiView>, Refusal> {
+    let what = What { action: "ci.retire", subject: id.to_string(), detail: reason.clone() };
+    order(&app, &actor, what, move |estate, order| {
+        at_version(estate, id, expected)?;
+        Ok(commands::retire_ci(estate, id, &reason, order)?)
+    })
+    .await?;
+    current(&app, id)
+}
+
+/// Brings a retired item back. Role: asset_manager.
+#[utoipa::path(post, path = "/cis/{id}/restore", tag = "items", params(("id" = Uuid, Path, description = "The item's id")),
+    responses((status = 200, description = "Active again", body = CiView)))]
+async fn restore(State(app): State<SharedApp>, Manager(actor): Manager, Id(id): Id<CiId>) -> Result<Tagged<CiView>, Refusal> {
+    let what = What { action: "ci.restore", subject: id.to_string(), detail: String::new() };
+    order(&app, &actor, what, move |estate, order| Ok(commands::restore_ci(estate, id, order)?)).await?;
+    current(&app, id)
+}

@@ -1,0 +1,101 @@
+//! The REST API under `/api/v1`. Its OpenAPI document is made from the handlers, served, and committed as `collector/openapi.json`.
+//!
+//! One file per thing; each adds its routes in [`calls`]. Who may call what is the extractor that a handler takes: [`extract::Viewer`],
+//! `Reviewer`, `Manager`, `Admin`.
+
+mod agents;
+mod api_tokens;
+mod audit;
+mod catalogue;
+mod changes;
+mod ci_details;
+mod cis;
+mod conflicts;
+mod document;
+mod extract;
+mod impact;
+mod need_groups;
+mod relationships;
+mod session;
+mod software;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod types;
+mod users;
+mod write;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderValue, Method, Uri, header},
+    middleware,
+    response::Response,
+    routing::get,
+};
+use rollcall_shared::wire::Problem;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{app::SharedApp, auth::Refusal};
+
+/// Where the API is.
+pub const BASE: &str = "/api/v1";
+
+/// The whole API, to be merged with the web UI.
+pub fn router(app: SharedApp) -> Router {
+    let (calls, document) = calls().split_for_parts();
+    let document = axum::body::Bytes::from(document::to_json(document));
+    let description = get(move || {
+        let document = document.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], document) }
+    });
+    let calls = calls
+        .route("/openapi.json", description)
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(no_such_call)
+        .layer(DefaultBodyLimit::max(extract::MAX_BODY_BYTES))
+        .layer(middleware::map_response(not_to_be_stored))
+        .with_state(app);
+    Router::new().nest(BASE, calls)
+}
+
+/// Every call.
+fn calls() -> OpenApiRouter<SharedApp> {
+    OpenApiRouter::new()
+        .merge(session::routes())
+        .merge(cis::routes())
+        .merge(ci_details::routes())
+        .merge(relationships::routes())
+        .merge(need_groups::routes())
+        .merge(impact::routes())
+        .merge(software::routes())
+        .merge(changes::routes())
+        .merge(agents::routes())
+        .merge(tokens::routes())
+        .merge(conflicts::routes())
+        .merge(catalogue::routes())
+        .merge(users::routes())
+        .merge(api_tokens::routes())
+        .merge(audit::routes())
+}
+
+async fn no_such_call(uri: Uri) -> Refusal {
+    let path: String = uri.path().chars().take(200).collect();
+    Refusal::new(Problem::new(404, "no-such-call", "There is no such call", format!("there is no call {BASE}{path}")))
+        .next(format!("the calls are listed in {BASE}/openapi.json"))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+    let (method, path): (String, String) = (method.as_str().chars().take(20).collect(), uri.path().chars().take(200).collect());
+    Refusal::new(Problem::new(405, "wrong-method", "Not with this method", format!("{BASE}{path} cannot be called with {method}")))
+        .next(format!("the methods of each call are listed in {BASE}/openapi.json"))
+}
+
+/// Answers are somebody's and of this moment: nothing on the way may keep them, and no browser may guess their type.
+async fn not_to_be_stored(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    response
+}
