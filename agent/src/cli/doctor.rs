@@ -56,10 +56,10 @@ pub(super) fn run(state_dir: &Path) -> anyhow::Result<u8> {
     let mut code = 0;
     for Finding { what, state } in findings {
         match state {
-            State::Good(text) => println!("ok       {what}: {text}"),
-            State::Warning(text, next) => println!("warning  {what}: {text}\n         next: {next}"),
+            State::Good(text) => say!("ok       {what}: {text}"),
+            State::Warning(text, next) => say!("warning  {what}: {text}\n         next: {next}"),
             State::Bad(text, next) => {
-                println!("FAILED   {what}: {text}\n         next: {next}");
+                say!("FAILED   {what}: {text}\n         next: {next}");
                 code = FAILURE;
             }
         }

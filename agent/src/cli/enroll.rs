@@ -49,21 +49,21 @@ pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
     match enrolled {
         Enrolled::Joined(identity) => {
             let urls: Vec<&str> = identity.collector_urls.iter().map(url::Url::as_str).collect();
-            println!("enrolled as agent {}", identity.credentials.agent_id);
-            println!("  collector    {}", urls.join(", "));
-            println!("  certificate  until {} (renewed by itself)", identity.credentials.not_after);
-            println!("  state        {}", state.path().display());
-            println!("next: start reporting with: systemctl enable --now rollcall-agent   (or: rollcall-agent run)");
+            say!("enrolled as agent {}", identity.credentials.agent_id);
+            say!("  collector    {}", urls.join(", "));
+            say!("  certificate  until {} (renewed by itself)", identity.credentials.not_after);
+            say!("  state        {}", state.path().display());
+            say!("next: start reporting with: systemctl enable --now rollcall-agent   (or: rollcall-agent run)");
             Ok(0)
         }
         Enrolled::Already(identity) => {
-            println!("this machine is enrolled already, as agent {}; nothing was done", identity.credentials.agent_id);
-            println!("next: see how it is with: rollcall-agent status");
+            say!("this machine is enrolled already, as agent {}; nothing was done", identity.credentials.agent_id);
+            say!("next: see how it is with: rollcall-agent status");
             Ok(0)
         }
         Enrolled::Pending => {
-            println!("this machine has asked to join and waits for approval");
-            println!("next: approve it on the collector (enrollment page, or: rollcall agent approve), then run: rollcall-agent enroll");
+            say!("this machine has asked to join and waits for approval");
+            say!("next: approve it on the collector (enrollment page, or: rollcall agent approve), then run: rollcall-agent enroll");
             Ok(WAITING)
         }
     }

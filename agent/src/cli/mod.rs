@@ -1,5 +1,13 @@
 //! The command line.
 
+/// Prints a line. Whoever reads may have had enough; that must not stop what is being done.
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($argument)*);
+    }};
+}
+
 mod doctor;
 mod enroll;
 mod inventory;
@@ -62,6 +70,10 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(code) => ExitCode::from(code),
+        // Whoever reads had enough.
+        Err(error) if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("rollcall-agent: {error:#}");
             ExitCode::from(FAILURE)

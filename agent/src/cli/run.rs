@@ -149,7 +149,7 @@ async fn once(mut agent: Agent, settings: &Settings) -> anyhow::Result<u8> {
         agent.store_windows();
         match result {
             Ok(exchanged) if agent.is_acknowledged() => {
-                println!(
+                say!(
                     "acknowledged: {} sections sent, {} known before",
                     exchanged.sent.len(),
                     agent.progress().acknowledged.len().saturating_sub(exchanged.sent.len())
@@ -181,6 +181,8 @@ async fn once(mut agent: Agent, settings: &Settings) -> anyhow::Result<u8> {
 async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyhow::Result<u8> {
     /// Observed connections are on disk at most this late.
     const STORE_WINDOWS: Duration = Duration::from_secs(300);
+    /// How long a stopping agent waits for an answer.
+    const LAST_EXCHANGE: Duration = Duration::from_secs(5);
     tracing::info!(agent = %agent.identity().credentials.agent_id, version = crate::client::VERSION_TEXT, "started");
     let mut backoff = settings.backoff();
     let start = Instant::now();
@@ -214,14 +216,21 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
             agent.store_windows();
             collected = Some(Instant::now());
         }
-        let exchanged = tokio::select! {
-            exchanged = agent.exchange() => exchanged,
-            // What was not answered is repeated at the next start, byte for byte.
-            () = stop.wait() => {
-                tracing::info!("stopped while talking to the collector");
-                return Ok(0);
+        let (exchanged, stopped) = {
+            let mut exchange = std::pin::pin!(agent.exchange());
+            tokio::select! {
+                exchanged = &mut exchange => (Some(exchanged), false),
+                // An exchange left in the middle is repeated at the next start, and until then a copy of this state cannot
+                // be told from the original: so it is brought to its end, if that is near.
+                () = stop.wait() => (tokio::time::timeout(LAST_EXCHANGE, exchange).await.ok(), true),
             }
         };
+        if stopped {
+            agent.store_windows();
+            tracing::info!("stopped");
+            return Ok(0);
+        }
+        let Some(exchanged) = exchanged else { continue };
         check_in = Due::after(next(exchanged, settings, &mut backoff));
     }
 }
