@@ -162,8 +162,12 @@ fn merge_moves_everything_and_split_brings_it_back() {
         ..CiUpdate::default()
     };
     world.command(|e, o| update_ci(e, other, &owner, o));
+    let need = NeedGroupValues { name: "web".into(), members: vec![known, other], min_up: MinUp::Count(1), hardness: Hardness::Hard };
+    let c = world.ci("c").id;
+    world.command(|e, o| declare_need_group(e, c, &need, o));
     let id = world.estate.open_conflicts().next().unwrap().id;
     world.wait(MINUTE).command(|e, o| settle_conflict(e, id, Settlement::Merge, o));
+    assert_eq!(world.estate.need_groups_of(c).next().unwrap().members, [known]);
     assert_eq!((world.machine_of(&a), world.machine_of(&b)), (known, known));
     assert_eq!(world.estate.ci(other).unwrap().merged_into, Some(known));
     assert_eq!(

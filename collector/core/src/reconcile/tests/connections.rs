@@ -1,6 +1,9 @@
 use rollcall_shared::catalogue::Hardness;
 
-use super::*;
+use super::{
+    super::commands::{NeedGroupValues, declare_need_group},
+    *,
+};
 
 /// The connections that are left whatever the order in which the machines report.
 fn check(what: &str, machines: &[Machine], connections: &[&str]) {
@@ -99,6 +102,13 @@ fn what_listens_on_loopback_is_not_reached_from_outside() {
 }
 
 #[test]
+fn the_socket_bound_to_the_very_address_receives() {
+    let both = machine("db", 1).listens(Some("any"), "0.0.0.0", 53).listens(Some("stub"), "10.0.0.1", 53);
+    check("the exact one", &[both.clone(), app().calls("shop", ip(1), 53)], &["shop@app -> stub@db (app)"]);
+    check("two on one address", &[both.listens(Some("other"), "10.0.0.1", 53), app().calls("shop", ip(1), 53)], &["shop@app -> db (app)"]);
+}
+
+#[test]
 fn nothing_depends_on_itself() {
     let own =
         db().calls("postgresql", ip(1), 5432).calls("postgresql", "127.0.0.1".parse().unwrap(), 5432).called_by("postgresql", ip(1), 5432);
@@ -187,9 +197,13 @@ fn a_host_that_gets_an_agent_takes_its_relationships_along() {
     let mut world = World::new();
     world.report(&app().calls("shop", ip(1), 5432).asks("10.0.0.1"));
     let host = world.ci("10.0.0.1").id;
+    let app = world.ci("app").id;
+    let need = NeedGroupValues { name: "names".into(), members: vec![host], min_up: MinUp::Count(1), hardness: Hardness::Hard };
+    world.command(|estate, order| declare_need_group(estate, app, &need, order));
     world.report(&db());
     assert_eq!(world.edges("connects_to"), ["shop@app -> postgresql@db (app)"]);
     assert_eq!(world.edges("resolves_names_with"), ["app -> db (app)"]);
+    assert_eq!(world.estate.need_groups_of(app).next().unwrap().members, [world.ci("db").id]);
     let host = world.estate.ci(host).unwrap();
     assert_eq!((host.lifecycle, host.merged_into), (Lifecycle::Retired, Some(world.ci("db").id)));
 }

@@ -301,7 +301,7 @@ fn a_value_that_a_whole_fleet_carries_says_nothing() {
         world.report(&bare(&format!("m{number}"), number, |it| it.machine_id = Some(format!("{:032x}", 0xabc1))));
     }
     assert_eq!(world.estate.active_cis().count(), 9);
-    assert!(world.conflicts().len() <= 4, "{:?}", world.conflicts());
+    assert_eq!(world.conflicts().len(), 3, "{:?}", world.conflicts());
 }
 
 #[test]
@@ -343,6 +343,19 @@ fn attributes_keep_their_source_and_age() {
     a.assigned.clear();
     world.report(&a);
     assert!(world.ci("a").value("owner").is_none());
+}
+
+#[test]
+fn a_wavering_start_is_no_change() {
+    let mut world = World::new();
+    let mut a = machine("a", 1);
+    let mut started = |world: &mut World, at: i64| {
+        a.system.as_mut().unwrap().booted_at = Some(Timestamp::from_millis(1_699_000_000_000 + at));
+        world.report(&a).changes.len()
+    };
+    assert_ne!(started(&mut world, 0), 0);
+    assert_eq!((started(&mut world, 2_000), started(&mut world, -2_000)), (0, 0));
+    assert_eq!(started(&mut world, HOUR), 1);
 }
 
 #[test]

@@ -89,6 +89,20 @@ fn only_what_was_read_in_full_retires() {
 }
 
 #[test]
+fn a_client_that_nothing_but_its_connections_shows() {
+    let mut world = World::new();
+    let a = machine("a", 1);
+    world.report(&a.clone().calls("sync", ip(9), 873).called_by("odd", "9.9.9.9".parse().unwrap(), 70));
+    let all = ["server a", "service_instance odd@a", "service_instance sync@a", "unmanaged_host 10.0.0.9"];
+    world.wait(HOUR).report(&Machine { connections: a.connections.clone(), ..a.partial() });
+    assert_eq!(world.cis(), all, "a quiet window says nothing");
+    world.wait(HOUR).report(&Machine { listening: Some(Listening::default()), ..a.partial() });
+    assert_eq!(world.cis(), [all[0], all[2], all[3]], "what talks need not listen");
+    world.wait(HOUR).report(&Machine { services: Some(Services::default()), ..a.partial() });
+    assert_eq!(world.cis(), [all[0], all[3]], "all that keep talking would be listed");
+}
+
+#[test]
 fn a_service_that_stops_and_starts_is_the_same_one_with_its_connections() {
     let mut world = World::new();
     let db = machine("db", 1).runs("postgresql", &[5432]);
