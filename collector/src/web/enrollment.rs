@@ -11,7 +11,7 @@ pub(super) use decide::{decide_agent, settle_conflict};
 use rollcall_core::{Conflict, ConflictKind, Estate};
 use rollcall_shared::{AgentId, CiId, ConflictId, Timestamp, TokenId};
 use serde_json::Value;
-pub(super) use tokens::revoke_token;
+pub(super) use tokens::{create_token, revoke_token};
 
 use super::{
     format::{When, absolute, count, counted, relative},

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::{Json, response::Response};
 use rollcall_core::{
     Ci, Estate,
-    graph::{EdgeView, Graph},
+    graph::EdgeView,
     impact::{self, Assessment, Basis, FailureKind, Outage, State, Who},
 };
 use rollcall_shared::{CiId, catalogue::Hardness};
@@ -109,14 +109,14 @@ struct AbsorbedRow {
 pub(super) async fn show(visitor: Visitor) -> Response {
     let question = Question::of(&visitor);
     let shell = visitor.shell(Part::Impact);
+    let graph = visitor.app.graph().await;
     let find = visitor.query.get("find").to_owned();
     let page = {
         let estate = visitor.app.estate();
         let chosen: Vec<&Ci> = question.cis.iter().filter_map(|id| estate.ci(*id)).collect();
         let (choices, find_problem) = choices(&estate, &visitor, &find, &question.cis);
-        let graph = (!chosen.is_empty() || find.is_empty()).then(|| Graph::from_estate(&estate));
-        let answer = graph.as_ref().filter(|_| !chosen.is_empty()).map(|graph| {
-            let assessment = impact::assess(graph, &question.outage(), Basis::of(&estate, visitor.now));
+        let answer = (!chosen.is_empty()).then(|| {
+            let assessment = impact::assess(&graph, &question.outage(), Basis::of(&estate, visitor.now));
             answer(&estate, &assessment, &visitor)
         });
         Page {
@@ -129,7 +129,7 @@ pub(super) async fn show(visitor: Visitor) -> Response {
                 .map(|ci| Chosen {
                     id: ci.id,
                     name: ci.name.clone(),
-                    class: words::class(&ci.class).to_owned(),
+                    class: words::class_and_host(&estate, &ci.class, ci.id),
                     without: question.without(ci.id).address("/impact"),
                 })
                 .collect(),
@@ -184,14 +184,10 @@ fn choices(estate: &Estate, visitor: &Visitor, find: &str, chosen: &[CiId]) -> (
     };
     match query::list(estate, &asked, visitor.now) {
         Ok(page) => {
-            let choices = page.items.into_iter().filter(|ci| !chosen.contains(&ci.id)).take(CHOICES).map(|ci| {
-                let host = estate.dependencies(ci.id).find(|one| one.kind == "runs_on").map(|one| words::name(estate, one.to));
-                let class = words::class(&ci.class);
-                Choice {
-                    id: ci.id,
-                    name: ci.name.clone(),
-                    detail: host.map_or_else(|| class.to_owned(), |host| format!("{class} on {host}")),
-                }
+            let choices = page.items.into_iter().filter(|ci| !chosen.contains(&ci.id)).take(CHOICES).map(|ci| Choice {
+                id: ci.id,
+                name: ci.name.clone(),
+                detail: words::class_and_host(estate, &ci.class, ci.id),
             });
             (choices.collect(), None)
         }
@@ -207,7 +203,7 @@ fn suggestions(estate: &Estate) -> Vec<Choice> {
     let suggest = |(dependents, ci): (usize, &Ci)| Choice {
         id: ci.id,
         name: ci.name.clone(),
-        detail: format!("{}, {} directly", words::class(&ci.class), counted(dependents, "dependent", "dependents")),
+        detail: format!("{}, {} directly", words::class_and_host(estate, &ci.class, ci.id), counted(dependents, "dependent", "dependents")),
     };
     ranked.into_iter().take(CHOICES).map(suggest).collect()
 }
@@ -219,7 +215,7 @@ fn answer(estate: &Estate, assessment: &Assessment<'_>, visitor: &Visitor) -> An
     let rows = assessment.affected.iter().take(MOST_ROWS).enumerate().map(|(at, affected)| AffectedRow {
         id: affected.ci.id,
         name: affected.ci.name.to_string(),
-        class: words::class(graph.class_of(affected.ci)).to_owned(),
+        class: words::class_and_host(estate, graph.class_of(affected.ci), affected.ci.id),
         state: affected.state.as_str(),
         state_label: affected.state.label(),
         hops: affected.hops,
@@ -268,8 +264,8 @@ fn path(estate: &Estate, assessment: &Assessment<'_>, id: CiId, visitor: &Visito
             (None, Some(edge)) => words::forward(edge.kind).to_owned(),
             (None, None) => "needs".to_owned(),
         },
-        dependent: (hop.dependent.id, hop.dependent.name.to_string()),
-        provider: (hop.provider.id, hop.provider.name.to_string()),
+        dependent: (hop.dependent.id, words::name_and_host(estate, hop.dependent.id)),
+        provider: (hop.provider.id, words::name_and_host(estate, hop.provider.id)),
         provider_state: hop.provider_state.label(),
         evidence: hop.edges.iter().map(|edge| evidence(estate, edge, visitor)).collect::<Vec<_>>().join("; "),
     });
@@ -336,7 +332,7 @@ pub(super) struct Drawing {
 struct DrawnNode {
     id: CiId,
     name: String,
-    class: String,
+    detail: String,
     state: &'static str,
     subject: bool,
     x: f64,
@@ -357,21 +353,46 @@ const NODE_SPACING: f64 = 184.0;
 /// Between two layers.
 const LAYER_SPACING: f64 = 104.0;
 
+/// Nodes side by side; a wider layer takes several rows, or it would be too small to read.
+const ROW: usize = 7;
+/// Between two rows of a layer.
+const ROW_SPACING: f64 = 62.0;
+
+/// Where each node of a picture is drawn, what fails at the bottom: things stand on what they depend on.
+fn places(picture: &impact::view::Picture<'_>) -> Vec<(f64, f64)> {
+    let mut places = Vec::with_capacity(picture.nodes.len());
+    let mut y = 0.0;
+    for layer in picture.nodes.chunk_by(|a, b| a.layer == b.layer) {
+        let rows = layer.len().div_ceil(ROW);
+        // As even as they come: 8 nodes are 4 and 4, not 7 and 1.
+        let in_row = layer.len().div_ceil(rows);
+        for row in layer.chunks(in_row) {
+            let middle = (row.len() as f64 - 1.0) / 2.0;
+            places.extend((0..row.len()).map(|at| ((at as f64 - middle) * NODE_SPACING, y)));
+            y -= ROW_SPACING;
+        }
+        y -= LAYER_SPACING - ROW_SPACING;
+    }
+    places
+}
+
 /// `GET /impact/picture?ci=…`: the picture's data, laid out.
 pub(super) async fn picture(visitor: Visitor) -> Json<Drawing> {
+    let graph = visitor.app.graph().await;
     let estate = visitor.app.estate();
-    let graph = Graph::from_estate(&estate);
     let assessment = impact::assess(&graph, &Question::of(&visitor).outage(), Basis::of(&estate, visitor.now));
     let picture = impact::view::outage(&assessment, impact::view::Limits::default());
-    let nodes = picture.nodes.iter().map(|node| DrawnNode {
+    let nodes = picture.nodes.iter().zip(places(&picture)).map(|(node, (x, y))| DrawnNode {
         id: node.ci.id,
         name: node.ci.name.to_string(),
-        class: words::class(graph.class_of(node.ci)).to_owned(),
+        detail: match words::host(&estate, node.ci.id) {
+            "" => words::class(graph.class_of(node.ci)).to_owned(),
+            host => format!("on {host}"),
+        },
         state: node.state.as_str(),
         subject: matches!(node.role, impact::view::Role::Failing(_)),
-        x: node.x * NODE_SPACING,
-        // What fails is at the bottom: things stand on what they depend on.
-        y: -f64::from(node.layer) * LAYER_SPACING,
+        x,
+        y,
         href: format!("/items/{}", node.ci.id),
     });
     let edges = picture.edges.iter().map(|edge| DrawnEdge {

@@ -23,6 +23,9 @@ use crate::{
 /// Items on one page.
 const PAGE: usize = 50;
 
+/// The class of all machines, which the navigation leads to.
+const MACHINE: &str = "machine";
+
 /// What can be typed into the filter, for the page's help.
 const HELP: &[(&str, &str)] = &[
     ("web", "The word occurs in a name, a fact, an address or a piece of software."),
@@ -71,6 +74,7 @@ struct Heading {
 struct Row {
     href: String,
     name: String,
+    on: String,
     class: String,
     system: String,
     address: String,
@@ -124,6 +128,7 @@ fn row(estate: &Estate, ci: &Ci, now: Timestamp) -> Row {
     Row {
         href: format!("/items/{}", ci.id),
         name: ci.name.clone(),
+        on: words::host(estate, ci.id).to_owned(),
         class: words::class(&ci.class).to_owned(),
         system: match ci.text("operating_system") {
             Some(system) => system.to_owned(),
@@ -168,8 +173,11 @@ fn chips(estate: &Estate, filter: &Filter, sort: &str) -> Vec<Chip> {
         }
     };
     // In the catalogue's order, which is the order in which people think of them.
-    let classes = catalogue::CLASSES.iter().filter_map(|class| Some((class, *counts.get(class.name)?)));
-    std::iter::once(chip("Everything".to_owned(), all, None))
+    let classes = catalogue::CLASSES.iter().filter(|class| class.name != MACHINE);
+    let classes = classes.filter_map(|class| Some((class, *counts.get(class.name)?)));
+    let machines = estate.active_cis().filter(|ci| catalogue::class(&ci.class).is_some_and(|class| class.is_a(MACHINE))).count();
+    [chip("Everything".to_owned(), all, None), chip(words::classes(MACHINE).to_owned(), machines, Some(MACHINE))]
+        .into_iter()
         .chain(classes.map(|(class, number)| chip(class.plural.to_owned(), number, Some(class.name))))
         .collect()
 }

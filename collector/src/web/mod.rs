@@ -5,6 +5,7 @@
 mod assets;
 mod audit;
 mod enrollment;
+mod export;
 mod fields;
 mod format;
 mod impact;
@@ -36,6 +37,7 @@ pub fn router(app: SharedApp) -> Router {
         .route("/sign-out", post(sign_in::sign_out))
         .route("/", get(overview::show))
         .route("/items", get(items::show).post(item::create))
+        .route("/items.csv", get(export::items))
         .route("/items/new", get(items::new))
         .route("/items/names", get(items::names))
         .route("/items/{id}", get(item::show))
@@ -49,6 +51,7 @@ pub fn router(app: SharedApp) -> Router {
         .route("/impact", get(impact::show))
         .route("/impact/picture", get(impact::picture))
         .route("/enrollment", get(enrollment::show))
+        .route("/enrollment/tokens", post(enrollment::create_token))
         .route("/enrollment/tokens/{id}/revoke", post(enrollment::revoke_token))
         .route("/enrollment/agents/{id}/{decision}", post(enrollment::decide_agent))
         .route("/enrollment/conflicts/{id}", post(enrollment::settle_conflict))

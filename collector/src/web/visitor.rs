@@ -262,7 +262,7 @@ impl Shell {
     pub(super) fn navigation(&self) -> Vec<NavigationEntry> {
         const PARTS: [(Part, &str, &str, Role); 6] = [
             (Part::Overview, "/", "Overview", Role::Viewer),
-            (Part::Inventory, "/items", "Inventory", Role::Viewer),
+            (Part::Inventory, "/items?q=class:machine", "Inventory", Role::Viewer),
             (Part::Impact, "/impact", "Impact", Role::Viewer),
             (Part::Enrollment, "/enrollment", "Enrollment", Role::Viewer),
             (Part::People, "/people", "People", Role::Admin),

@@ -42,6 +42,7 @@ pub(super) fn source(source: &Source) -> String {
     match source {
         Source::Agent => "its agent".to_owned(),
         Source::Import(name) => format!("import {name}"),
+        Source::Api(name) if name == "enrollment" => "enrollment token".to_owned(),
         Source::Api(name) => format!("API client {name}"),
         Source::User(name) => name.clone(),
     }
@@ -94,6 +95,28 @@ pub(super) fn conflict(kind: ConflictKind) -> &'static str {
         ConflictKind::CopiedAgent => "An agent's identity is in use twice",
         ConflictKind::PossibleDuplicate => "This may be the same machine twice",
         ConflictKind::ReturnedFromRetirement => "A retired item reports again",
+    }
+}
+
+/// The machine that a service runs on, so that ten services called "nginx" can be told apart; empty for what runs on nothing.
+pub(super) fn host<'a>(estate: &'a Estate, id: CiId) -> &'a str {
+    let runs_on = estate.dependencies(id).find(|relationship| relationship.kind == "runs_on");
+    runs_on.and_then(|relationship| estate.ci(relationship.to)).map_or("", |machine| &machine.name)
+}
+
+/// An item's name and, for what runs on a machine, that machine's.
+pub(super) fn name_and_host(estate: &Estate, id: CiId) -> String {
+    match (name(estate, id), host(estate, id)) {
+        (name, "") => name,
+        (name, host) => format!("{name} on {host}"),
+    }
+}
+
+/// An item's class and, for what runs on a machine, that machine's name.
+pub(super) fn class_and_host(estate: &Estate, class_name: &str, id: CiId) -> String {
+    match host(estate, id) {
+        "" => class(class_name).to_owned(),
+        host => format!("{} on {host}", class(class_name)),
     }
 }
 

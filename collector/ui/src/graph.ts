@@ -2,7 +2,7 @@
 import cytoscape, { type Core, type ElementDefinition, type StylesheetJson } from 'cytoscape'
 
 interface Drawing {
-  nodes: { id: string; name: string; class: string; state: string; subject: boolean; x: number; y: number; href: string }[]
+  nodes: { id: string; name: string; detail: string; state: string; subject: boolean; x: number; y: number; href: string }[]
   edges: { from: string; to: string; label: string; hard: boolean; carries: boolean }[]
 }
 
@@ -64,7 +64,7 @@ function elements(drawing: Drawing): ElementDefinition[] {
   const shown = new Set(drawing.nodes.map((node) => node.id))
   const short = (text: string) => (text.length > 24 ? `${text.slice(0, 23)}…` : text)
   const nodes = drawing.nodes.map((node) => ({
-    data: { ...node, label: `${short(node.name)}\n${node.class}` },
+    data: { ...node, label: `${short(node.name)}\n${short(node.detail)}` },
     position: { x: node.x, y: node.y },
   }))
   const edges = drawing.edges

@@ -1,17 +1,97 @@
-//! Revoking enrollment tokens.
+//! Making and revoking enrollment tokens.
 
+use std::collections::BTreeMap;
+
+use askama::Template;
 use axum::{extract::Path, response::Response};
-use rollcall_shared::TokenId;
+use rollcall_shared::{TokenId, wire::v1::EnrollmentToken};
+use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{
-    store::Role,
+    auth::Secret,
+    store::{Role, TokenRecord},
     web::{
+        format::When,
         problem::Problem,
-        visitor::{Form, done},
+        visitor::{Form, Part, Shell, done, refused},
     },
 };
 
 const PAGE: &str = "/enrollment";
+
+/// Longest life of a token, hours.
+const MOST_HOURS: i64 = 366 * 24;
+
+#[derive(Template)]
+#[template(path = "token_created.html")]
+struct CreatedPage {
+    shell: Shell,
+    name: String,
+    command: String,
+    token: String,
+    expires: When,
+}
+
+/// `POST /enrollment/tokens`. Answers with the page that shows the secret, once; it is never in an address.
+pub(in crate::web) async fn create_token(form: Form) -> Result<Response, Problem> {
+    let visitor = &form.visitor;
+    visitor.require(Role::Admin)?;
+    let name: String = form.fields.get("name").chars().take(100).collect();
+    if name.is_empty() {
+        return Ok(refused(PAGE, "Give the token a name, so that it can be told from others."));
+    }
+    let max_uses = match form.fields.get("uses") {
+        "" => None,
+        uses => match uses.parse::<u32>() {
+            Ok(uses) if uses > 0 => Some(uses),
+            _ => return Ok(refused(PAGE, "The number of machines is a whole number from 1, or empty for any number.")),
+        },
+    };
+    let hours = match form.fields.get("hours").parse::<i64>() {
+        Ok(hours) if (1..=MOST_HOURS).contains(&hours) => hours,
+        _ => return Ok(refused(PAGE, "A token is valid for 1 hour to 1 year.")),
+    };
+    let assigned: BTreeMap<String, Value> = ["owner", "location"]
+        .into_iter()
+        .map(|name| (name.to_owned(), form.fields.get(name)))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name, Value::from(value)))
+        .collect();
+    let secret = Secret::generate("").map_err(|error| {
+        tracing::error!(%error, "no randomness");
+        Problem::from(crate::auth::Refusal::internal())
+    })?;
+    let record = TokenRecord {
+        id: TokenId(Uuid::now_v7()),
+        secret_hash: secret.hash,
+        name: name.clone(),
+        max_uses,
+        uses: 0,
+        expires_at: visitor.now.plus_millis(hours * 3_600_000),
+        revoked_at: None,
+        needs_approval: form.fields.get("approval") == "yes",
+        realm: "default".to_owned(),
+        assigned,
+        created_by: visitor.actor.audit_name(),
+        created_at: visitor.now,
+    };
+    visitor.app.store.create_token(&record, &visitor.audit("token.create", record.id, name.as_str())).await?;
+    let token = EnrollmentToken {
+        id: record.id,
+        secret: secret.text.to_string(),
+        root_pin: visitor.app.authority.root_pin().to_owned(),
+        urls: visitor.app.agent_urls(),
+    };
+    let page = CreatedPage {
+        shell: visitor.shell(Part::Enrollment),
+        name,
+        command: visitor.app.enroll_command(&token),
+        token: token.to_text(),
+        expires: When::new(record.expires_at, visitor.now),
+    };
+    Ok(visitor.page(&page))
+}
 
 /// `POST /enrollment/tokens/{id}/revoke`
 pub(in crate::web) async fn revoke_token(Path(id): Path<String>, form: Form) -> Result<Response, Problem> {

@@ -72,9 +72,9 @@ pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
         let mut needs: Vec<Row> = estate.dependencies(id).filter_map(|one| row(&estate, one, true, visitor.now)).collect();
         let mut needed_by: Vec<Row> = estate.dependents(id).filter_map(|one| row(&estate, one, false, visitor.now)).collect();
         for rows in [&mut needs, &mut needed_by] {
-            rows.sort_by(|a, b| (&a.verb, &a.name, a.id).cmp(&(&b.verb, &b.name, b.id)));
+            rows.sort_by(|a, b| (&a.verb, &a.name, &a.on, a.id).cmp(&(&b.verb, &b.name, &b.on, b.id)));
         }
-        let mut providers: Vec<(CiId, String)> = needs.iter().map(|row| (row.other, row.name.clone())).collect();
+        let mut providers: Vec<(CiId, String)> = needs.iter().map(|row| (row.other, words::name_and_host(&estate, row.other))).collect();
         providers.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
         providers.dedup();
         Page {
@@ -113,7 +113,7 @@ fn row(estate: &Estate, relationship: &Relationship, from_dependent: bool, now: 
         other: other.id,
         name: other.name.clone(),
         class: words::class(&other.class).to_owned(),
-        on: host_of(estate, other),
+        on: words::host(estate, other.id).to_owned(),
         verb: verb.to_owned(),
         hardness: match words::hardness(relationship) {
             Hardness::Hard => "down",
@@ -125,12 +125,6 @@ fn row(estate: &Estate, relationship: &Relationship, from_dependent: bool, now: 
         stale: !declared && now.millis_since(confirmed) > STALE_AFTER_MS,
         declared,
     })
-}
-
-/// The machine that a service runs on, so that ten services called "nginx" can be told apart.
-fn host_of(estate: &Estate, ci: &Ci) -> String {
-    let host = estate.dependencies(ci.id).find(|relationship| relationship.kind == "runs_on");
-    host.and_then(|relationship| estate.ci(relationship.to)).map_or_else(String::new, |machine| machine.name.clone())
 }
 
 /// The item's own groups, then those that it is a member of.
@@ -155,7 +149,7 @@ fn group_row(estate: &Estate, group: &NeedGroup, own: bool) -> GroupRow {
         id: group.id,
         name: group.name.clone(),
         rule: format!("{rule}, {otherwise}"),
-        members: group.members.iter().map(|member| (*member, words::name(estate, *member))).collect(),
+        members: group.members.iter().map(|member| (*member, words::name_and_host(estate, *member))).collect(),
         by: if own { by } else { format!("need of {} · {by}", words::name(estate, group.ci)) },
         own,
     }

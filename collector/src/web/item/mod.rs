@@ -59,7 +59,7 @@ pub(super) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Res
         "dependencies" => dependencies::show(&visitor, id),
         "history" => history::show(&visitor, id).await,
         "edit" => edit::show(&visitor, id),
-        _ => summary::show(&visitor, id),
+        _ => summary::show(&visitor, id).await,
     }
 }
 

@@ -72,9 +72,10 @@ struct Service {
     detail: String,
 }
 
-pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
+pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
     let shell = visitor.shell(Part::Inventory);
     let now = visitor.now;
+    let graph = visitor.app.graph().await;
     let page = {
         let estate = visitor.app.estate();
         let ci = estate.ci(id).ok_or_else(no_such_item)?;
@@ -82,7 +83,7 @@ pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
         Page {
             shell,
             head: Head::new(&estate, ci, "", now),
-            impact: (ci.lifecycle == Lifecycle::Active).then(|| impact_of(&estate, id, now)),
+            impact: (ci.lifecycle == Lifecycle::Active).then(|| impact_of(&graph, &estate, id, now)),
             facts: facts(ci, now),
             first_seen: When::new(ci.first_seen, now),
             last_seen: query::last_seen(&estate, ci).map(|seen| When::new(seen, now)),
@@ -96,9 +97,8 @@ pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
     Ok(visitor.page(&page))
 }
 
-fn impact_of(estate: &Estate, id: CiId, now: Timestamp) -> Impact {
-    let graph = Graph::from_estate(estate);
-    let assessment = impact::assess(&graph, &Outage::down([id]), Basis::of(estate, now));
+fn impact_of(graph: &Graph, estate: &Estate, id: CiId, now: Timestamp) -> Impact {
+    let assessment = impact::assess(graph, &Outage::down([id]), Basis::of(estate, now));
     let worst = assessment.affected.iter().map(|affected| affected.state).max().unwrap_or(State::Ok);
     Impact { sentence: assessment.verdict(), tone: worst.as_str() }
 }

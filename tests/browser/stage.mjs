@@ -1,0 +1,86 @@
+// A collector to look at: its own data directory and ports, people, the simulated company, and hostile names.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const binaries = process.env.ROLLCALL_BINARIES ?? join(import.meta.dirname, '../../target/debug')
+
+export const hostile = {
+  name: '<img src=x onerror="window.pwned=1">',
+  description: '</dd></dl><script>window.pwned=2</script>{{7*7}}',
+  owner: '"><svg onload=window.pwned=3>',
+}
+export const password = 'a long enough pass phrase'
+
+/** Waits, bounded, until `probe` gives something. */
+export async function until(what, probe, seconds = 60) {
+  const end = Date.now() + seconds * 1000
+  for (;;) {
+    const found = await probe()
+    if (found) return found
+    if (Date.now() > end) throw new Error(`waited ${seconds} s in vain for ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+export async function stage() {
+  const directory = mkdtempSync(join(tmpdir(), 'rollcall-browser-'))
+  const data = join(directory, 'data')
+  const config = join(directory, 'collector.toml')
+  writeFileSync(
+    config,
+    [
+      `data_dir = ${JSON.stringify(data)}`,
+      '[agents]',
+      'listen = "127.0.0.1:0"',
+      '[people]',
+      'listen = "127.0.0.1:0"',
+      'tls = "off"',
+    ].join('\n'),
+  )
+  let log = ''
+  const collector = spawn(join(binaries, 'rollcall'), ['serve', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] })
+  for (const stream of [collector.stdout, collector.stderr]) stream.on('data', (chunk) => (log = (log + chunk).slice(-20_000)))
+  const stop = async () => {
+    collector.kill('SIGTERM')
+    await until('the collector to stop', () => collector.exitCode !== null || collector.signalCode !== null, 20).catch(() => collector.kill('SIGKILL'))
+    rmSync(directory, { recursive: true, force: true })
+  }
+  try {
+    const listening = await until('the collector to listen', () => {
+      if (collector.exitCode !== null) throw new Error(`the collector ended:\n${log}`)
+      const file = join(data, 'listening.json')
+      return existsSync(file) && JSON.parse(readFileSync(file, 'utf8'))
+    })
+    const base = `http://${listening.people_address}`
+    const api = client(base, readFileSync(join(data, 'console.token'), 'utf8').trim())
+    for (const [name, role] of [['admin', 'admin'], ['viewer', 'viewer']]) await api('POST', '/users', { name, role, password })
+    const fleet = spawnSync(join(binaries, 'rollcall-fleet'), ['--data-dir', data], { encoding: 'utf8' })
+    if (fleet.status !== 0) throw new Error(`the simulated company failed:\n${fleet.stdout}${fleet.stderr}\n${log}`)
+    const { name, ...attributes } = hostile
+    await api('POST', '/cis', { class: 'server', name, attributes })
+    return { base, data, directory, api, stop, log: () => log }
+  } catch (problem) {
+    await stop()
+    throw problem
+  }
+}
+
+function client(base, token) {
+  return async (method, path, body) => {
+    const answer = await fetch(`${base}/api/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
+      body: body && JSON.stringify(body),
+    })
+    const text = await answer.text()
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`)
+    return text && JSON.parse(text)
+  }
+}
+
+/** Runs the real agent once; gives its exit code and what it said. */
+export function agent(directory, name, ...args) {
+  return spawnSync(join(binaries, 'rollcall-agent'), ['--state-dir', join(directory, name), ...args], { encoding: 'utf8', timeout: 60_000 })
+}

@@ -1,0 +1,483 @@
+// The web UI as people use it, in a real browser. Every page is also watched: no error in the console, nothing blocked by the content
+// security policy, no request that leaves the collector.
+import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { chromium } from 'playwright-core'
+import { agent, hostile, password, stage } from './stage.mjs'
+
+const screenshots = process.env.ROLLCALL_SCREENSHOTS
+const browserArguments = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+let collector
+let browser
+let shared
+
+before(async () => {
+  collector = await stage()
+  browser = await chromium.launch({ executablePath: process.env.ROLLCALL_CHROMIUM ?? '/usr/bin/chromium', args: browserArguments })
+  shared = await visitor()
+  await signIn(shared.page, 'admin')
+})
+after(async () => {
+  await browser?.close()
+  await collector?.stop()
+})
+
+/** A browser of its own, watched. `complaints` is everything that must not happen. */
+async function visitor(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
+  const page = await context.newPage()
+  const complaints = []
+  page.on('console', (message) => {
+    const expected = /status of (401|403|404|422|429)/.test(message.text())
+    if (['error', 'warning'].includes(message.type()) && !expected) complaints.push(`console: ${message.text()}`)
+  })
+  page.on('pageerror', (error) => complaints.push(`script: ${error.message}`))
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`${collector.base}/`) && !request.url().startsWith('data:')) complaints.push(`request to ${request.url()}`)
+  })
+  page.on('dialog', (dialog) => dialog.accept())
+  return { context, page, complaints, close: () => context.close() }
+}
+
+async function signIn(page, name, secret = password) {
+  await page.goto(`${collector.base}/sign-in`)
+  await page.getByLabel('Name').fill(name)
+  await page.getByLabel('Password').fill(secret)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+}
+
+const go = (page, path) => page.goto(`${collector.base}${path}`)
+const heading = (page) => page.getByRole('heading', { level: 1 }).innerText()
+
+/** The page of the first item that the filter finds. */
+async function itemPage(page, filter) {
+  await go(page, `/items?q=${encodeURIComponent(filter)}`)
+  const href = await page.locator('tbody th a').first().getAttribute('href')
+  assert.ok(href, `nothing found for ${filter}`)
+  return href
+}
+
+function quiet(visit) {
+  assert.deepEqual(visit.complaints, [])
+}
+
+test('signing in: nobody sees anything before, a wrong password says so, the way goes back to where one wanted to go', async () => {
+  const visit = await visitor()
+  const { page } = visit
+  await go(page, '/items?q=class%3Aserver')
+  assert.equal(new URL(page.url()).pathname, '/sign-in')
+  await page.getByLabel('Name').fill('admin')
+  await page.getByLabel('Password').fill('not the pass phrase')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  assert.match(await page.getByRole('alert').innerText(), /wrong/i)
+  assert.equal(await page.getByLabel('Name').inputValue(), 'admin')
+  await page.getByLabel('Password').fill(password)
+  await page.keyboard.press('Enter')
+  await page.waitForURL((url) => url.pathname === '/items')
+  assert.equal(new URL(page.url()).searchParams.get('q'), 'class:server')
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await go(page, '/')
+  assert.equal(new URL(page.url()).pathname, '/sign-in')
+  quiet(visit)
+  await visit.close()
+})
+
+test('every answer confines the page, and assets never change', async () => {
+  const cookies = (await shared.context.cookies()).map(({ name, value }) => `${name}=${value}`).join('; ')
+  for (const path of ['/', '/sign-in', '/items', '/nothing-here']) {
+    const answer = await fetch(collector.base + path, { headers: { cookie: cookies }, redirect: 'manual' })
+    const policy = answer.headers.get('content-security-policy') ?? ''
+    assert.match(policy, /default-src 'none'/, path)
+    assert.doesNotMatch(policy, /unsafe|\*/, path)
+    assert.equal(answer.headers.get('cache-control'), 'no-store', path)
+  }
+  await go(shared.page, '/')
+  const style = await shared.page.locator('link[rel=stylesheet]').getAttribute('href')
+  const answer = await fetch(collector.base + style)
+  assert.match(answer.headers.get('cache-control'), /immutable/)
+})
+
+test('overview: what there is, what needs attention, what changed', async () => {
+  const { page } = shared
+  await go(page, '/')
+  assert.equal(await heading(page), 'Overview')
+  const machines = Number((await page.getByRole('link', { name: /Machines$/ }).locator('strong').innerText()).replace(',', ''))
+  assert.ok(machines > 250, `${machines} machines`)
+  for (const title of ['Needs attention', 'Agents', 'What we have', 'Operating systems', 'Recent changes']) {
+    assert.ok(await page.getByRole('heading', { name: title }).isVisible(), title)
+  }
+  await page.getByRole('link', { name: /Machines$/ }).click()
+  assert.equal(new URL(page.url()).searchParams.get('q'), 'class:machine')
+  quiet(shared)
+})
+
+test('inventory: the filter answers while typing and is in the address', async () => {
+  const { page } = shared
+  await go(page, '/items')
+  await page.getByLabel('Filter', { exact: true }).fill('class:database')
+  await page.waitForURL((url) => url.searchParams.get('q') === 'class:database')
+  await page.waitForFunction(() => [...document.querySelectorAll('tbody tr td:nth-child(2)')].every((cell) => cell.textContent.trim() === 'Database'))
+  const found = await page.locator('tbody tr').count()
+  assert.ok(found > 0)
+  await page.reload()
+  assert.equal(await page.locator('tbody tr').count(), found)
+  await go(page, '/items?q=ownr%3Aada')
+  assert.match(await page.getByRole('alert').innerText(), /owner/)
+  quiet(shared)
+})
+
+test('inventory: sorting by a column, and paging through everything without a gap or a repetition', async () => {
+  const { page } = shared
+  await go(page, '/items?q=class%3Amachine')
+  await page.getByRole('columnheader', { name: 'Name' }).getByRole('link').click()
+  assert.equal(await page.getByRole('columnheader', { name: 'Name' }).getAttribute('aria-sort'), 'descending')
+  const total = Number((await page.getByRole('status').last().innerText()).match(/of ([\d,]+)/)[1].replace(',', ''))
+  const seen = []
+  for (;;) {
+    seen.push(...(await page.locator('tbody th a').evaluateAll((links) => links.map((link) => link.getAttribute('href')))))
+    const next = page.getByRole('link', { name: 'Next page' })
+    if (!(await next.count())) break
+    await next.click()
+  }
+  assert.equal(seen.length, total)
+  assert.equal(new Set(seen).size, total)
+  quiet(shared)
+})
+
+test('inventory: the export holds what the filter found', async () => {
+  const answer = await shared.page.request.get(`${collector.base}/items.csv?q=class%3Abusiness_service`)
+  assert.match(answer.headers()['content-type'], /text\/csv/)
+  const lines = (await answer.text()).trim().split('\r\n')
+  assert.match(lines[0], /^id,name,class/)
+  assert.ok(lines.length > 5)
+  assert.ok(lines.slice(1).every((line) => line.includes(',business_service,')))
+})
+
+test('an item: facts with who says so, hardware, software, dependencies, history', async () => {
+  const { page } = shared
+  const machine = await itemPage(page, 'class:virtual_machine name:shop-app')
+  await go(page, machine)
+  assert.match(await heading(page), /shop-app/)
+  assert.match(await page.getByLabel('Impact', { exact: true }).innerText(), /^If .* is down/)
+  const kernel = page.locator('.facts > div', { hasText: 'Kernel' })
+  assert.match(await kernel.innerText(), /its agent/)
+  await page.getByRole('link', { name: 'Hardware and system' }).click()
+  assert.match(await page.locator('section', { hasText: 'Memory' }).first().innerText(), /GiB/)
+  await page.getByRole('navigation', { name: 'About' }).getByRole('link', { name: /Software/ }).click()
+  const all = await page.locator('#software tbody tr').count()
+  await page.getByLabel('Name or version').fill('openssl')
+  await page.waitForFunction((all) => document.querySelectorAll('#software tbody tr').length < all, all)
+  assert.match(await page.locator('#software tbody tr').first().innerText(), /openssl/)
+  await page.getByRole('link', { name: /Dependencies/ }).click()
+  assert.match(await page.getByRole('region', { name: 'What needs it' }).first().innerText(), /hosts/)
+  await page.getByRole('link', { name: /History/ }).click()
+  assert.match(await page.getByRole('heading', { name: 'Versions' }).innerText(), /Versions/)
+  quiet(shared)
+})
+
+test('what agents and people call things is text, never markup', async () => {
+  const { page } = shared
+  const item = await itemPage(page, 'onerror')
+  for (const path of ['/items?q=onerror', item, `${item}?view=history`, `${item}?view=edit`, `/impact?ci=${item.split('/').pop()}`, '/impact?find=onerror', '/']) {
+    await go(page, path)
+    assert.equal(await page.evaluate(() => window.pwned), undefined, path)
+    assert.equal(await page.locator('img[src=x], main script, main svg[onload]').count(), 0, path)
+  }
+  await go(page, item)
+  assert.equal(await heading(page), hostile.name)
+  assert.ok(await page.getByText(hostile.description, { exact: true }).isVisible())
+  quiet(shared)
+})
+
+test('editing: a pinned owner stands, with who said it and what it was before', async () => {
+  const { page } = shared
+  const machine = await itemPage(page, 'class:laptop')
+  await go(page, `${machine}?view=edit`)
+  await page.getByLabel('Owner').fill('Ada Lovelace')
+  await page.locator('.field', { hasText: 'Owner' }).getByRole('checkbox').check()
+  await page.getByRole('button', { name: 'Save' }).click()
+  assert.match(await page.getByRole('status').first().innerText(), /Saved/)
+  const owner = page.locator('.facts > div', { hasText: 'Ada Lovelace' })
+  assert.match(await owner.innerText(), /admin, pinned/)
+  await go(page, `${machine}?view=history`)
+  assert.match(await page.locator('.change', { hasText: 'Owner' }).first().innerText(), /Ada Lovelace/)
+  quiet(shared)
+})
+
+test('declaring: a dependency by name, redundancy over dependencies, and taking both back', async () => {
+  const { page } = shared
+  await go(page, '/items/new')
+  await page.getByLabel('What is it?').selectOption('business_service')
+  await page.getByLabel('Name', { exact: true }).fill('Payroll')
+  await page.getByRole('button', { name: 'Add' }).click()
+  assert.equal(await heading(page), 'Payroll')
+  const service = new URL(page.url()).pathname
+  const names = []
+  for (const filter of ['class:server', 'class:virtual_machine']) {
+    await go(page, `/items?q=${encodeURIComponent(filter)}`)
+    names.push((await page.locator('tbody th a').first().innerText()).trim())
+  }
+  for (const name of names) {
+    await go(page, `${service}?view=dependencies&declare=relationship`)
+    await page.getByLabel('… which item?').fill(name)
+    await page.getByRole('button', { name: 'Declare' }).first().click()
+    assert.match(await page.getByRole('status').first().innerText(), /declared/)
+  }
+  await go(page, `${service}?view=dependencies&declare=relationship`)
+  await page.getByLabel('… which item?').fill('no such thing')
+  await page.getByRole('button', { name: 'Declare' }).first().click()
+  assert.match(await page.getByRole('status').first().innerText(), /no item called “no such thing”/)
+  await go(page, `${service}?view=dependencies&declare=group`)
+  await page.getByLabel('What are they together?').fill('Either of two')
+  for (const name of names) await page.getByRole('checkbox', { name }).check()
+  await page.getByRole('button', { name: 'Declare' }).last().click()
+  assert.match(await page.locator('main').innerText(), /Either of two: 1 of 2 must serve/)
+  await page.getByRole('button', { name: 'Remove' }).click()
+  assert.doesNotMatch(await page.locator('main').innerText(), /Either of two/)
+  await page.getByRole('button', { name: /^Withdraw/ }).first().click()
+  assert.match(await page.getByRole('status').first().innerText(), /withdrawn/)
+  quiet(shared)
+})
+
+test('impact: choose, read the verdict, the reasons, whom to tell, and the picture', async () => {
+  const { page } = shared
+  await go(page, '/impact')
+  await page.getByLabel('Find an item').fill('shop-db')
+  await page.getByRole('button', { name: /shop-db/ }).first().click()
+  await page.waitForURL((url) => url.searchParams.has('ci'))
+  assert.match(await page.getByLabel('Verdict').innerText(), /^If .*shop-db.* is down, /)
+  const table = page.getByRole('region', { name: 'What is affected, and why' }).first()
+  assert.ok((await table.locator('tbody tr').count()) > 3)
+  assert.match(await table.innerText(), /which is down/)
+  await table.getByText('Path and evidence').first().click()
+  assert.match(await table.locator('details[open]').innerText(), /connection|declared|agent/)
+  assert.ok(await page.getByRole('heading', { name: 'Whom to tell' }).isVisible())
+  await page.waitForSelector('[data-drawn]')
+  assert.ok(Number(await page.locator('[data-graph]').getAttribute('data-drawn')) > 3)
+  assert.ok((await page.locator('[data-graph-canvas] canvas').count()) > 0)
+  assert.match(await page.getByRole('img', { name: /Graph/ }).getAttribute('aria-label'), /table/)
+  await page.getByLabel('How').selectOption('degraded')
+  await page.getByRole('button', { name: 'Ask' }).click()
+  assert.equal(new URL(page.url()).searchParams.get('kind'), 'degraded')
+  assert.match(await page.getByLabel('Verdict').innerText(), /degraded/)
+  await page.getByRole('link', { name: /^Take .* out$/ }).click()
+  assert.equal(await page.getByLabel('Verdict').count(), 0)
+  quiet(shared)
+})
+
+test('enrollment: a token is shown once, a machine waits, is approved and joins', async () => {
+  const { page } = shared
+  await go(page, '/enrollment')
+  await page.getByLabel('Name').fill('Berlin notebooks')
+  await page.getByLabel('A person approves each machine').check()
+  await page.getByRole('button', { name: 'Create token' }).click()
+  assert.match(await heading(page), /Berlin notebooks/)
+  assert.match(await page.locator('#command').innerText(), /^curl .*rollcall1_/)
+  const token = (await page.locator('#token').innerText()).trim()
+  assert.doesNotMatch(page.url(), /rollcall1_/)
+  const file = join(collector.directory, 'token')
+  writeFileSync(file, token, { mode: 0o600 })
+  const waiting = agent(collector.directory, 'agent', 'enroll', '--token-file', file, '--no-wait')
+  assert.equal(waiting.status, 3, waiting.stderr)
+  await go(page, '/enrollment')
+  assert.doesNotMatch(await page.content(), /rollcall1_/)
+  await page.getByRole('button', { name: /^Approve/ }).click()
+  assert.match(await page.getByRole('status').first().innerText(), /approved/)
+  const joined = agent(collector.directory, 'agent', 'enroll', '--token-file', file, '--no-wait')
+  assert.equal(joined.status, 0, joined.stderr)
+  await page.reload()
+  await page.getByRole('button', { name: 'Revoke Berlin notebooks' }).click()
+  assert.match(await page.locator('li', { hasText: 'Berlin notebooks' }).first().innerText(), /revoked/)
+  quiet(shared)
+})
+
+test('roles: a viewer sees no control that writes, and the collector refuses the forms all the same', async () => {
+  const visit = await visitor()
+  const { page } = visit
+  await signIn(page, 'viewer')
+  const machine = await itemPage(page, 'class:laptop')
+  await go(page, machine)
+  assert.equal(await page.getByRole('link', { name: 'Edit' }).count(), 0)
+  assert.equal(await page.getByRole('link', { name: 'Audit log' }).count(), 0)
+  await go(page, '/enrollment')
+  assert.equal(await page.getByRole('button', { name: 'Create token' }).count(), 0)
+  const csrf = await page.locator('input[name=csrf]').first().inputValue()
+  const form = { csrf, name: 'x', hours: '1', uses: '1' }
+  assert.equal((await page.request.post(`${collector.base}/enrollment/tokens`, { form })).status(), 403)
+  assert.equal((await page.request.get(`${collector.base}/audit`)).status(), 403)
+  quiet(visit)
+  await visit.close()
+})
+
+test('forms of another site are refused', async () => {
+  const { page } = shared
+  const machine = await itemPage(page, 'class:laptop')
+  for (const csrf of ['', 'guess']) {
+    const answer = await page.request.post(`${collector.base}${machine}/retire`, { form: { csrf, reason: 'mischief' } })
+    assert.equal(answer.status(), 403)
+    assert.match(await answer.text(), /out of date/)
+  }
+})
+
+test('people and audit: somebody is added, and the log says by whom', async () => {
+  const { page } = shared
+  await go(page, '/people')
+  await page.getByLabel('Sign-in name').fill('grace')
+  await page.getByLabel('First password').fill('correct horse battery')
+  await page.getByLabel('May', { exact: true }).selectOption('asset_manager')
+  await page.getByRole('button', { name: 'Add', exact: true }).click()
+  assert.match(await page.getByRole('status').first().innerText(), /grace may sign in/)
+  await go(page, '/audit')
+  const row = page.locator('tbody tr', { hasText: 'user.create' }).first()
+  assert.match(await row.innerText(), /admin[\s\S]*grace/)
+  quiet(shared)
+})
+
+test('keyboard: skip link, search by slash, and the impact question without a mouse', async () => {
+  const visit = await visitor()
+  const { page } = visit
+  await signIn(page, 'admin')
+  await go(page, '/')
+  await page.keyboard.press('Tab')
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to the content')
+  await page.keyboard.press('Enter')
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'content')
+  await page.keyboard.press('/')
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'search')
+  await page.keyboard.type('shop-lb')
+  await page.keyboard.press('Enter')
+  await page.waitForURL((url) => url.searchParams.get('q') === 'shop-lb')
+  await go(page, '/impact')
+  await page.getByLabel('Find an item').focus()
+  await page.keyboard.type('shop-lb')
+  await page.getByRole('button', { name: /shop-lb/ }).first().waitFor()
+  for (let presses = 0; presses < 10; presses++) {
+    await page.keyboard.press('Tab')
+    if (await page.evaluate(() => document.activeElement.getAttribute('name') === 'ci')) break
+  }
+  const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle)
+  assert.equal(outline, 'solid')
+  await page.keyboard.press('Enter')
+  await page.waitForURL((url) => url.searchParams.has('ci'))
+  assert.match(await page.getByLabel('Verdict').innerText(), /shop-lb/)
+  quiet(visit)
+  await visit.close()
+})
+
+test('without scripts: filter, choose and ask all the same', async () => {
+  const visit = await visitor({ javaScriptEnabled: false })
+  const { page } = visit
+  await signIn(page, 'admin')
+  await go(page, '/items')
+  await page.getByLabel('Filter', { exact: true }).fill('class:business_service')
+  await page.getByRole('button', { name: 'Filter' }).click()
+  assert.ok((await page.locator('tbody tr').count()) > 5)
+  await go(page, '/impact')
+  await page.getByLabel('Find an item').fill('shop-lb')
+  await page.getByRole('button', { name: 'Find' }).click()
+  await page.getByRole('button', { name: /shop-lb/ }).first().click()
+  assert.match(await page.getByLabel('Verdict').innerText(), /^If /)
+  await visit.close()
+})
+
+test('errors are pages that say the next step', async () => {
+  const { page } = shared
+  for (const path of ['/items/00000000-0000-0000-0000-000000000000', '/items/not-an-id', '/nothing-here']) {
+    const answer = await go(page, path)
+    assert.equal(answer.status(), 404, path)
+    assert.ok(await page.getByRole('link', { name: 'Go to the overview' }).isVisible(), path)
+  }
+})
+
+for (const [look, options] of [
+  ['light', { colorScheme: 'light' }],
+  ['dark', { colorScheme: 'dark' }],
+  ['narrow', { colorScheme: 'light', viewport: { width: 390, height: 844 } }],
+]) {
+  test(`every page fits its window and can be read: ${look}`, async () => {
+    const visit = await visitor(options)
+    const { page } = visit
+    await go(page, '/sign-in')
+    await fits(page, look, 'sign-in')
+    await signIn(page, 'admin')
+    const machine = await itemPage(page, 'class:virtual_machine name:shop-app')
+    const service = await itemPage(page, 'class:business_service')
+    const pages = {
+      overview: '/',
+      items: '/items?q=class%3Amachine',
+      item: machine,
+      hardware: `${machine}?view=hardware`,
+      software: `${machine}?view=software`,
+      dependencies: `${machine}?view=dependencies`,
+      service: `${service}?view=dependencies&declare=group`,
+      history: `${machine}?view=history`,
+      edit: `${machine}?view=edit`,
+      'new-item': '/items/new',
+      'impact-find': '/impact?find=shop',
+      impact: `/impact?ci=${machine.split('/').pop()}`,
+      enrollment: '/enrollment',
+      people: '/people',
+      audit: '/audit',
+      'not-found': '/nothing-here',
+    }
+    for (const [name, path] of Object.entries(pages)) {
+      await go(page, path)
+      if (name === 'impact') await page.waitForSelector('[data-drawn]')
+      await fits(page, look, name)
+    }
+    quiet(visit)
+    await visit.close()
+  })
+}
+
+async function fits(page, look, name) {
+  const problems = await page.evaluate(() => {
+    const found = []
+    const wide = document.documentElement.scrollWidth - innerWidth
+    if (wide > 0) found.push(`the page is ${wide} pixels wider than the window`)
+    const color = (text) => text.match(/[\d.]+/g).map(Number)
+    const over = ([r, g, b, a = 1], [r2, g2, b2]) => [r * a + r2 * (1 - a), g * a + g2 * (1 - a), b * a + b2 * (1 - a)]
+    const luminance = (rgb) =>
+      rgb.map((part) => part / 255).map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)).reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0)
+    const background = (element) => {
+      const chain = []
+      for (let at = element; at; at = at.parentElement) chain.push(color(getComputedStyle(at).backgroundColor))
+      return chain.reverse().reduce((below, above) => over(above, below), [255, 255, 255])
+    }
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+    const judged = new Set()
+    while (texts.nextNode()) {
+      const element = texts.currentNode.parentElement
+      if (!texts.currentNode.textContent.trim() || judged.has(element) || !element.checkVisibility() || element.closest('.visually-hidden, .skip, option, datalist')) continue
+      judged.add(element)
+      const behind = background(element)
+      const [light, dark] = [luminance(over(color(getComputedStyle(element).color), behind)), luminance(behind)].sort((a, b) => b - a)
+      const contrast = (light + 0.05) / (dark + 0.05)
+      if (contrast < 4.5) found.push(`contrast ${contrast.toFixed(2)} of “${texts.currentNode.textContent.trim().slice(0, 40)}”`)
+    }
+    for (const field of document.querySelectorAll('input:not([type=hidden]), select, textarea')) {
+      if (!field.labels?.length && !field.getAttribute('aria-label')) found.push(`no label for ${field.name}`)
+    }
+    for (const control of document.querySelectorAll('a, button')) {
+      if (!control.textContent.trim() && !control.getAttribute('aria-label')) found.push(`no name for ${control.outerHTML.slice(0, 80)}`)
+    }
+    return [...new Set(found)]
+  })
+  if (screenshots) {
+    mkdirSync(screenshots, { recursive: true })
+    await page.screenshot({ path: join(screenshots, `${look}-${name}.png`), fullPage: true })
+  }
+  assert.deepEqual(problems, [], `${look} ${name}`)
+}
