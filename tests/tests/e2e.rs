@@ -6,6 +6,8 @@ mod bad_input;
 mod certificates;
 #[path = "e2e/clocks.rs"]
 mod clocks;
+#[path = "e2e/cluster.rs"]
+mod cluster;
 #[path = "e2e/crashes.rs"]
 mod crashes;
 #[path = "e2e/enrollment.rs"]
@@ -14,5 +16,7 @@ mod enrollment;
 mod identity;
 #[path = "e2e/journey.rs"]
 mod journey;
+#[path = "e2e/second_machine.rs"]
+mod second_machine;
 #[path = "e2e/support.rs"]
 mod support;
