@@ -28,3 +28,18 @@ macro_rules! tests {
 }
 
 rollcall_tests::for_each_contract_test!(tests);
+
+/// Only PostgreSQL has several collectors.
+mod many_collectors {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn hear_each_other() {
+        contract::commits::two_collectors_hear_each_other(Place::postgres().await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn commit_in_turn() {
+        contract::commits::two_collectors_commit_in_turn(Place::postgres().await).await;
+    }
+}

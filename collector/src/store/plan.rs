@@ -121,28 +121,27 @@ impl<'a> Plan<'a> {
         Ok(Versions::chain(sets))
     }
 
-    /// The events of the batch. `known` are the conflicts, machines with software and agents with a machine that the
-    /// store had before: their puts do not say it themselves.
-    pub(super) fn events(&self, known: &HashSet<Uuid>) -> Result<Vec<EventRow>, StoreError> {
-        let mut known = known.clone();
+    /// The events of the batch.
+    pub(super) fn events(&self, known: Known) -> Result<Vec<EventRow>, StoreError> {
+        let Known { mut conflicts, mut software, mut bindings } = known;
         let mut event = |change: &super::AttributedChange| -> Result<EventRow, StoreError> {
             let versioned = |lifecycle, version| match (lifecycle, version) {
                 (Lifecycle::Retired, _) => "retired",
                 (Lifecycle::Active, 1) => "created",
                 (Lifecycle::Active, _) => "updated",
             };
-            let mut at_first_sight = |id: Uuid| if known.insert(id) { "created" } else { "updated" };
+            let at_first_sight = |known: &mut HashSet<Uuid>, id: Uuid| if known.insert(id) { "created" } else { "updated" };
             let (kind, action, subject, ci, other_ci) = match &change.change.put {
                 Put::Ci(ci) => ("ci", versioned(ci.lifecycle, ci.version), ci.id.0, Some(ci.id), None),
                 Put::Relationship(it) => ("relationship", versioned(it.lifecycle, it.version), it.id.0, Some(it.from), Some(it.to)),
                 Put::NeedGroup(group) => ("need_group", versioned(group.lifecycle, group.version), group.id.0, Some(group.ci), None),
                 Put::Conflict(conflict) => {
-                    let action = at_first_sight(conflict.id.0);
+                    let action = at_first_sight(&mut conflicts, conflict.id.0);
                     let action = if conflict.state == ConflictState::Settled { "retired" } else { action };
                     ("conflict", action, conflict.id.0, Some(conflict.known), conflict.other)
                 }
-                Put::Software { ci, .. } => ("software", at_first_sight(ci.0), ci.0, Some(*ci), None),
-                Put::AgentBinding { agent, ci } => ("agent_binding", at_first_sight(agent.0), agent.0, Some(*ci), None),
+                Put::Software { ci, .. } => ("software", at_first_sight(&mut software, ci.0), ci.0, Some(*ci), None),
+                Put::AgentBinding { agent, ci } => ("agent_binding", at_first_sight(&mut bindings, agent.0), agent.0, Some(*ci), None),
             };
             Ok(EventRow {
                 cursor: 0,
@@ -160,6 +159,17 @@ impl<'a> Plan<'a> {
         };
         self.batch.changes.iter().map(&mut event).collect()
     }
+}
+
+/// What the store had before, of the things whose puts do not say whether they are the first.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Conflicts.
+    pub(super) conflicts: HashSet<Uuid>,
+    /// Machines with software.
+    pub(super) software: HashSet<Uuid>,
+    /// Agents with a machine.
+    pub(super) bindings: HashSet<Uuid>,
 }
 
 #[cfg(test)]

@@ -2,11 +2,15 @@
 
 pub mod agents;
 pub mod commits;
+pub mod installation;
+pub mod inventories;
+pub mod people;
 pub mod sample;
 
 use std::path::PathBuf;
 
 use rollcall::store::{SharedStore, StoreError};
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 /// A fresh, empty database.
@@ -41,19 +45,76 @@ impl Place {
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
+
+    /// Does something to the database by hand: for SQLite the first statement, for PostgreSQL the second.
+    pub async fn sql(&self, [sqlite, postgres]: [&'static str; 2]) {
+        if self.is_sqlite() {
+            self.by_hand_in_sqlite().await.execute(sqlite).await.unwrap();
+        } else {
+            PgConnection::connect(&self.url).await.unwrap().execute(postgres).await.unwrap();
+        }
+    }
+
+    /// Asks the database for a number by hand.
+    pub async fn count(&self, statement: &'static str) -> i64 {
+        if self.is_sqlite() {
+            sqlx::query_scalar(statement).fetch_one(&mut self.by_hand_in_sqlite().await).await.unwrap()
+        } else {
+            sqlx::query_scalar(statement).fetch_one(&mut PgConnection::connect(&self.url).await.unwrap()).await.unwrap()
+        }
+    }
+
+    fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite:")
+    }
+
+    async fn by_hand_in_sqlite(&self) -> SqliteConnection {
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(self.file("store.db"))).await.unwrap()
+    }
 }
 
 fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// Calls a macro with the name of every test, by module.
+/// Calls a macro with the name of every test that each store passes, by module.
 #[macro_export]
 macro_rules! for_each_contract_test {
     ($macro:ident) => {
         $macro! {
-            agents: [simultaneous_enrollments_take_exactly_the_uses];
-            commits: [a_whole_state_comes_back];
+            installation: [
+                the_root_pin_is_claimed_once,
+                a_new_store_is_empty,
+                a_backup_is_whole,
+                a_newer_database_is_refused,
+                a_corrupt_row_is_named,
+                the_views_have_one_row_each,
+            ];
+            commits: [
+                a_whole_state_comes_back,
+                a_commit_from_behind_writes_nothing,
+                history_keeps_every_version,
+                one_thing_twice_in_a_batch,
+                puts_since_a_revision,
+                events_tell_what_happened,
+                a_nul_character_becomes_a_replacement_character,
+                large_things_and_many,
+                any_state_is_the_replay_of_its_commits,
+            ];
+            inventories: [
+                documents_are_stored_once,
+                an_inventory_comes_back_whole,
+                unchanged_check_ins_are_verified_together,
+                one_exchange_is_noted_if_nobody_was_faster,
+                old_documents_are_pruned,
+            ];
+            agents: [
+                simultaneous_enrollments_take_exactly_the_uses,
+                a_token_lets_in_only_what_it_should,
+                an_agent_comes_back_whole,
+                certificate_generations_count_up,
+            ];
+            people: [people_come_back_whole, sessions_end, api_tokens_end, the_audit_log_reads_backwards];
         }
     };
 }

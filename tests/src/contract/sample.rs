@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use rollcall::store::{
-    AgentRecord, AttributedChange, AuditEntry, Batch, EnrollAttempt, EnrollOutcome, Inventory, SharedStore, TokenRecord,
-};
+use rollcall::store::{AgentRecord, AttributedChange, AuditEntry, Batch, EnrollAttempt, EnrollOutcome, SharedStore, TokenRecord};
 use rollcall_core::{
     Attribute, Change, Ci, Claim, Evidence, IdentityKey, IdentityKeyKind, Lifecycle, Method, MinUp, NeedGroup, Put, Relationship,
     SoftwareEntry, Source,
 };
-use rollcall_shared::{AgentId, CiId, Digest, NeedGroupId, RelationshipId, Timestamp, TokenId, catalogue::Hardness, wire::v1::Exchange};
+use rollcall_shared::{CiId, NeedGroupId, RelationshipId, Timestamp, TokenId, catalogue::Hardness};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -177,19 +175,5 @@ pub async fn enrolled(store: &SharedStore, n: u128) -> AgentRecord {
     match store.enroll(&attempt(n, &token)).await.unwrap() {
         EnrollOutcome::Created(agent) => agent,
         other => panic!("{other:?}"),
-    }
-}
-
-/// What is known of an agent after its n-th exchange.
-pub fn inventory(agent: AgentId, counter: u64, root: Digest) -> Inventory {
-    Inventory {
-        agent,
-        exchange: Exchange { counter, nonce: id(u128::from(counter)) },
-        root,
-        last_seen: at(counter as i64),
-        clock_skew_ms: -5,
-        agent_version: "0.1.0".into(),
-        dropped_documents: 3,
-        sections: BTreeMap::new(),
     }
 }

@@ -13,7 +13,7 @@ use crate::store::{
     Batch, StoreError,
     catalogue::Numbers,
     codec::{self, EventRow, count},
-    plan::{Closing, Plan, Versions},
+    plan::{Closing, Known, Plan, Versions},
 };
 
 /// Closes the versions that stand of what $1 lists; tells of which there was one.
@@ -119,15 +119,16 @@ impl PostgresStore {
         write.versions(&plan.cis, CLOSE_CIS, INSERT_CIS).await?;
         write.versions(&plan.relationships, CLOSE_RELATIONSHIPS, INSERT_RELATIONSHIPS).await?;
         write.versions(&plan.need_groups, CLOSE_NEED_GROUPS, INSERT_NEED_GROUPS).await?;
-        let mut known = write.versions(&plan.bindings, CLOSE_BINDINGS, INSERT_BINDINGS).await?;
+        let bindings = write.versions(&plan.bindings, CLOSE_BINDINGS, INSERT_BINDINGS).await?;
+        let mut known = Known { bindings, ..Known::default() };
         let numbers = self.number_software(&mut write, &plan).await?;
         let sets = plan.software_sets(|entry| numbers.of(entry))?;
-        known.extend(write.versions(&sets, CLOSE_SOFTWARE_SETS, INSERT_SOFTWARE_SETS).await?);
+        known.software = write.versions(&sets, CLOSE_SOFTWARE_SETS, INSERT_SOFTWARE_SETS).await?;
         if !plan.conflicts.is_empty() {
-            known.extend(write.ids(KNOWN_CONFLICTS, &plan.conflicts).await?);
+            known.conflicts = write.ids(KNOWN_CONFLICTS, &plan.conflicts).await?;
             write.insert(PUT_CONFLICTS, &plan.conflicts).await?;
         }
-        write.insert::<EventRow>(INSERT_EVENTS, &plan.events(&known)?).await?;
+        write.insert::<EventRow>(INSERT_EVENTS, &plan.events(known)?).await?;
         let mut tx = write.tx;
         inventory::insert_documents(&mut tx, &batch.documents).await?;
         inventory::put_inventories(&mut tx, &batch.inventories).await?;

@@ -10,17 +10,18 @@ use crate::store::{
 
 const VERSIONS: &str = json_rows!(
     concat!(columns::ci!(), ", valid_to, revision, actor, reason, CAST(differs AS TEXT)"),
-    "FROM (SELECT * FROM ci_version WHERE id = $1 ORDER BY version DESC LIMIT $2)"
+    "FROM (SELECT * FROM ci_version WHERE id = $1 ORDER BY version DESC LIMIT $2) AS newest"
 );
-const EVENTS_AFTER: &str = json_rows!(columns::event!(), "FROM (SELECT * FROM event WHERE cursor > $1 ORDER BY cursor LIMIT $2)");
+const EVENTS_AFTER: &str = json_rows!(columns::event!(), "FROM (SELECT * FROM event WHERE cursor > $1 ORDER BY cursor LIMIT $2) AS newest");
 /// Each half takes its own index, newest first, and stops at the limit.
 const EVENTS_ABOUT: &str = json_rows!(
     columns::event!(),
-    "FROM (SELECT * FROM (SELECT * FROM event WHERE ci = $1 ORDER BY cursor DESC LIMIT $2)
-     UNION SELECT * FROM (SELECT * FROM event WHERE other_ci = $1 ORDER BY cursor DESC LIMIT $2)
-     ORDER BY cursor DESC LIMIT $2)"
+    "FROM (SELECT * FROM (SELECT * FROM event WHERE ci = $1 ORDER BY cursor DESC LIMIT $2) AS own
+     UNION ALL SELECT * FROM (SELECT * FROM event WHERE other_ci = $1 AND ci IS DISTINCT FROM $1 ORDER BY cursor DESC LIMIT $2) AS other
+     ORDER BY cursor DESC LIMIT $2) AS newest"
 );
-const AUDIT: &str = json_rows!(columns::audit!(), "FROM (SELECT * FROM audit_log WHERE number < $1 ORDER BY number DESC LIMIT $2)");
+const AUDIT: &str =
+    json_rows!(columns::audit!(), "FROM (SELECT * FROM audit_log WHERE number < $1 ORDER BY number DESC LIMIT $2) AS newest");
 
 impl PostgresStore {
     pub(super) async fn versions_of(&self, ci: CiId, limit: u32) -> Result<Vec<CiVersion>> {
