@@ -101,7 +101,7 @@ pub(super) fn identify(plan: &Plan<'_>, newcomer: &Newcomer<'_>) -> Identified {
                 }
                 Verdict::Copy(why) if !copied => {
                     copied = true;
-                    let detail = format!("the same {values} as {:?}, but {why}: a copy, or two machines with one serial number", ci.name);
+                    let detail = format!("the same {values} as {:?}, but {why}: a copy, or two machines that were given one id", ci.name);
                     found.clashes.push(Clash { kind: ConflictKind::SameIdentity, with: candidate, detail });
                 }
                 Verdict::Nothing if matches!(rule.basis, Basis::Suggestion(_)) => {
