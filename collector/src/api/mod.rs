@@ -3,26 +3,26 @@
 //! One file per thing; each adds its routes in [`calls`]. Who may call what is the extractor that a handler takes: [`extract::Viewer`],
 //! `Reviewer`, `Manager`, `Admin`.
 
-mod agents;
-mod api_tokens;
+pub(crate) mod agents;
+pub(crate) mod api_tokens;
 mod audit;
 mod catalogue;
 mod changes;
-mod ci_details;
-mod cis;
+pub(crate) mod ci_details;
+pub(crate) mod cis;
 mod conflicts;
 mod document;
 mod extract;
-mod impact;
+pub(crate) mod impact;
 mod need_groups;
-mod relationships;
-mod session;
+pub(crate) mod relationships;
+pub(crate) mod session;
 mod software;
 #[cfg(test)]
 mod tests;
-mod tokens;
-mod types;
-mod users;
+pub(crate) mod tokens;
+pub(crate) mod types;
+pub(crate) mod users;
 mod write;
 
 use axum::{

@@ -1,23 +1,40 @@
-//! The command line.
+//! The command line: `rollcall serve` and the client commands, one file each.
 
+mod agent;
+mod api_token;
+mod backup;
+mod ci;
+mod client;
+mod doctor;
+mod error;
+mod impact;
+mod login;
+mod output;
+mod prompt;
 mod serve;
+mod token;
+mod user;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The command failed.
-const FAILURE: u8 = 1;
+use self::{client::Connection, error::CliError, output::Format};
 
 /// The Rollcall collector: a CMDB that fills itself.
 #[derive(Parser)]
-#[command(name = "rollcall", version, max_term_width = 120)]
+#[command(name = "rollcall", version, max_term_width = 120, after_help = error::EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// What to log: error, warn, info, debug, or a tracing filter.
-    #[arg(long, global = true, env = "ROLLCALL_LOG", default_value = "info", value_name = "FILTER")]
-    log: String,
+    #[command(flatten)]
+    connection: Connection,
+    /// How to print.
+    #[arg(long, short, global = true, env = "ROLLCALL_OUTPUT", value_enum, default_value_t, value_name = "FORMAT")]
+    output: Format,
+    /// What to log: error, warn, info, debug, or a tracing filter.  [default: info for serve, warn otherwise]
+    #[arg(long, global = true, env = "ROLLCALL_LOG", value_name = "FILTER")]
+    log: Option<String>,
     /// How to log: text or json.
     #[arg(long, global = true, env = "ROLLCALL_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"], value_name = "FORMAT")]
     log_format: String,
@@ -26,23 +43,72 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve agents and people until stopped.
-    Serve(serve::Options),
+    Serve(Box<serve::Options>),
+    /// Configuration items: list, show, set, retire.
+    #[command(subcommand)]
+    Ci(ci::Command),
+    /// What breaks if these fail, why, and whom to tell.
+    Impact(impact::Options),
+    /// Agents: list, show, approve, deny, revoke, release.
+    #[command(subcommand)]
+    Agent(agent::Command),
+    /// Enrollment tokens: create, list, revoke.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// People who sign in: add, list, passwd, role, disable, enable.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Tokens for the API: create, list, revoke.
+    #[command(subcommand)]
+    ApiToken(api_token::Command),
+    /// Sign in to a collector elsewhere; the next commands use it.
+    Login(login::Options),
+    /// Copy database and CA into a new directory, while the collector serves.
+    Backup(Box<backup::Options>),
+    /// Check this collector, and say what to do where something is wrong.
+    Doctor(Box<doctor::Options>),
+}
+
+/// What client commands share.
+struct Context {
+    connection: Connection,
+    output: Format,
 }
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    log_to_stderr(&cli.log, &cli.log_format);
-    let result = match cli.command {
-        Command::Serve(options) => serve::run(options),
+    let Cli { command, connection, output, log, log_format } = Cli::parse();
+    let usual = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
+    log_to_stderr(log.as_deref().unwrap_or(usual), &log_format);
+    let result = match command {
+        Command::Serve(options) => serve::run(*options, connection.data_dir).map_err(CliError::from),
+        command => run_client(command, &Context { connection, output }),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rollcall: {error:#}");
-            ExitCode::from(FAILURE)
+            eprintln!("rollcall: {error}");
+            error.exit_code()
         }
     }
+}
+
+fn run_client(command: Command, context: &Context) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| CliError::Failed(error.into()))?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve(_) => Ok(()),
+            Command::Ci(command) => ci::run(command, context).await,
+            Command::Impact(options) => impact::run(options, context).await,
+            Command::Agent(command) => agent::run(command, context).await,
+            Command::Token(command) => token::run(command, context).await,
+            Command::User(command) => user::run(command, context).await,
+            Command::ApiToken(command) => api_token::run(command, context).await,
+            Command::Login(options) => login::run(options, context).await,
+            Command::Backup(options) => backup::run(*options, context).await,
+            Command::Doctor(options) => doctor::run(*options, context).await,
+        }
+    })
 }
 
 fn log_to_stderr(filter: &str, format: &str) {
@@ -56,5 +122,25 @@ fn log_to_stderr(filter: &str, format: &str) {
         log.json().init();
     } else {
         log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn where_the_collector_is_can_be_said_before_or_after_the_command() {
+        for arguments in [["rollcall", "--data-dir", "/d", "token", "list"], ["rollcall", "token", "list", "--data-dir", "/d"]] {
+            let cli = Cli::try_parse_from(arguments).unwrap();
+            assert_eq!(cli.connection.data_dir, Some("/d".into()));
+        }
     }
 }

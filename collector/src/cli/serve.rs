@@ -17,13 +17,11 @@ const DEFAULT_CONFIG: &str = "/etc/rollcall/rollcall.toml";
 
 /// What can be said on the command line; it stands over the environment, and both over the file.
 #[derive(clap::Args)]
+#[group(id = "settings")]
 pub(super) struct Options {
     /// Settings, TOML.  [default: /etc/rollcall/rollcall.toml, if it is there]
     #[arg(long, env = "ROLLCALL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the database (if embedded), the CA and everything else of this collector is kept.
-    #[arg(long, env = "ROLLCALL_DATA_DIR", value_name = "DIR")]
-    data_dir: Option<PathBuf>,
     /// sqlite:PATH or postgres://USER@HOST/NAME.
     #[arg(long, env = "ROLLCALL_DATABASE", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
@@ -53,8 +51,8 @@ pub(super) struct Options {
     people_url: Option<Url>,
 }
 
-pub(super) fn run(options: Options) -> anyhow::Result<()> {
-    let config = settings(options)?;
+pub(super) fn run(options: Options, data_dir: Option<PathBuf>) -> anyhow::Result<()> {
+    let config = settings(options, data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let running = serve::start(config).await?;
@@ -67,7 +65,8 @@ pub(super) fn run(options: Options) -> anyhow::Result<()> {
     })
 }
 
-fn settings(options: Options) -> anyhow::Result<Config> {
+/// The settings from file, environment and command line.
+pub(super) fn settings(options: Options, data_dir: Option<PathBuf>) -> anyhow::Result<Config> {
     let default = PathBuf::from(DEFAULT_CONFIG);
     let file = options.config.or_else(|| default.exists().then_some(default));
     let mut config = match file {
@@ -77,7 +76,7 @@ fn settings(options: Options) -> anyhow::Result<Config> {
             toml::from_str(&text).with_context(|| format!("the settings in {} cannot be used", file.display()))?
         }
     };
-    put(&mut config.data_dir, options.data_dir);
+    put(&mut config.data_dir, data_dir);
     put(&mut config.database, options.database);
     put(&mut config.agents.listen, options.agents_listen);
     put(&mut config.agents.check_in_seconds, options.check_in_seconds);

@@ -1,0 +1,325 @@
+//! `rollcall ci`: configuration items.
+
+use reqwest::Method;
+use rollcall_shared::Timestamp;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{
+    Context,
+    client::Client,
+    error::CliError,
+    output::{Rows, age, plain, print, print_with, value},
+};
+use crate::{
+    api::{
+        ci_details::Relationships,
+        cis::{CiPatch, CiView, Reason},
+        types::{CiSummary, Page},
+    },
+    query::Filter,
+};
+
+/// The filter language, for `--help`.
+const FILTER_HELP: &str = r#"Filter words; all must hold:
+  web                     in the name, an attribute, an address or a software name
+  class:server            of that class or one that specialises it
+  os:debian serial:ABC    in that attribute (os, address, mac, tag and every attribute's name)
+  owner="Team A"          exactly that, ignoring case; owner="" for items without
+  lifecycle:retired       active (without this word), retired or any
+  agent:yes  seen:7d  quiet:7d  software:openssl  id:UUID
+  -class:laptop           a - before any word turns it round (after `--` on the command line)"#;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// List items.
+    #[command(after_help = FILTER_HELP)]
+    List {
+        /// Words that must all hold.
+        #[arg(value_name = "FILTER")]
+        filter: Vec<String>,
+        /// name, class, first_seen, last_seen, changed or an attribute; with - in front largest first.
+        #[arg(long, default_value = "name", allow_hyphen_values = true)]
+        sort: String,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show an item: facts with source and age, services, dependencies.
+    Show {
+        /// Its id, or filter words that only it has.
+        ci: String,
+    },
+    /// Set attributes of an item; an empty value takes yours back.
+    Set {
+        /// Its id, or filter words that only it has.
+        ci: String,
+        /// name=…, class=… or an attribute.
+        #[arg(required = true, value_name = "ATTRIBUTE=VALUE")]
+        set: Vec<String>,
+        /// Let these values stand against what machines report.
+        #[arg(long)]
+        pin: bool,
+    },
+    /// Retire an item: it leaves lists, graph and impact, and stays in the history.
+    Retire {
+        /// Its id, or filter words that only it has.
+        ci: String,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+pub(super) async fn run(command: Command, context: &Context) -> Result<(), CliError> {
+    let client = context.connection.client()?;
+    match command {
+        Command::List { filter, sort, limit } => {
+            let filter = joined(&filter)?;
+            let page = pages(&client, &filter, &sort, limit).await?;
+            print_with(
+                context.output,
+                &page,
+                || list(&page.items),
+                |rows| {
+                    let shown = page.items.len();
+                    let total = page.total.unwrap_or(shown);
+                    let count =
+                        if shown < total { format!("{shown} of {total} items; --limit for more") } else { format!("{total} items") };
+                    if rows.is_empty() {
+                        format!("no items{}", if filter.is_empty() { "" } else { " for this filter" })
+                    } else {
+                        format!("{}\n{count}", rows.to_text())
+                    }
+                },
+            )
+        }
+        Command::Show { ci } => {
+            let id = find(&client, &ci).await?;
+            let item: CiView = client.get(&format!("/cis/{id}"), &[]).await?;
+            let relationships: Relationships = client.get(&format!("/cis/{id}/relationships"), &[]).await?;
+            let answer = serde_json::json!({ "item": item, "relationships": relationships });
+            print_with(context.output, &answer, || facts(&item), |rows| show(&item, &relationships, rows))
+        }
+        Command::Set { ci, set, pin } => {
+            let id = find(&client, &ci).await?;
+            let patch = patch(&set, pin)?;
+            let item: CiView = client.send(Method::PATCH, &format!("/cis/{id}"), &patch).await?;
+            print(context.output, &item, || facts(&item))
+        }
+        Command::Retire { ci, reason } => {
+            let id = find(&client, &ci).await?;
+            let item: CiView = client.send(Method::POST, &format!("/cis/{id}/retire"), &Reason { reason }).await?;
+            print(context.output, &item, || list(std::slice::from_ref(&item.summary)))
+        }
+    }
+}
+
+/// Arguments as one filter. The shell took the quotes away: an argument with spaces after `:` or `=` is one word again.
+fn joined(words: &[String]) -> Result<String, CliError> {
+    let quoted = |word: &String| {
+        let Some(at) = word.find([':', '=']).filter(|at| word.contains(' ') && !word[..*at].contains(' ') && !word.contains('"')) else {
+            return word.clone();
+        };
+        format!("{}\"{}\"", &word[..=at], word[at + 1..].replace('\\', "\\\\"))
+    };
+    let filter = words.iter().map(quoted).collect::<Vec<_>>().join(" ");
+    Filter::parse(&filter).map_err(|error| CliError::Usage(format!("{error}\nnext: see `rollcall ci list --help`")))?;
+    Ok(filter)
+}
+
+async fn pages(client: &Client, filter: &str, sort: &str, limit: usize) -> Result<Page<CiSummary>, CliError> {
+    let mut all = Page { items: Vec::new(), next: None, total: None };
+    loop {
+        let wanted = (limit - all.items.len()).min(1_000).to_string();
+        let mut query = vec![("filter", filter), ("sort", sort), ("limit", wanted.as_str())];
+        query.extend(all.next.as_deref().map(|next| ("after", next)));
+        let page: Page<CiSummary> = client.get("/cis", &query).await?;
+        all.items.extend(page.items);
+        (all.next, all.total) = (page.next, page.total);
+        if all.next.is_none() || all.items.len() >= limit.max(1) {
+            return Ok(all);
+        }
+    }
+}
+
+/// The one item that somebody means: an id, an exact name, or filter words.
+pub(super) async fn find(client: &Client, said: &str) -> Result<Uuid, CliError> {
+    if let Ok(id) = said.parse() {
+        return Ok(id);
+    }
+    let exact = format!("name=\"{}\"", said.replace('\\', "\\\\").replace('"', "\\\""));
+    let by_name: Page<CiSummary> = client.get("/cis", &[("filter", &exact), ("limit", "10")]).await?;
+    let page = match by_name.items.len() {
+        0 => client.get("/cis", &[("filter", said), ("limit", "10")]).await?,
+        _ => by_name,
+    };
+    match &page.items[..] {
+        [one] => Ok(one.id),
+        [] => Err(CliError::NotFound(format!("no item is meant by {said:?}\nnext: search with `rollcall ci list WORD`"))),
+        several => Err(CliError::Usage(format!(
+            "{} items are meant by {said:?}; name one by its id:\n{}",
+            page.total.unwrap_or(several.len()),
+            list(several).to_text()
+        ))),
+    }
+}
+
+/// `attribute=value` arguments: text, or what the attribute's kind in the catalogue asks for.
+pub(super) fn values(set: &[String]) -> Result<Vec<(String, Value)>, CliError> {
+    use rollcall_shared::catalogue::{AttributeKind, CLASSES};
+    let one = |argument: &String| {
+        let (name, text) =
+            argument.split_once('=').ok_or_else(|| CliError::Usage(format!("{argument:?} is not of the form ATTRIBUTE=VALUE")))?;
+        let known = CLASSES.iter().flat_map(|class| class.attributes).find(|attribute| attribute.name == name);
+        let wrong = |what: &str| CliError::Usage(format!("{name} is {what}, {text:?} is not"));
+        let value = match known.map(|attribute| attribute.kind) {
+            _ if text.is_empty() => Value::Null,
+            Some(AttributeKind::Integer(_)) => Value::from(text.parse::<i64>().map_err(|_| wrong("a whole number"))?),
+            Some(AttributeKind::Boolean) => Value::from(text.parse::<bool>().map_err(|_| wrong("true or false"))?),
+            Some(AttributeKind::TextList) => text.split(',').map(|member| Value::from(member.trim())).collect(),
+            Some(AttributeKind::Text | AttributeKind::Instant) | None => Value::from(text),
+        };
+        Ok((name.to_owned(), value))
+    };
+    set.iter().map(one).collect()
+}
+
+fn patch(set: &[String], pin: bool) -> Result<CiPatch, CliError> {
+    let mut patch = CiPatch::default();
+    let mut attributes = Map::new();
+    for (name, value) in values(set)? {
+        match (name.as_str(), &value) {
+            ("name", Value::String(text)) => patch.name = Some(text.clone()),
+            ("class", Value::String(text)) => patch.class = Some(text.clone()),
+            _ => drop(attributes.insert(name, value)),
+        }
+    }
+    if pin {
+        patch.pin = attributes.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.clone()).collect();
+    }
+    patch.attributes = attributes;
+    Ok(patch)
+}
+
+fn list(items: &[CiSummary]) -> Rows {
+    let now = Timestamp::now();
+    let mut rows = Rows::new(&["Name", "Class", "Owner", "Operating system", "Addresses", "Last seen", "Id"]);
+    for item in items {
+        let attribute = |name: &str| item.attributes.get(name).map(value).unwrap_or_default();
+        rows.push([
+            item.name.clone(),
+            item.class.clone(),
+            attribute("owner"),
+            attribute("operating_system"),
+            attribute("ip_addresses"),
+            item.last_seen.map(|seen| age(seen.0, now)).unwrap_or_default(),
+            item.id.to_string(),
+        ]);
+    }
+    rows
+}
+
+fn facts(item: &CiView) -> Rows {
+    let now = Timestamp::now();
+    let mut rows = Rows::new(&["Fact", "Value", "Says", "Since"]);
+    for (name, claims) in &item.provenance {
+        let Some(stands) = claims.first() else { continue };
+        let disagree = claims.iter().filter(|claim| claim.value != stands.value).count();
+        let pinned = if stands.pinned { ", pinned" } else { "" };
+        let others = if disagree > 0 { format!(", {disagree} disagree") } else { String::new() };
+        rows.push([name.clone(), shown(name, &stands.value), format!("{}{pinned}{others}", stands.source), age(stands.since.0, now)]);
+    }
+    rows
+}
+
+/// Bytes as people say them; everything else as it is.
+fn shown(name: &str, value: &Value) -> String {
+    match value.as_u64() {
+        Some(bytes) if name.ends_with("_bytes") && bytes >= 1 << 20 => {
+            let (unit, size) = if bytes >= 1 << 40 {
+                ("TiB", 1_u64 << 40)
+            } else if bytes >= 1 << 30 {
+                ("GiB", 1 << 30)
+            } else {
+                ("MiB", 1 << 20)
+            };
+            format!("{:.1} {unit}", bytes as f64 / size as f64)
+        }
+        _ => super::output::value(value),
+    }
+}
+
+fn show(item: &CiView, relationships: &Relationships, facts: &Rows) -> String {
+    let now = Timestamp::now();
+    let summary = &item.summary;
+    let seen = summary.last_seen.map(|seen| format!(", heard {}", age(seen.0, now))).unwrap_or_default();
+    let retired = if summary.lifecycle == "active" { String::new() } else { format!(", {}", summary.lifecycle) };
+    let mut text = format!(
+        "{} ({}{retired}{seen})\n{}, version {}, first seen {}, {} pieces of software\n",
+        plain(&summary.name),
+        summary.class,
+        summary.id,
+        summary.version,
+        age(summary.first_seen.0, now),
+        item.software_count
+    );
+    if !facts.is_empty() {
+        text.push_str(&format!("\n{}\n", facts.to_text()));
+    }
+    let on_it = relationships.dependents.iter().filter(|one| one.kind == "runs_on");
+    let mut services = Rows::new(&["Runs on it", "Class", "Confirmed", "Id"]);
+    for one in on_it {
+        services.push([one.from.name.clone(), one.from.class.clone(), age(one.last_seen.0, now), one.from.id.to_string()]);
+    }
+    let mut edges = Rows::new(&["Dependency", "Hardness", "Known by", "Confirmed"]);
+    let mut edge = |text: String, one: &crate::api::relationships::RelationshipView| {
+        let mut methods: Vec<&str> = one.evidence.iter().map(|evidence| evidence.method.as_str()).collect();
+        methods.sort_unstable();
+        methods.dedup();
+        edges.push([text, one.hardness.as_str().to_owned(), methods.join(", "), age(one.last_seen.0, now)]);
+    };
+    for one in &relationships.dependencies {
+        edge(format!("{} {}", one.reads, one.to.name), one);
+    }
+    for one in relationships.dependents.iter().filter(|one| one.kind != "runs_on") {
+        edge(format!("{} {} this", one.from.name, one.reads), one);
+    }
+    for rows in [services, edges] {
+        if !rows.is_empty() {
+            text.push_str(&format!("\n{}\n", rows.to_text()));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_one_filter_whatever_the_shell_took_away() {
+        for (words, filter) in [
+            (vec!["class:server", "web"], "class:server web"),
+            (vec!["owner:Team A"], "owner:\"Team A\""),
+            (vec!["owner=\"Team A\" web"], "owner=\"Team A\" web"),
+            (vec!["two words"], "two words"),
+        ] {
+            let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+            assert_eq!(joined(&words).unwrap(), filter);
+        }
+        assert!(matches!(joined(&["class:nonsense".to_owned()]), Err(CliError::Usage(_))));
+    }
+
+    #[test]
+    fn values_are_of_their_attributes_kind() {
+        let set: Vec<String> = ["owner=7", "memory_bytes=7", "tags=a, b", "location="].map(str::to_owned).to_vec();
+        let patch = patch(&set, true).unwrap();
+        assert_eq!(
+            serde_json::to_value(&patch.attributes).unwrap(),
+            serde_json::json!({"owner": "7", "memory_bytes": 7, "tags": ["a", "b"], "location": null})
+        );
+        assert!(!patch.pin.contains(&"location".to_owned()));
+        assert!(values(&["memory_bytes=lots".to_owned()]).is_err());
+    }
+}
