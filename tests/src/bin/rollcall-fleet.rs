@@ -2,7 +2,6 @@
 //! comes through the API.
 
 use std::{
-    fs,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -14,7 +13,7 @@ use rollcall_tests::{
     fleet::{Company, CompanyOptions, Machine, SimulatedAgent, declare::declare, wire::WireError},
     harness::{Api, api::text},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 /// Adds a simulated company of about 300 machines to a running collector. Machines that it has already stay as they are.
@@ -35,7 +34,7 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     ensure!(arguments.parallel > 0, "--parallel must be at least 1");
-    let api = console(&arguments.data_dir)?;
+    let api = Api::console(&arguments.data_dir)?;
     let options = CompanyOptions { seed: arguments.seed, ..CompanyOptions::demo(Timestamp::now()) };
     let company = Company::build(&options);
     let started = Instant::now();
@@ -44,16 +43,6 @@ async fn main() -> anyhow::Result<()> {
     let declared = declare(&api, &company).await?;
     println!("declared {} items, {} relationships, {} redundancy groups", declared.items, declared.relationships, declared.groups);
     Ok(())
-}
-
-fn console(data_dir: &std::path::Path) -> anyhow::Result<Api> {
-    let read = |name: &str| {
-        let path = data_dir.join(name);
-        fs::read_to_string(&path).with_context(|| format!("{}: does a collector run on this data directory?", path.display()))
-    };
-    let listening: Value = serde_json::from_str(&read("listening.json")?)?;
-    let base = format!("{}://{}/", text(&listening, "people_scheme")?, text(&listening, "people")?);
-    Api::new(base.parse()?, &read("ca/root.pem")?, read("console.token")?.trim())
 }
 
 /// Enrolls every machine that the collector does not know yet, each with a token that names its site, and reports once.

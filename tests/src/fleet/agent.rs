@@ -21,27 +21,22 @@ use super::{
 };
 
 /// How an agent counts its exchanges: the counter moves on only when an answer has arrived, retries carry the same nonce.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Exchanges {
     answered: u64,
-    nonce: Uuid,
-}
-
-impl Default for Exchanges {
-    fn default() -> Self {
-        Self { answered: 0, nonce: Uuid::new_v4() }
-    }
+    /// Made at the first try, so that a copy made between two exchanges makes its own.
+    nonce: Option<Uuid>,
 }
 
 impl Exchanges {
     /// The exchange to send, again and again until it is answered.
-    pub fn current(&self) -> Exchange {
-        Exchange { counter: self.answered + 1, nonce: self.nonce }
+    pub fn current(&mut self) -> Exchange {
+        Exchange { counter: self.answered + 1, nonce: *self.nonce.get_or_insert_with(Uuid::new_v4) }
     }
 
     /// The answer has arrived.
     pub fn answered(&mut self) {
-        *self = Self { answered: self.answered + 1, nonce: Uuid::new_v4() };
+        *self = Self { answered: self.answered + 1, nonce: None };
     }
 }
 
@@ -156,7 +151,7 @@ impl SimulatedAgent {
     }
 
     /// The check-in that it would send at `now`.
-    pub fn check_in_request(&self, now: Timestamp) -> CheckInRequest {
+    pub fn check_in_request(&mut self, now: Timestamp) -> CheckInRequest {
         let sections: BTreeMap<String, Digest> = self.machine.digests(now);
         CheckInRequest {
             format: VERSION,
@@ -174,7 +169,8 @@ impl SimulatedAgent {
     /// # Errors
     /// See [`WireError`].
     pub async fn check_in(&mut self) -> Result<CheckInResponse, WireError> {
-        let answer = self.client.post(paths::CHECK_IN, &self.check_in_request(Timestamp::now())).await?;
+        let request = self.check_in_request(Timestamp::now());
+        let answer = self.client.post(paths::CHECK_IN, &request).await?;
         self.exchanges.answered();
         Ok(answer)
     }

@@ -1,6 +1,6 @@
 //! A client of the API for people, as the console or as whoever a bearer token belongs to.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use reqwest::{Client, Method, StatusCode, Url};
@@ -35,6 +35,21 @@ impl Api {
             .with_no_client_auth();
         let http = Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(Duration::from_secs(60)).build()?;
         Ok(Self { http, base, bearer: bearer.to_owned() })
+    }
+
+    /// The API of the collector that runs on this data directory, as its console.
+    ///
+    /// # Errors
+    /// If none runs there, or its files cannot be read.
+    pub fn console(data_dir: &Path) -> anyhow::Result<Self> {
+        let read = |name: &str| {
+            let path = data_dir.join(name);
+            fs::read_to_string(&path).with_context(|| format!("{}: does a collector run on this data directory?", path.display()))
+        };
+        let listening: Value = serde_json::from_str(&read("listening.json")?)?;
+        let scheme = text(&listening, "people_url")?.split(':').next().unwrap_or_default();
+        let base = format!("{scheme}://{}/", text(&listening, "people_address")?);
+        Self::new(base.parse()?, &read("ca/root.pem")?, read("console.token")?.trim())
     }
 
     /// Where it is.

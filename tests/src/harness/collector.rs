@@ -109,7 +109,7 @@ impl Collector {
 
     /// Address and port of the agents' listener.
     pub fn agents_address(&self) -> &str {
-        self.listening.get("agents").and_then(Value::as_str).unwrap_or_default()
+        self.listening.get("agents_address").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// URL of the agents' listener.
@@ -312,7 +312,7 @@ async fn launch(data: &Path, options: &CollectorOptions, before: Option<&Value>)
     };
     let listening =
         until("the collector listens", look).await.with_context(|| format!("the collector did not start; its log:\n{}", log_tail(data)))?;
-    let api = console(data, &listening)?;
+    let api = Api::console(data)?;
     until("the collector is ready", || async { api.text("/-/ready").await.is_ok_and(|(status, _)| status.is_success()).then_some(()) })
         .await;
     Ok((child, listening, api))
@@ -320,21 +320,14 @@ async fn launch(data: &Path, options: &CollectorOptions, before: Option<&Value>)
 
 fn configuration(data: &Path, options: &CollectorOptions, before: Option<&Value>) -> String {
     let again = |name: &str| before.and_then(|listening| listening.get(name)).and_then(Value::as_str).map(str::to_owned);
-    let agents = again("agents").unwrap_or_else(|| options.agents_listen.clone());
-    let people = again("people").unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    let agents = again("agents_address").unwrap_or_else(|| options.agents_listen.clone());
+    let people = again("people_address").unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let urls: Vec<&str> = options.agents_url.iter().map(Url::as_str).collect();
     format!(
         "data_dir = {data:?}\ndatabase = {:?}\n[agents]\nlisten = {agents:?}\nurls = {urls:?}\ncheck_in_seconds = {}\n\
          certificate_seconds = {}\n[people]\nlisten = {people:?}\n",
         options.database, options.check_in_seconds, options.certificate_seconds,
     )
-}
-
-fn console(data: &Path, listening: &Value) -> anyhow::Result<Api> {
-    let base = format!("{}://{}/", api::text(listening, "people_scheme")?, api::text(listening, "people")?);
-    let root = fs::read_to_string(data.join("ca/root.pem")).context("ca/root.pem")?;
-    let bearer = fs::read_to_string(data.join("console.token")).context("console.token")?;
-    Api::new(base.parse()?, &root, bearer.trim())
 }
 
 fn log_tail(data: &Path) -> String {

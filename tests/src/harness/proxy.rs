@@ -57,17 +57,22 @@ impl Proxy {
         self.holding.store(true, Ordering::SeqCst);
     }
 
+    /// Cuts every connection, with the answers that were kept back; answers are kept back still.
+    pub fn cut(&self) {
+        self.cut.send_modify(|cuts| *cuts += 1);
+    }
+
     /// Cuts every connection, with the answers that were kept back, and passes everything again.
     pub fn cut_and_pass(&self) {
         self.holding.store(false, Ordering::SeqCst);
-        self.cut.send_modify(|cuts| *cuts += 1);
+        self.cut();
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
-        self.cut.send_modify(|cuts| *cuts += 1);
+        self.cut();
     }
 }
 

@@ -1,5 +1,7 @@
 //! Renewing and recovering: a certificate's life, lost answers, an older database.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use rollcall_shared::wire::v1::{Credentials, RecoverRequest, paths};
 use rollcall_tests::{
@@ -102,10 +104,21 @@ async fn a_real_agent_outlives_a_lost_answer_to_renew() -> anyhow::Result<()> {
     proxy.hold_answers();
     agent.start()?;
     let id = agent.agent_id().context("no identity")?.parse()?;
-    until("the collector has issued the next certificate", || async {
+    // Every answer is lost: the agent tries again, until its certificate is due for renewal, and that answer is lost too.
+    let cutting = async {
+        let mut cuts = tokio::time::interval(Duration::from_millis(300));
+        loop {
+            cuts.tick().await;
+            proxy.cut();
+        }
+    };
+    let issued = until("the collector has issued the next certificate", || async {
         collector.issued_generation(id).await.ok().filter(|&generation| generation >= 2)
-    })
-    .await;
+    });
+    tokio::select! {
+        _ = issued => {}
+        () = cutting => {}
+    }
     ensure!(agent.generation() == Some(1), "the answer was not lost");
     proxy.cut_and_pass();
     until("the agent has its next certificate", || std::future::ready(agent.generation().filter(|&generation| generation >= 2))).await;
@@ -168,7 +181,7 @@ async fn copy(from: &std::path::Path, to: &std::path::Path) -> anyhow::Result<()
 async fn only_certificates_of_this_collectors_agents_are_let_in() -> anyhow::Result<()> {
     let collector = Collector::start(CollectorOptions::default()).await?;
     let other = Collector::start(CollectorOptions::default()).await?;
-    let (token, agent) = joined(&collector).await?;
+    let (token, mut agent) = joined(&collector).await?;
     let (_, foreign) = joined(&other).await?;
     let request = agent.check_in_request(rollcall_shared::Timestamp::now());
 

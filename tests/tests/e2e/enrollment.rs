@@ -77,7 +77,7 @@ async fn expired_revoked_and_wrong_tokens_say_what_is_wrong_and_let_nobody_in() 
 
     let expired = expired_token(&collector).await?;
     let (status, words) = refusal(&expired).await?;
-    ensure!(status == 403 && words.contains("expired"), "{status} {words}");
+    ensure!(status == 403 && words.contains("time is over"), "{status} {words}");
 
     let revoked = collector.token(TokenOptions::default()).await?;
     collector.revoke_token(revoked.id).await?;
