@@ -67,3 +67,6 @@ pub(crate) fn router(app: &SharedApp, jobs: &mut JoinSet<()>) -> Router {
         .with_state(desk)
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(answer::fault))
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,3 +92,6 @@ fn random_serial() -> SerialNumber {
     bytes[0] = (bytes[0] & 0x7f) | 0x40;
     SerialNumber::from_slice(&bytes)
 }
+
+#[cfg(test)]
+mod tests;
