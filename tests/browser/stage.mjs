@@ -24,46 +24,56 @@ export async function until(what, probe, seconds = 60) {
   }
 }
 
+/** A collector of our own; or, with ROLLCALL_DATA_DIR, one that runs already and has the simulated company. */
 export async function stage() {
   const directory = mkdtempSync(join(tmpdir(), 'rollcall-browser-'))
-  const data = join(directory, 'data')
-  const config = join(directory, 'collector.toml')
-  writeFileSync(
-    config,
-    [
-      `data_dir = ${JSON.stringify(data)}`,
-      '[agents]',
-      'listen = "127.0.0.1:0"',
-      '[people]',
-      'listen = "127.0.0.1:0"',
-      'tls = "off"',
-    ].join('\n'),
-  )
-  let log = ''
-  const collector = spawn(join(binaries, 'rollcall'), ['serve', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] })
-  for (const stream of [collector.stdout, collector.stderr]) stream.on('data', (chunk) => (log = (log + chunk).slice(-20_000)))
+  const running = process.env.ROLLCALL_DATA_DIR
+  const data = running ?? join(directory, 'data')
+  const collector = running ? undefined : serve(directory, data)
   const stop = async () => {
-    collector.kill('SIGTERM')
-    await until('the collector to stop', () => collector.exitCode !== null || collector.signalCode !== null, 20).catch(() => collector.kill('SIGKILL'))
+    await collector?.stop()
     rmSync(directory, { recursive: true, force: true })
   }
   try {
     const listening = await until('the collector to listen', () => {
-      if (collector.exitCode !== null) throw new Error(`the collector ended:\n${log}`)
+      collector?.check()
       const file = join(data, 'listening.json')
       return existsSync(file) && JSON.parse(readFileSync(file, 'utf8'))
     })
     const base = `http://${listening.people_address}`
     const api = client(base, readFileSync(join(data, 'console.token'), 'utf8').trim())
     for (const [name, role] of [['admin', 'admin'], ['viewer', 'viewer']]) await api('POST', '/users', { name, role, password })
-    const fleet = spawnSync(join(binaries, 'rollcall-fleet'), ['--data-dir', data], { encoding: 'utf8' })
-    if (fleet.status !== 0) throw new Error(`the simulated company failed:\n${fleet.stdout}${fleet.stderr}\n${log}`)
+    if (collector) {
+      // Few at a time: a debug build on a busy machine needs its breath for the answers.
+      const fleet = spawnSync(join(binaries, 'rollcall-fleet'), ['--data-dir', data, '--parallel', '4'], { encoding: 'utf8' })
+      if (fleet.status !== 0) throw new Error(`the simulated company failed:\n${fleet.stdout}${fleet.stderr}\n${collector.log()}`)
+    }
     const { name, ...attributes } = hostile
     await api('POST', '/cis', { class: 'server', name, attributes })
-    return { base, data, directory, api, stop, log: () => log }
+    return { base, data, directory, api, stop }
   } catch (problem) {
     await stop()
     throw problem
+  }
+}
+
+function serve(directory, data) {
+  const config = join(directory, 'collector.toml')
+  const settings = [`data_dir = ${JSON.stringify(data)}`, '[agents]', 'listen = "127.0.0.1:0"', '[people]', 'listen = "127.0.0.1:0"', 'tls = "off"']
+  writeFileSync(config, settings.join('\n'))
+  let log = ''
+  const child = spawn(join(binaries, 'rollcall'), ['serve', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] })
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log = (log + chunk).slice(-20_000)))
+  const ended = () => child.exitCode !== null || child.signalCode !== null
+  return {
+    log: () => log,
+    check: () => {
+      if (ended()) throw new Error(`the collector ended:\n${log}`)
+    },
+    stop: async () => {
+      child.kill('SIGTERM')
+      await until('the collector to stop', ended, 20).catch(() => child.kill('SIGKILL'))
+    },
   }
 }
 

@@ -177,8 +177,8 @@ async fn get(State(app): State<SharedApp>, _: Viewer, Id(id): Id<AgentId>) -> Re
     detail(&app, id).await
 }
 
-/// A decision about an agent.
-struct Decision {
+/// A decision about an agent; API and web UI make the same ones.
+pub(crate) struct Decision {
     action: &'static str,
     /// States from which it can be made.
     from: &'static [AgentState],
@@ -187,7 +187,27 @@ struct Decision {
     words: &'static str,
 }
 
-async fn decide(app: &App, actor: &Actor, id: AgentId, decision: &Decision, reason: &str) -> Result<Json<AgentDetail>, Refusal> {
+/// A machine that waits for approval may join.
+pub(crate) const APPROVE: Decision =
+    Decision { action: "agent.approve", from: &[AgentState::Pending], to: AgentState::Active, words: "approved" };
+/// It may not.
+pub(crate) const DENY: Decision = Decision { action: "agent.deny", from: &[AgentState::Pending], to: AgentState::Denied, words: "denied" };
+/// An agent may not report any more.
+pub(crate) const REVOKE: Decision = Decision {
+    action: "agent.revoke",
+    from: &[AgentState::Pending, AgentState::Active, AgentState::Held],
+    to: AgentState::Revoked,
+    words: "revoked",
+};
+/// A held agent goes on.
+pub(crate) const RELEASE: Decision =
+    Decision { action: "agent.release", from: &[AgentState::Held], to: AgentState::Active, words: "released" };
+
+/// Makes a decision and settles with it what it was about; returns the agent as it was before.
+///
+/// # Errors
+/// 404 if there is no such agent, 409 if its state does not allow the decision, 500 and 503 if it cannot be stored.
+pub(crate) async fn decide(app: &App, actor: &Actor, id: AgentId, decision: &Decision, reason: &str) -> Result<AgentRecord, Refusal> {
     let record = existing(app, id).await?;
     if !decision.from.contains(&record.state) {
         let from: Vec<&str> = decision.from.iter().map(|state| state.as_str()).collect();
@@ -222,7 +242,7 @@ async fn decide(app: &App, actor: &Actor, id: AgentId, decision: &Decision, reas
     if record.state == AgentState::Held {
         settle_copies(app, actor, id).await?;
     }
-    detail(app, id).await
+    Ok(record)
 }
 
 /// What the decision was about is settled with it.
@@ -256,8 +276,8 @@ async fn approve(
     Id(id): Id<AgentId>,
     Body(body): Body<Reason>,
 ) -> Result<Json<AgentDetail>, Refusal> {
-    let decision = Decision { action: "agent.approve", from: &[AgentState::Pending], to: AgentState::Active, words: "approved" };
-    decide(&app, &actor, id, &decision, &body.reason).await
+    decide(&app, &actor, id, &APPROVE, &body.reason).await?;
+    detail(&app, id).await
 }
 
 /// Refuses a machine that waits for approval. Role: admin.
@@ -269,8 +289,8 @@ async fn deny(
     Id(id): Id<AgentId>,
     Body(body): Body<Reason>,
 ) -> Result<Json<AgentDetail>, Refusal> {
-    let decision = Decision { action: "agent.deny", from: &[AgentState::Pending], to: AgentState::Denied, words: "denied" };
-    decide(&app, &actor, id, &decision, &body.reason).await
+    decide(&app, &actor, id, &DENY, &body.reason).await?;
+    detail(&app, id).await
 }
 
 /// Ends an agent's right to report, from its next request on. What it reported stays. To report again the machine must enroll again. Role: admin.
@@ -282,9 +302,8 @@ async fn revoke(
     Id(id): Id<AgentId>,
     Body(body): Body<Reason>,
 ) -> Result<Json<AgentDetail>, Refusal> {
-    let from = &[AgentState::Pending, AgentState::Active, AgentState::Held];
-    let decision = Decision { action: "agent.revoke", from, to: AgentState::Revoked, words: "revoked" };
-    decide(&app, &actor, id, &decision, &body.reason).await
+    decide(&app, &actor, id, &REVOKE, &body.reason).await?;
+    detail(&app, id).await
 }
 
 /// Lets a held agent (copied, rolled back or stolen) go on. Both copies have the same key, so the collector cannot tell them
@@ -298,6 +317,6 @@ async fn release(
     Id(id): Id<AgentId>,
     Body(body): Body<Reason>,
 ) -> Result<Json<AgentDetail>, Refusal> {
-    let decision = Decision { action: "agent.release", from: &[AgentState::Held], to: AgentState::Active, words: "released" };
-    decide(&app, &actor, id, &decision, &body.reason).await
+    decide(&app, &actor, id, &RELEASE, &body.reason).await?;
+    detail(&app, id).await
 }

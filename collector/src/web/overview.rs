@@ -86,7 +86,7 @@ pub(super) async fn show(visitor: Visitor) -> Result<Response, Problem> {
     let mut changes = Vec::new();
     for id in recent {
         if let Some(version) = app.store.ci_history(id, 1).await?.into_iter().next() {
-            changes.push(change(version, visitor.now));
+            changes.push(change(&app.estate(), version, visitor.now));
         }
     }
 
@@ -274,10 +274,10 @@ fn recently_changed(estate: &Estate) -> Vec<CiId> {
     newest.into_iter().take(CHANGES).map(|(_, id)| id).collect()
 }
 
-fn change(version: CiVersion, now: Timestamp) -> Change {
+fn change(estate: &Estate, version: CiVersion, now: Timestamp) -> Change {
     let ci = version.ci;
     Change {
-        class: words::class(&ci.class).to_owned(),
+        class: words::class_and_host(estate, &ci.class, ci.id),
         what: super::problem::sentence(&version.reason),
         when: When::new(ci.valid_from, now),
         href: format!("/items/{}?view=history", ci.id),

@@ -46,6 +46,7 @@ struct Change {
 /// Something that happened to a relationship or to the software of the item.
 struct Around {
     what: String,
+    action: String,
     other: Option<(CiId, String)>,
     when: When,
     reason: String,
@@ -123,8 +124,8 @@ fn difference(what: &str, old: &Ci, new: &Ci, now: Timestamp) -> Option<Change> 
 fn describe_event(estate: &Estate, event: &Event, about: CiId, now: Timestamp) -> Around {
     let other = [event.ci, event.other_ci].into_iter().flatten().find(|id| *id != about);
     let kind = match event.kind.as_str() {
-        "relationship" if event.ci == Some(about) => "Dependency on",
-        "relationship" => "Dependency of",
+        "relationship" if event.ci == Some(about) => "Depends on",
+        "relationship" => "Is needed by",
         "need_group" => "Redundancy",
         "software" => "Software",
         "conflict" => "Question about identity",
@@ -138,8 +139,9 @@ fn describe_event(estate: &Estate, event: &Event, about: CiId, now: Timestamp) -
         other => other,
     };
     Around {
-        what: format!("{kind} ({action})"),
-        other: other.map(|id| (id, words::name(estate, id))),
+        what: kind.to_owned(),
+        action: action.to_owned(),
+        other: other.map(|id| (id, words::name_and_host(estate, id))),
         when: When::new(event.at, now),
         reason: sentence(&event.reason),
     }
