@@ -219,13 +219,7 @@ async fn load_estate(store: &SharedStore) -> anyhow::Result<Estate> {
 
 /// Applies what a store says has changed.
 pub(crate) fn catch_up(estate: &mut Estate, snapshot: &Snapshot) {
-    for put in &snapshot.puts {
-        estate.put(put);
-    }
-    estate.committed(snapshot.revision);
-    for (agent, at) in &snapshot.last_seen {
-        estate.heard(*agent, *at);
-    }
+    snapshot.apply_to(estate);
 }
 
 /// TLS 1.3 only; a client certificate is verified against the agents' intermediate if one is presented.
