@@ -42,7 +42,7 @@ export async function stage() {
     })
     const base = `http://${listening.people_address}`
     const api = client(base, readFileSync(join(data, 'console.token'), 'utf8').trim())
-    for (const [name, role] of [['admin', 'admin'], ['viewer', 'viewer']]) await api('POST', '/users', { name, role, password })
+    for (const [name, role] of [['admin', 'admin'], ['viewer', 'viewer']]) await api('POST', '/users', { name, role, password }).catch((problem) => { if (!running || !/: 409 /.test(problem.message)) throw problem })
     if (collector) {
       // Few at a time: a debug build on a busy machine needs its breath for the answers.
       const fleet = spawnSync(join(binaries, 'rollcall-fleet'), ['--data-dir', data, '--parallel', '4'], { encoding: 'utf8' })
