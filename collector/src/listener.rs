@@ -182,7 +182,7 @@ impl Shared {
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(ConnectInfo(peer.address));
             let router = self.router.clone();
-            async move { router.oneshot(request).await.or_else(|never: Infallible| match never {}) as Result<_, Infallible> }
+            async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
         });
         let idle = if peer.agent.is_some() { self.idle_agent } else { self.idle };
         let connection = http1::Builder::new()

@@ -11,7 +11,7 @@ use rollcall_shared::{
 };
 use uuid::Uuid;
 
-use super::{SharedDesk, answer::answer, who};
+use super::{SharedDesk, answer::answer, body::Incoming, who};
 use crate::{
     app::App,
     auth::Refusal,
@@ -24,18 +24,18 @@ use crate::{
 const MAX_TRIES: usize = 5;
 
 pub(super) async fn renew(State(desk): State<SharedDesk>, Extension(peer): Extension<Peer>, headers: HeaderMap, body: Body) -> Response {
-    let result = handle_renew(&desk, &peer, &headers, body).await;
+    let result = handle_renew(&desk, &peer, &headers, body.into()).await;
     count(&desk.app, "renewed", &result);
     answer(&desk.app, &peer, result)
 }
 
 pub(super) async fn recover(State(desk): State<SharedDesk>, Extension(peer): Extension<Peer>, headers: HeaderMap, body: Body) -> Response {
-    let result = handle_recover(&desk, &headers, body).await;
+    let result = handle_recover(&desk, &headers, body.into()).await;
     count(&desk.app, "recovered", &result);
     answer(&desk.app, &peer, result)
 }
 
-async fn handle_renew(desk: &SharedDesk, peer: &Peer, headers: &HeaderMap, body: Body) -> Result<Credentials, Refusal> {
+async fn handle_renew(desk: &SharedDesk, peer: &Peer, headers: &HeaderMap, body: Incoming) -> Result<Credentials, Refusal> {
     let app = &desk.app;
     let identity = who::presented(peer, Timestamp::now())?;
     let request: RenewRequest = desk.bodies.read_json(headers, body).await?;
@@ -46,7 +46,7 @@ async fn handle_renew(desk: &SharedDesk, peer: &Peer, headers: &HeaderMap, body:
     credentials(app, agent, &key, request.nonce, identity.generation).await
 }
 
-async fn handle_recover(desk: &SharedDesk, headers: &HeaderMap, body: Body) -> Result<Credentials, Refusal> {
+async fn handle_recover(desk: &SharedDesk, headers: &HeaderMap, body: Incoming) -> Result<Credentials, Refusal> {
     let app = &desk.app;
     let RecoverRequest { agent_id, renew: request, signature } = desk.bodies.read_json(headers, body).await?;
     let key = requested_key(&request.csr)?;

@@ -14,6 +14,7 @@ use rollcall_shared::{
 use super::{
     SharedDesk,
     answer::answer,
+    body::Incoming,
     exchange::{AHEAD, Judgement, NEVER, judge},
     hold::hold_as_copy,
     schedule::next_check_in_seconds,
@@ -23,10 +24,10 @@ use super::{
 use crate::{auth::Refusal, listener::Peer, store::UnchangedCheckIn, writer::InventoryUpdate};
 
 pub(super) async fn check_in(State(desk): State<SharedDesk>, Extension(peer): Extension<Peer>, headers: HeaderMap, body: Body) -> Response {
-    answer(&desk.app, &peer, handle(&desk, &peer, &headers, body).await)
+    answer(&desk.app, &peer, handle(&desk, &peer, &headers, body.into()).await)
 }
 
-async fn handle(desk: &SharedDesk, peer: &Peer, headers: &HeaderMap, body: Body) -> Result<CheckInResponse, Refusal> {
+async fn handle(desk: &SharedDesk, peer: &Peer, headers: &HeaderMap, body: Incoming) -> Result<CheckInResponse, Refusal> {
     let app = &desk.app;
     let identity = who::presented(peer, Timestamp::now())?;
     let sent: CheckInRequest = desk.bodies.read_json(headers, body).await?;

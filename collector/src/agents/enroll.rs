@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     SharedDesk,
     answer::answer,
+    body::Incoming,
     certificates::{count, credentials, requested_key},
     who,
 };
@@ -28,7 +29,7 @@ const PENDING_RETRY_SECONDS: u32 = 10;
 const MAX_NAME_BYTES: usize = 255;
 
 pub(super) async fn enroll(State(desk): State<SharedDesk>, Extension(peer): Extension<Peer>, headers: HeaderMap, body: Body) -> Response {
-    let result = handle(&desk, &headers, body).await;
+    let result = handle(&desk, &headers, body.into()).await;
     match &result {
         Ok(EnrollResponse::Pending { .. }) => count(&desk.app, "pending", &result),
         _ => count(&desk.app, "enrolled", &result),
@@ -36,7 +37,7 @@ pub(super) async fn enroll(State(desk): State<SharedDesk>, Extension(peer): Exte
     answer(&desk.app, &peer, result)
 }
 
-async fn handle(desk: &SharedDesk, headers: &HeaderMap, body: Body) -> Result<EnrollResponse, Refusal> {
+async fn handle(desk: &SharedDesk, headers: &HeaderMap, body: Incoming) -> Result<EnrollResponse, Refusal> {
     let app = &desk.app;
     let request: EnrollRequest = desk.bodies.read_json(headers, body).await?;
     let key = requested_key(&request.csr)?;

@@ -24,7 +24,7 @@ pub(crate) enum Judgement {
 /// Judges what was sent. `known` is the last answered exchange, with counter 0 before the first.
 pub(crate) fn judge(known: &Exchange, sent: &Exchange) -> Judgement {
     match sent.counter {
-        counter if counter == known.counter.saturating_add(1) => Judgement::Next,
+        counter if Some(counter) == known.counter.checked_add(1) => Judgement::Next,
         counter if counter > known.counter => Judgement::Ahead,
         counter if counter == known.counter && sent.nonce == known.nonce && counter > 0 => Judgement::Retry,
         _ => Judgement::Copy,

@@ -16,6 +16,7 @@ use rollcall_shared::{
 use super::{
     SharedDesk,
     answer::{answer, short},
+    body::Incoming,
     check_in::overtaken,
     hold::hold_as_copy,
     who,
@@ -32,10 +33,10 @@ pub(super) async fn inventory(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    answer(&desk.app, &peer, handle(&desk, &peer, &headers, body).await)
+    answer(&desk.app, &peer, handle(&desk, &peer, &headers, body.into()).await)
 }
 
-async fn handle(desk: &SharedDesk, peer: &Peer, headers: &HeaderMap, body: Body) -> Result<InventoryResponse, Refusal> {
+async fn handle(desk: &SharedDesk, peer: &Peer, headers: &HeaderMap, body: Incoming) -> Result<InventoryResponse, Refusal> {
     let app = &desk.app;
     let agent = who::admitted(app, peer, Timestamp::now()).await?;
     let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
