@@ -73,6 +73,9 @@ async fn report_forever(
         match agent.report().await {
             Ok(_) => {
                 reports.fetch_add(1, Ordering::SeqCst);
+                drop(agent);
+                // Load, not starvation: a started collector needs a processor too.
+                tokio::time::sleep(Duration::from_millis(40)).await;
             }
             // While the collector is down, connections fail; when it stops, it says so.
             Err(error) if error.status().is_none_or(|status| status == 503 || status == 429) => {
