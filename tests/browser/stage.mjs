@@ -1,6 +1,6 @@
 // A collector to look at: its own data directory and ports, people, the simulated company, and hostile names.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -44,8 +44,7 @@ export async function stage() {
     const api = client(base, readFileSync(join(data, 'console.token'), 'utf8').trim())
     for (const [name, role] of [['admin', 'admin'], ['viewer', 'viewer']]) await api('POST', '/users', { name, role, password }).catch((problem) => { if (!running || !/: 409 /.test(problem.message)) throw problem })
     if (collector) {
-      // Few at a time: a debug build on a busy machine needs its breath for the answers.
-      const fleet = spawnSync(join(binaries, 'rollcall-fleet'), ['--data-dir', data, '--parallel', '4'], { encoding: 'utf8' })
+      const fleet = spawnSync(join(binaries, 'rollcall-fleet'), ['--data-dir', data], { encoding: 'utf8' })
       if (fleet.status !== 0) throw new Error(`the simulated company failed:\n${fleet.stdout}${fleet.stderr}\n${collector.log()}`)
     }
     const { name, ...attributes } = hostile
@@ -61,14 +60,16 @@ function serve(directory, data) {
   const config = join(directory, 'collector.toml')
   const settings = [`data_dir = ${JSON.stringify(data)}`, '[agents]', 'listen = "127.0.0.1:0"', '[people]', 'listen = "127.0.0.1:0"', 'tls = "off"']
   writeFileSync(config, settings.join('\n'))
-  let log = ''
-  const child = spawn(join(binaries, 'rollcall'), ['serve', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] })
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log = (log + chunk).slice(-20_000)))
+  // To a file, not a pipe: nobody empties a pipe while this process waits for another, and a full one stops the collector.
+  const file = join(directory, 'collector.log')
+  const out = openSync(file, 'w')
+  const child = spawn(join(binaries, 'rollcall'), ['serve', '--config', config], { stdio: ['ignore', out, out] })
+  const log = () => readFileSync(file, 'utf8').slice(-20_000)
   const ended = () => child.exitCode !== null || child.signalCode !== null
   return {
-    log: () => log,
+    log,
     check: () => {
-      if (ended()) throw new Error(`the collector ended:\n${log}`)
+      if (ended()) throw new Error(`the collector ended:\n${log()}`)
     },
     stop: async () => {
       child.kill('SIGTERM')
