@@ -95,7 +95,7 @@ impl Known {
                 }
             }
         }
-        for group in api.all("/api/v1/need-groups?limit=1000").await? {
+        for group in api.all("/api/v1/need-groups").await? {
             let ci = group.pointer("/ci/id").and_then(Value::as_str).context("a group without an item")?;
             known.groups.push((ci.to_owned(), text(&group, "name")?.to_owned()));
         }
