@@ -12,6 +12,9 @@ use crate::{
 };
 
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(30);
+const LISTENING_EVERY: Duration = Duration::from_secs(30);
+/// Agents are asked for from a little before the last look, for collectors whose clocks differ.
+const OVERLAP_MS: i64 = 60_000;
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(15 * 60);
 const PRUNING_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 const DAY_MS: i64 = 86_400_000;
@@ -19,14 +22,17 @@ const DAY_MS: i64 = 86_400_000;
 /// Does each at its time, until it is dropped.
 pub(crate) async fn run(app: SharedApp) {
     let mut certificate = interval(CERTIFICATE_EVERY);
+    let mut listening = interval_at(Instant::now() + LISTENING_EVERY, LISTENING_EVERY);
+    let mut heard_until = Timestamp::now();
     let mut housekeeping = interval_at(Instant::now() + HOUSEKEEPING_EVERY, HOUSEKEEPING_EVERY);
     let mut pruning = interval_at(Instant::now() + PRUNING_EVERY, PRUNING_EVERY);
-    for interval in [&mut certificate, &mut housekeeping, &mut pruning] {
+    for interval in [&mut certificate, &mut listening, &mut housekeeping, &mut pruning] {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     loop {
         tokio::select! {
             _ = certificate.tick() => renew_certificate(&app),
+            _ = listening.tick() => hear_of_others(&app, &mut heard_until).await,
             _ = housekeeping.tick() => keep_house(&app).await,
             _ = pruning.tick() => prune(&app).await,
         }
@@ -38,6 +44,19 @@ fn renew_certificate(app: &App) {
         Ok(false) => {}
         Ok(true) => tracing::info!("the collector's certificate was replaced"),
         Err(error) => tracing::error!("the collector's certificate could not be replaced: {:#}", anyhow::Error::from(error)),
+    }
+}
+
+/// Learns which agents other collectors on the same store have heard: who is alive is judged by it.
+async fn hear_of_others(app: &App, until: &mut Timestamp) {
+    let now = Timestamp::now();
+    match app.store.heard_since(until.plus_millis(-OVERLAP_MS)).await {
+        Ok(heard) => {
+            let mut estate = app.estate.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            heard.into_iter().for_each(|(agent, at)| estate.heard(agent, at));
+            *until = now;
+        }
+        Err(error) => tracing::warn!("when agents were last heard cannot be read: {:#}", anyhow::Error::from(error)),
     }
 }
 

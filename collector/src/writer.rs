@@ -211,3 +211,6 @@ impl Job {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,7 @@ pub(super) struct Options {
 
 pub(super) fn run(options: Options, data_dir: Option<PathBuf>) -> anyhow::Result<()> {
     let config = settings(options, data_dir)?;
+    allow_many_connections();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let running = serve::start(config).await?;
@@ -89,6 +90,15 @@ pub(super) fn settings(options: Options, data_dir: Option<PathBuf>) -> anyhow::R
     config.agents.binaries = options.agents_binaries.or(config.agents.binaries);
     config.people.url = options.people_url.or(config.people.url);
     Ok(config)
+}
+
+/// Each connection is a file descriptor; the usual soft limit is for programs that have a few.
+fn allow_many_connections() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+        tracing::warn!(%error, ?limit, "the limit of open files could not be raised");
+    }
 }
 
 fn put<T>(setting: &mut T, said: Option<T>) {

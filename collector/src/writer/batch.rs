@@ -3,12 +3,15 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, PoisonError, RwLockWriteGuard},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rollcall_core::{Estate, Revision};
 use rollcall_shared::{AgentId, DocumentId, Timestamp};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
 
 use super::{
     BUSY_RETRY_SECONDS, Committed, Job, WriteError,
@@ -22,6 +25,8 @@ use crate::{
 
 /// Jobs in one commit at most.
 const MAX_BATCH: usize = 256;
+/// How often it is looked whether the store has moved on, besides being told.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a batch is planned again because other collectors were faster, before its callers are told to try again.
 const MAX_TRIES: usize = 20;
 
@@ -29,6 +34,9 @@ const MAX_TRIES: usize = 20;
 pub(crate) async fn run(app: SharedApp, mut queue: mpsc::Receiver<Job>, mut stop: watch::Receiver<bool>) {
     let mut revisions = app.store.revisions();
     let mut follows = true;
+    // What is missed for a while (before this began, or because the store did not answer) is noticed at the next look.
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = Timestamp::default();
     loop {
         let mut jobs = Vec::new();
@@ -38,6 +46,7 @@ pub(crate) async fn run(app: SharedApp, mut queue: mpsc::Receiver<Job>, mut stop
                 Ok(()) => catch_up_or_warn(&app).await,
                 Err(_) => follows = false,
             },
+            _ = look.tick() => catch_up_or_warn(&app).await,
             () = stopped(&mut stop), if !queue.is_closed() => queue.close(),
         }
         if !jobs.is_empty() {
