@@ -99,7 +99,7 @@ pub(super) fn conflict(kind: ConflictKind) -> &'static str {
 }
 
 /// The machine that a service runs on, so that ten services called "nginx" can be told apart; empty for what runs on nothing.
-pub(super) fn host<'a>(estate: &'a Estate, id: CiId) -> &'a str {
+pub(super) fn host(estate: &Estate, id: CiId) -> &str {
     let runs_on = estate.dependencies(id).find(|relationship| relationship.kind == "runs_on");
     runs_on.and_then(|relationship| estate.ci(relationship.to)).map_or("", |machine| &machine.name)
 }
