@@ -62,7 +62,7 @@ pub fn relationship(n: u128, from_ci: CiId, to_ci: CiId, from: Timestamp) -> Rel
         kind: "connects_to".into(),
         from: from_ci,
         to: to_ci,
-        hardness: (n % 2 == 0).then_some(Hardness::Soft),
+        hardness: n.is_multiple_of(2).then_some(Hardness::Soft),
         lifecycle: Lifecycle::Active,
         evidence: vec![
             Evidence {
@@ -101,7 +101,7 @@ pub fn need_group(n: u128, ci: CiId, members: &[CiId], from: Timestamp) -> NeedG
         ci,
         name: HOSTILE.into(),
         members: members.to_vec(),
-        min_up: if n % 2 == 0 { MinUp::Count(u32::MAX) } else { MinUp::Percent(50) },
+        min_up: if n.is_multiple_of(2) { MinUp::Count(u32::MAX) } else { MinUp::Percent(50) },
         hardness: Hardness::Hard,
         lifecycle: Lifecycle::Active,
         source: Source::User("ada".into()),
@@ -112,7 +112,7 @@ pub fn need_group(n: u128, ci: CiId, members: &[CiId], from: Timestamp) -> NeedG
 
 /// A piece of software.
 pub fn software(n: u128) -> SoftwareEntry {
-    let publisher = if n % 2 == 0 { String::new() } else { HOSTILE.into() };
+    let publisher = if n.is_multiple_of(2) { String::new() } else { HOSTILE.into() };
     SoftwareEntry { kind: "deb".into(), name: format!("lib{n}"), version: "1.0-1".into(), architecture: "amd64".into(), publisher }
 }
 

@@ -35,9 +35,10 @@ macro_rules! current {
 }
 
 /// What stood at ?2: what stands now and stood then, and what was replaced since. Of two that overlap because the
-/// clock went back, the later commit comes last and counts.
+/// clock went back, the later commit comes last and counts. In the order of the primary key, so that a page reads no more
+/// than its own part of the history.
 macro_rules! past {
-    ($table:literal, $key:literal, $columns:expr, $also:literal) => {
+    ($table:literal, $key:literal, $count:literal, $columns:expr, $also:literal) => {
         page!(
             $key,
             $columns,
@@ -56,7 +57,7 @@ macro_rules! past {
                 $also,
                 ")"
             ),
-            concat!($key, ", revision")
+            concat!($key, ", ", $count)
         )
     };
 }
@@ -86,11 +87,11 @@ const CURRENT: Pages = Pages {
 };
 
 const PAST: Pages = Pages {
-    cis: past!("ci_version", "id", columns::ci!(), ""),
-    relationships: past!("relationship_version", "id", columns::relationship!(), " AND lifecycle = 'active'"),
-    need_groups: past!("need_group_version", "id", columns::need_group!(), " AND lifecycle = 'active'"),
-    bindings: past!("agent_binding", "agent", columns::binding!(), ""),
-    software_sets: past!("software_set", "ci", "ci, ids", ""),
+    cis: past!("ci_version", "id", "version", columns::ci!(), ""),
+    relationships: past!("relationship_version", "id", "version", columns::relationship!(), " AND lifecycle = 'active'"),
+    need_groups: past!("need_group_version", "id", "version", columns::need_group!(), " AND lifecycle = 'active'"),
+    bindings: past!("agent_binding", "agent", "revision", columns::binding!(), ""),
+    software_sets: past!("software_set", "ci", "revision", "ci, ids", ""),
 };
 
 const STANDING_CONFLICTS: &str = page!("id", columns::conflict!(), "identity_conflict WHERE state <> 'settled' AND id > ?1", "id");
