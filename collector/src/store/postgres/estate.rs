@@ -44,19 +44,27 @@ macro_rules! past {
             $key,
             $columns,
             concat!(
-                "(SELECT * FROM ",
+                "((SELECT * FROM ",
                 $table,
                 " WHERE valid_to IS NULL AND valid_from <= $2 AND ",
                 $key,
                 " > $1::uuid",
                 $also,
-                " UNION ALL SELECT * FROM ",
+                " ORDER BY ",
+                $key,
+                ", ",
+                $count,
+                " LIMIT 5000) UNION ALL (SELECT * FROM ",
                 $table,
                 " WHERE valid_to > $2 AND valid_from <= $2 AND ",
                 $key,
                 " > $1::uuid",
                 $also,
-                ") AS stood"
+                " ORDER BY ",
+                $key,
+                ", ",
+                $count,
+                " LIMIT 5000)) AS stood"
             ),
             concat!($key, ", ", $count)
         )
