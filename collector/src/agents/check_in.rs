@@ -40,7 +40,7 @@ async fn handle(desk: &SharedDesk, peer: &Peer, headers: &HeaderMap, body: Incom
     let (path, want) = if desk.unchanged.note(unchanged).await? {
         ("unchanged", Vec::new())
     } else {
-        ("careful", careful(desk, peer, &sent, &turn, now).await?)
+        ("careful", careful(desk, peer, &sent, &mut turn, now).await?)
     };
     turn.answered(sent.exchange);
     app.metrics.check_ins.get_or_create(&path.into()).inc();
@@ -49,14 +49,20 @@ async fn handle(desk: &SharedDesk, peer: &Peer, headers: &HeaderMap, body: Incom
 }
 
 /// What did not match what is stored: judges why, and says which sections are wanted.
-async fn careful(desk: &SharedDesk, peer: &Peer, sent: &CheckInRequest, turn: &Turn<'_>, now: Timestamp) -> Result<Vec<String>, Refusal> {
+async fn careful(
+    desk: &SharedDesk,
+    peer: &Peer,
+    sent: &CheckInRequest,
+    turn: &mut Turn<'_>,
+    now: Timestamp,
+) -> Result<Vec<String>, Refusal> {
     let app = &desk.app;
     let agent = who::admitted(app, peer, now).await?.id;
     let known = app.store.inventories(&[agent]).await?.pop();
     let last = known.as_ref().map_or(NEVER, |known| known.exchange);
     match judge(&last, &sent.exchange) {
         Judgement::Retry => {}
-        Judgement::Copy if turn.was_answered(&sent.exchange) => return Err(overtaken()),
+        Judgement::Copy if turn.is_first_late_arrival(&sent.exchange) => return Err(overtaken()),
         Judgement::Copy => {
             let detail = format!("message {} came after message {}", sent.exchange.counter, last.counter);
             return Err(hold_as_copy(app, agent, &detail).await);

@@ -63,7 +63,7 @@ async fn handle(desk: &SharedDesk, peer: &Peer, headers: &HeaderMap, body: Incom
             };
             known
         }
-        DocumentOutcome::Copy { .. } if turn.was_answered(&exchange) => return Err(overtaken()),
+        DocumentOutcome::Copy { .. } if turn.is_first_late_arrival(&exchange) => return Err(overtaken()),
         DocumentOutcome::Copy { last_counter } => {
             let detail = format!("message {} came after message {last_counter}", exchange.counter);
             return Err(hold_as_copy(app, agent.id, &detail).await);

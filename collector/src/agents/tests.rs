@@ -284,6 +284,10 @@ async fn a_lost_answer_is_given_again_and_changes_nothing() {
     assert_eq!(agent.renew(nonce).await.unwrap().certificate_chain, renewed.certificate_chain);
     assert_eq!(renewed.generation, 2);
     assert_eq!(agent.state().await, AgentState::Active);
+
+    // Who repeats it again waits for the answer, while somebody with the same state has gone on: copied in mid-exchange.
+    assert_eq!(kind(&agent.check_in(exchange(1)).await.unwrap_err()), (409, "agent-held"));
+    assert_eq!(agent.state().await, AgentState::Held);
 }
 
 #[tokio::test(flavor = "multi_thread")]

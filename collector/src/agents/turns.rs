@@ -39,10 +39,13 @@ impl Turns {
 }
 
 impl Turn<'_> {
-    /// Whether exactly this exchange was answered lately. A message that an agent has given up and sent again can still
-    /// arrive, after newer ones: that makes nobody a copy.
-    pub(super) fn was_answered(&self, exchange: &Exchange) -> bool {
-        self.recent.get(&self.agent).is_some_and(|recent| recent.contains(exchange))
+    /// Whether exactly this exchange was answered lately and did not come late before. A message that an agent has given up
+    /// and sent again can still arrive, after newer ones: that makes nobody a copy. Who *keeps* sending it waits for its
+    /// answer, while another who shares its state has gone on: that is a copy.
+    pub(super) fn is_first_late_arrival(&mut self, exchange: &Exchange) -> bool {
+        let Some(recent) = self.recent.get_mut(&self.agent) else { return false };
+        let found = recent.iter().position(|answered| answered == exchange);
+        found.is_some_and(|at| recent.remove(at).is_some())
     }
 
     /// Notes that an exchange is answered.
@@ -70,8 +73,10 @@ mod tests {
         let exchange = |counter: u64| Exchange { counter, nonce: Uuid::from_u128(counter.into()) };
         let mut turn = turns.take(agent).await;
         (1..=6).for_each(|counter| turn.answered(exchange(counter)));
-        let remembered: Vec<bool> = (1..=7).map(|counter| turn.was_answered(&exchange(counter))).collect();
-        assert_eq!(remembered, [false, false, true, true, true, true, false]);
-        assert!(!turn.was_answered(&Exchange { counter: 6, nonce: Uuid::nil() }));
+        let mut late = || (1..=7).map(|counter| turn.is_first_late_arrival(&exchange(counter))).collect::<Vec<_>>();
+        assert_eq!(late(), [false, false, true, true, true, true, false]);
+        assert_eq!(late(), [false; 7], "once each");
+        turn.answered(exchange(8));
+        assert!(!turn.is_first_late_arrival(&Exchange { counter: 8, nonce: Uuid::nil() }));
     }
 }
