@@ -12,7 +12,7 @@ use rollcall_shared::{
         Problem,
         v1::{
             CheckInRequest, CheckInResponse, Credentials, EnrollRequest, EnrollResponse, Exchange, Identity, InventoryDocument,
-            InventoryResponse, RecoverRequest, RenewRequest, Section, SectionStatus, VERSION, paths, recover_message,
+            InventoryResponse, Package, Packages, RecoverRequest, RenewRequest, Section, SectionStatus, VERSION, paths, recover_message,
         },
     },
 };
@@ -232,9 +232,13 @@ fn kind(problem: &Problem) -> (u16, &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_joins_reports_and_is_in_the_estate() {
     let collector = collector().await;
-    let agent = collector.enrolled().await;
+    let mut agent = collector.enrolled().await;
+    let openssl = Package { kind: "deb".to_owned(), name: "openssl".to_owned(), version: "3.0.15".to_owned(), ..Package::default() };
+    let packages = Packages { packages: vec![openssl] };
+    let section = Section::new(SectionStatus::Ok, Timestamp::now(), 1, Some(&packages)).unwrap();
+    agent.sections.insert("packages".to_owned(), section);
     let first = agent.check_in(exchange(1)).await.unwrap();
-    assert_eq!(first.want, ["identity"]);
+    assert_eq!(first.want, ["identity", "packages"]);
     let stored = agent.upload(1, exchange(2)).await.unwrap();
     assert_eq!(stored.known["identity"], agent.sections["identity"].digest);
     assert_eq!(collector.running.app.estate().machine_of(agent.id()).unwrap().name, "db01");
@@ -248,7 +252,11 @@ async fn a_machine_joins_reports_and_is_in_the_estate() {
 
     // Started again on the same data, it knows the same.
     let again = serve::start(settings(&collector.directory)).await.unwrap();
-    assert_eq!(again.app.estate().cis().count(), 1);
+    let of_machine: Vec<(String, u64)> = {
+        let estate = again.app.estate();
+        estate.cis().map(|ci| (ci.name.clone(), estate.software().count_of(ci.id))).collect()
+    };
+    assert_eq!(of_machine, [("db01".to_owned(), 1)]);
     again.shutdown().await;
 }
 
