@@ -5,6 +5,7 @@
 mod connections;
 mod cpu;
 mod daemons;
+mod devices;
 mod disks;
 mod file_systems;
 mod hardware;
@@ -27,7 +28,7 @@ use std::{
 use rollcall_shared::{
     Timestamp,
     wire::v1::{
-        Connections, Cpu, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network, OperatingSystem, Packages, Section,
+        Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network, OperatingSystem, Packages, Section,
         SectionData, SectionStatus, ServiceKey, Services,
     },
 };
@@ -74,6 +75,7 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: Cpu::NAME, collect: |machine| section(machine, cpu::collect) },
     Collector { name: Memory::NAME, collect: |machine| section(machine, memory::collect) },
     Collector { name: Disks::NAME, collect: |machine| section(machine, disks::collect) },
+    Collector { name: Devices::NAME, collect: |machine| section(machine, devices::collect) },
     Collector { name: FileSystems::NAME, collect: |machine| section(machine, file_systems::collect) },
     Collector { name: Network::NAME, collect: |machine| section(machine, network::collect) },
     Collector { name: Packages::NAME, collect: |machine| section(machine, packages::collect) },

@@ -4,6 +4,7 @@ pub mod cgroup;
 pub mod command_line;
 pub mod cpuinfo;
 pub mod dpkg;
+pub mod hardware_ids;
 pub mod key_value;
 pub mod mountinfo;
 pub mod process_stat;

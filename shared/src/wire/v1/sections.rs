@@ -2,11 +2,14 @@
 //!
 //! Sizes are bytes, times RFC 3339. A field that could not be read is absent, never guessed or empty.
 
+mod devices;
+
 use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
+pub use self::devices::*;
 use crate::time::Timestamp;
 
 /// A section's type.
@@ -42,6 +45,7 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<Cpu>("Processors, cores and threads."),
     section::<Memory>("Memory size and modules."),
     section::<Disks>("Physical and virtual disks."),
+    section::<Devices>("Devices on the PCI and USB buses."),
     section::<FileSystems>("Mounted file systems, with size and rounded usage."),
     section::<Network>("Network interfaces, addresses, gateways and resolvers."),
     section::<Packages>("Installed software packages."),
@@ -69,6 +73,7 @@ section_data! {
     Cpu = "cpu";
     Memory = "memory";
     Disks = "disks";
+    Devices = "devices";
     FileSystems = "file_systems";
     Network = "network";
     Packages = "packages";
