@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use rollcall_shared::wire::v1::{FileSystem, FileSystems};
 
-use super::{Machine, Outcome};
-use crate::parse::mountinfo::{self, Mount};
+use super::{Machine, Outcome, storage};
+use crate::{
+    files::Root,
+    parse::mountinfo::{self, Mount},
+};
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<FileSystems> {
     // The agent's unit gives it a view of its own, in which everything is read-only; the first process has the machine's.
@@ -23,15 +26,16 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<FileSystems> {
     let mut devices = BTreeSet::new();
     mounts.retain(|mount| devices.insert((mount.device_number.clone(), mount.source.clone())));
     mounts.sort_by(|a, b| a.mount_point.cmp(&b.mount_point));
-    let is_live = machine.root.is_live();
-    Outcome::Data(FileSystems { file_systems: mounts.into_iter().map(|mount| file_system(mount, is_live)).collect() })
+    Outcome::Data(FileSystems { file_systems: mounts.into_iter().map(|mount| file_system(machine.root, mount)).collect() })
 }
 
-fn file_system(mount: Mount, is_live: bool) -> FileSystem {
+fn file_system(root: &Root, mount: Mount) -> FileSystem {
     let remote_server = mount.server();
     // A server that does not answer would hang whoever asks it for its size.
-    let usage = if is_live && remote_server.is_none() { usage(&mount.mount_point) } else { None };
+    let usage = if root.is_live() && remote_server.is_none() { usage(&mount.mount_point) } else { None };
+    let encrypted = if remote_server.is_none() { storage::is_encrypted(root, &mount.source, &mount.device_number) } else { None };
     FileSystem {
+        encrypted,
         device: mount.source,
         kind: mount.kind,
         size_bytes: usage.map(|(size, _)| size),

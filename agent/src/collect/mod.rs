@@ -2,6 +2,7 @@
 //!
 //! A collector answers data, "this machine has no such thing", or failure. One failure never fails the document.
 
+mod accounts;
 mod connections;
 mod cpu;
 mod daemons;
@@ -17,6 +18,7 @@ mod operating_system;
 mod packages;
 mod platform;
 mod services;
+mod storage;
 
 use std::{
     cell::OnceCell,
@@ -28,8 +30,8 @@ use std::{
 use rollcall_shared::{
     Timestamp,
     wire::v1::{
-        Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network, OperatingSystem, Packages, Section,
-        SectionData, SectionStatus, ServiceKey, Services,
+        Accounts, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network, OperatingSystem, Packages,
+        Section, SectionData, SectionStatus, ServiceKey, Services, Storage,
     },
 };
 
@@ -76,8 +78,10 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: Memory::NAME, collect: |machine| section(machine, memory::collect) },
     Collector { name: Disks::NAME, collect: |machine| section(machine, disks::collect) },
     Collector { name: Devices::NAME, collect: |machine| section(machine, devices::collect) },
+    Collector { name: Storage::NAME, collect: |machine| section(machine, storage::collect) },
     Collector { name: FileSystems::NAME, collect: |machine| section(machine, file_systems::collect) },
     Collector { name: Network::NAME, collect: |machine| section(machine, network::collect) },
+    Collector { name: Accounts::NAME, collect: |machine| section(machine, accounts::collect) },
     Collector { name: Packages::NAME, collect: |machine| section(machine, packages::collect) },
     Collector { name: Services::NAME, collect: |machine| section(machine, services::collect) },
     Collector { name: Listening::NAME, collect: |machine| section(machine, listening::collect) },

@@ -2,14 +2,16 @@
 //!
 //! Sizes are bytes, times RFC 3339. A field that could not be read is absent, never guessed or empty.
 
+mod accounts;
 mod devices;
+mod storage;
 
 use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-pub use self::devices::*;
+pub use self::{accounts::*, devices::*, storage::*};
 use crate::time::Timestamp;
 
 /// A section's type.
@@ -46,8 +48,10 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<Memory>("Memory size and modules."),
     section::<Disks>("Physical and virtual disks."),
     section::<Devices>("Devices on the PCI and USB buses."),
+    section::<Storage>("Partitions, RAID arrays, logical volumes, encrypted devices and swap."),
     section::<FileSystems>("Mounted file systems, with size and rounded usage."),
     section::<Network>("Network interfaces, addresses, gateways and resolvers."),
+    section::<Accounts>("Local users and groups, who may administer, last logins, public ssh host keys; never passwords."),
     section::<Packages>("Installed software packages."),
     section::<Services>("What runs as a service: units and processes that listen or keep talking."),
     section::<Listening>("Sockets that wait for connections, with the service behind each."),
@@ -74,6 +78,7 @@ section_data! {
     Memory = "memory";
     Disks = "disks";
     Devices = "devices";
+    Storage = "storage";
     FileSystems = "file_systems";
     Network = "network";
     Packages = "packages";
@@ -416,6 +421,9 @@ pub struct FileSystem {
     pub used_percent: Option<u8>,
     /// Mounted read-only.
     pub read_only: bool,
+    /// Whether this machine encrypts the device below; absent where no file tells. Disks that encrypt themselves do it unseen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
     /// The server, for a remote file system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_server: Option<String>,
