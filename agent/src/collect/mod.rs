@@ -17,6 +17,8 @@ mod network;
 mod operating_system;
 mod packages;
 mod platform;
+mod security;
+mod security_tools;
 mod services;
 mod storage;
 
@@ -31,7 +33,7 @@ use rollcall_shared::{
     Timestamp,
     wire::v1::{
         Accounts, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network, OperatingSystem, Packages,
-        Section, SectionData, SectionStatus, ServiceKey, Services, Storage,
+        Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage,
     },
 };
 
@@ -82,6 +84,7 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: FileSystems::NAME, collect: |machine| section(machine, file_systems::collect) },
     Collector { name: Network::NAME, collect: |machine| section(machine, network::collect) },
     Collector { name: Accounts::NAME, collect: |machine| section(machine, accounts::collect) },
+    Collector { name: Security::NAME, collect: |machine| section(machine, security::collect) },
     Collector { name: Packages::NAME, collect: |machine| section(machine, packages::collect) },
     Collector { name: Services::NAME, collect: |machine| section(machine, services::collect) },
     Collector { name: Listening::NAME, collect: |machine| section(machine, listening::collect) },

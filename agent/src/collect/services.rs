@@ -144,7 +144,7 @@ fn resolved(description: &str, unit: &str) -> String {
 }
 
 /// The units that some target wants at start: links in `*.wants` directories.
-fn enabled_units(root: &Root) -> std::collections::BTreeSet<String> {
+pub(super) fn enabled_units(root: &Root) -> std::collections::BTreeSet<String> {
     let wants = |directory: &str| {
         let names = root.names(directory).unwrap_or_default().into_iter();
         let directory = directory.to_owned();

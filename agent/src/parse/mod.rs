@@ -7,6 +7,7 @@ pub mod cpuinfo;
 pub mod device_mapper;
 pub mod dpkg;
 pub mod hardware_ids;
+pub mod kernel;
 pub mod key_value;
 pub mod login_records;
 pub mod mountinfo;

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod devices;
+mod security;
 mod storage;
 
 use std::{collections::BTreeSet, fmt, net::IpAddr};
@@ -11,7 +12,7 @@ use std::{collections::BTreeSet, fmt, net::IpAddr};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-pub use self::{accounts::*, devices::*, storage::*};
+pub use self::{accounts::*, devices::*, security::*, storage::*};
 use crate::time::Timestamp;
 
 /// A section's type.
@@ -52,6 +53,7 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<FileSystems>("Mounted file systems, with size and rounded usage."),
     section::<Network>("Network interfaces, addresses, gateways and resolvers."),
     section::<Accounts>("Local users and groups, who may administer, last logins, public ssh host keys; never passwords."),
+    section::<Security>("Encryption, secure boot, firewalls, malware protection, remote control, update policy, kernel modules."),
     section::<Packages>("Installed software packages."),
     section::<Services>("What runs as a service: units and processes that listen or keep talking."),
     section::<Listening>("Sockets that wait for connections, with the service behind each."),
@@ -79,6 +81,7 @@ section_data! {
     Disks = "disks";
     Devices = "devices";
     Storage = "storage";
+    Security = "security";
     FileSystems = "file_systems";
     Network = "network";
     Packages = "packages";
