@@ -3,6 +3,7 @@
 //! A collector answers data, "this machine has no such thing", or failure. One failure never fails the document.
 
 mod accounts;
+mod bundles;
 mod connections;
 mod cpu;
 mod daemons;
@@ -99,7 +100,7 @@ pub struct Machine<'a> {
     attribution: Result<&'a Attribution, String>,
     smbios: OnceCell<Option<Smbios>>,
     processes: OnceCell<Processes>,
-    packages: OnceCell<Result<Packages, String>>,
+    packages: OnceCell<Result<packages::Found, String>>,
 }
 
 impl<'a> Machine<'a> {
@@ -129,7 +130,7 @@ impl<'a> Machine<'a> {
         self.processes.get_or_init(|| Processes::new(self.root))
     }
 
-    fn packages(&self) -> &Result<Packages, String> {
+    fn packages(&self) -> &Result<packages::Found, String> {
         self.packages.get_or_init(|| packages::read(self.root))
     }
 

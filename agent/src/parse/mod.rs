@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod key_value;
 pub mod login_records;
 pub mod mountinfo;
+pub mod package_databases;
 pub mod process_stat;
 pub mod routes;
 pub mod smbios;

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod devices;
+mod package_url;
 mod security;
 mod storage;
 
@@ -511,7 +512,7 @@ pub struct Packages {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Package {
-    /// Kind of package: `deb`, `rpm`, …
+    /// Kind of package: `deb`, `apk`, `pacman`, `snap`, `flatpak`, `rpm`, …
     pub kind: String,
     /// Name.
     pub name: String,
