@@ -4,6 +4,7 @@
 
 mod accounts;
 mod bundles;
+mod certificates;
 mod connections;
 mod cpu;
 mod daemons;
@@ -33,8 +34,8 @@ use std::{
 use rollcall_shared::{
     Timestamp,
     wire::v1::{
-        Accounts, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network, OperatingSystem, Packages,
-        Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage,
+        Accounts, Certificates, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network,
+        OperatingSystem, Packages, Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage,
     },
 };
 
@@ -86,6 +87,7 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: Network::NAME, collect: |machine| section(machine, network::collect) },
     Collector { name: Accounts::NAME, collect: |machine| section(machine, accounts::collect) },
     Collector { name: Security::NAME, collect: |machine| section(machine, security::collect) },
+    Collector { name: Certificates::NAME, collect: |machine| section(machine, certificates::collect) },
     Collector { name: Packages::NAME, collect: |machine| section(machine, packages::collect) },
     Collector { name: Services::NAME, collect: |machine| section(machine, services::collect) },
     Collector { name: Listening::NAME, collect: |machine| section(machine, listening::collect) },

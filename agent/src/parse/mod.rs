@@ -1,6 +1,7 @@
 //! Parsers. Each takes bytes, opens nothing, and answers damaged input with less, never with a panic.
 
 pub mod accounts;
+pub mod certificate;
 pub mod cgroup;
 pub mod command_line;
 pub mod cpuinfo;

@@ -3,6 +3,7 @@
 //! Sizes are bytes, times RFC 3339. A field that could not be read is absent, never guessed or empty.
 
 mod accounts;
+mod certificates;
 mod devices;
 mod package_url;
 mod security;
@@ -13,7 +14,7 @@ use std::{collections::BTreeSet, fmt, net::IpAddr};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-pub use self::{accounts::*, devices::*, security::*, storage::*};
+pub use self::{accounts::*, certificates::*, devices::*, security::*, storage::*};
 use crate::time::Timestamp;
 
 /// A section's type.
@@ -55,6 +56,7 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<Network>("Network interfaces, addresses, gateways and resolvers."),
     section::<Accounts>("Local users and groups, who may administer, last logins, public ssh host keys; never passwords."),
     section::<Security>("Encryption, secure boot, firewalls, malware protection, remote control, update policy, kernel modules."),
+    section::<Certificates>("Certificates of servers and local authorities: names, validity, fingerprint, where; never keys."),
     section::<Packages>("Installed software packages."),
     section::<Services>("What runs as a service: units and processes that listen or keep talking."),
     section::<Listening>("Sockets that wait for connections, with the service behind each."),
@@ -83,6 +85,7 @@ section_data! {
     Devices = "devices";
     Storage = "storage";
     Security = "security";
+    Certificates = "certificates";
     FileSystems = "file_systems";
     Network = "network";
     Packages = "packages";
