@@ -23,6 +23,7 @@ mod security;
 mod security_tools;
 mod services;
 mod storage;
+mod virtual_guests;
 
 use std::{
     cell::OnceCell,
@@ -35,7 +36,7 @@ use rollcall_shared::{
     Timestamp,
     wire::v1::{
         Accounts, Certificates, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network,
-        OperatingSystem, Packages, Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage,
+        OperatingSystem, Packages, Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage, VirtualGuests,
     },
 };
 
@@ -88,6 +89,7 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: Accounts::NAME, collect: |machine| section(machine, accounts::collect) },
     Collector { name: Security::NAME, collect: |machine| section(machine, security::collect) },
     Collector { name: Certificates::NAME, collect: |machine| section(machine, certificates::collect) },
+    Collector { name: VirtualGuests::NAME, collect: |machine| section(machine, virtual_guests::collect) },
     Collector { name: Packages::NAME, collect: |machine| section(machine, packages::collect) },
     Collector { name: Services::NAME, collect: |machine| section(machine, services::collect) },
     Collector { name: Listening::NAME, collect: |machine| section(machine, listening::collect) },

@@ -8,13 +8,14 @@ mod devices;
 mod package_url;
 mod security;
 mod storage;
+mod virtual_guests;
 
 use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-pub use self::{accounts::*, certificates::*, devices::*, security::*, storage::*};
+pub use self::{accounts::*, certificates::*, devices::*, security::*, storage::*, virtual_guests::*};
 use crate::time::Timestamp;
 
 /// A section's type.
@@ -57,6 +58,7 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<Accounts>("Local users and groups, who may administer, last logins, public ssh host keys; never passwords."),
     section::<Security>("Encryption, secure boot, firewalls, malware protection, remote control, update policy, kernel modules."),
     section::<Certificates>("Certificates of servers and local authorities: names, validity, fingerprint, where; never keys."),
+    section::<VirtualGuests>("Virtual machines and containers on this machine: names, ids, addresses; never their environment."),
     section::<Packages>("Installed software packages."),
     section::<Services>("What runs as a service: units and processes that listen or keep talking."),
     section::<Listening>("Sockets that wait for connections, with the service behind each."),
@@ -85,6 +87,7 @@ section_data! {
     Devices = "devices";
     Storage = "storage";
     Security = "security";
+    VirtualGuests = "virtual_guests";
     Certificates = "certificates";
     FileSystems = "file_systems";
     Network = "network";
