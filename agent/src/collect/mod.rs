@@ -18,6 +18,7 @@ mod memory;
 mod network;
 mod operating_system;
 mod packages;
+mod peripherals;
 mod platform;
 mod security;
 mod security_tools;
@@ -36,7 +37,8 @@ use rollcall_shared::{
     Timestamp,
     wire::v1::{
         Accounts, Certificates, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network,
-        OperatingSystem, Packages, Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage, VirtualGuests,
+        OperatingSystem, Packages, Peripherals, Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage,
+        VirtualGuests,
     },
 };
 
@@ -83,6 +85,7 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: Memory::NAME, collect: |machine| section(machine, memory::collect) },
     Collector { name: Disks::NAME, collect: |machine| section(machine, disks::collect) },
     Collector { name: Devices::NAME, collect: |machine| section(machine, devices::collect) },
+    Collector { name: Peripherals::NAME, collect: |machine| section(machine, peripherals::collect) },
     Collector { name: Storage::NAME, collect: |machine| section(machine, storage::collect) },
     Collector { name: FileSystems::NAME, collect: |machine| section(machine, file_systems::collect) },
     Collector { name: Network::NAME, collect: |machine| section(machine, network::collect) },

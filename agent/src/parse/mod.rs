@@ -7,6 +7,7 @@ pub mod command_line;
 pub mod cpuinfo;
 pub mod device_mapper;
 pub mod dpkg;
+pub mod edid;
 pub mod guests;
 pub mod hardware_ids;
 pub mod kernel;

@@ -6,6 +6,7 @@ mod accounts;
 mod certificates;
 mod devices;
 mod package_url;
+mod peripherals;
 mod security;
 mod storage;
 mod virtual_guests;
@@ -15,7 +16,7 @@ use std::{collections::BTreeSet, fmt, net::IpAddr};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-pub use self::{accounts::*, certificates::*, devices::*, security::*, storage::*, virtual_guests::*};
+pub use self::{accounts::*, certificates::*, devices::*, peripherals::*, security::*, storage::*, virtual_guests::*};
 use crate::time::Timestamp;
 
 /// A section's type.
@@ -52,6 +53,7 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<Memory>("Memory size and modules."),
     section::<Disks>("Physical and virtual disks."),
     section::<Devices>("Devices on the PCI and USB buses."),
+    section::<Peripherals>("Batteries and monitors."),
     section::<Storage>("Partitions, RAID arrays, logical volumes, encrypted devices and swap."),
     section::<FileSystems>("Mounted file systems, with size and rounded usage."),
     section::<Network>("Network interfaces, addresses, gateways and resolvers."),
@@ -85,6 +87,7 @@ section_data! {
     Memory = "memory";
     Disks = "disks";
     Devices = "devices";
+    Peripherals = "peripherals";
     Storage = "storage";
     Security = "security";
     VirtualGuests = "virtual_guests";
