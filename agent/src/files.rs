@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
@@ -47,6 +47,23 @@ impl Root {
     /// As the system says; [`io::ErrorKind::FileTooLarge`] beyond `limit`.
     pub fn read_up_to(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
         read_bounded(&self.path(path), limit)
+    }
+
+    /// `length` bytes of a file from `offset`, fewer where it ends before: for files that are too large to read whole.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn read_at(&self, path: &str, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        let mut file = File::open(self.path(path))?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(length).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// How long a file is, bytes.
+    pub fn size(&self, path: &str) -> Option<u64> {
+        self.path(path).metadata().ok().map(|metadata| metadata.len())
     }
 
     /// A small file as trimmed text; `None` where it is missing, unreadable, empty or not text.

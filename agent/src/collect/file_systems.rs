@@ -1,19 +1,35 @@
 //! Mounted file systems.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, io};
 
 use rollcall_shared::wire::v1::{FileSystem, FileSystems};
 
-use super::{Machine, Outcome};
-use crate::parse::mountinfo::{self, Mount};
+use super::{Machine, Outcome, storage};
+use crate::{
+    files::Root,
+    parse::mountinfo::{self, Mount},
+};
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<FileSystems> {
+    match mounts(machine.root) {
+        Ok(mounts) => {
+            Outcome::Data(FileSystems { file_systems: mounts.into_iter().map(|mount| file_system(machine.root, mount)).collect() })
+        }
+        Err(error) => Outcome::failed("/proc/self/mountinfo", &error),
+    }
+}
+
+/// Whether this machine encrypts the device that the root file system lies on; `None` where no file tells.
+pub(super) fn is_root_encrypted(root: &Root) -> Option<bool> {
+    let mounts = mounts(root).ok()?;
+    let mount = mounts.iter().find(|mount| mount.mount_point == "/" && mount.server().is_none())?;
+    storage::is_encrypted(root, &mount.source, &mount.device_number)
+}
+
+/// The mounts that hold files of a disk or a server, each file system once, sorted by mount point.
+fn mounts(root: &Root) -> io::Result<Vec<Mount>> {
     // The agent's unit gives it a view of its own, in which everything is read-only; the first process has the machine's.
-    let read = machine.root.read("/proc/1/mountinfo").or_else(|_| machine.root.read("/proc/self/mountinfo"));
-    let bytes = match read {
-        Ok(bytes) => bytes,
-        Err(error) => return Outcome::failed("/proc/self/mountinfo", &error),
-    };
+    let bytes = root.read("/proc/1/mountinfo").or_else(|_| root.read("/proc/self/mountinfo"))?;
     let mut mounts: Vec<Mount> = mountinfo::mountinfo(&bytes).into_iter().filter(Mount::is_storage).collect();
     // The last mount on a point hides those below it; of one file system mounted several times the shortest point counts.
     mounts.reverse();
@@ -23,15 +39,16 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<FileSystems> {
     let mut devices = BTreeSet::new();
     mounts.retain(|mount| devices.insert((mount.device_number.clone(), mount.source.clone())));
     mounts.sort_by(|a, b| a.mount_point.cmp(&b.mount_point));
-    let is_live = machine.root.is_live();
-    Outcome::Data(FileSystems { file_systems: mounts.into_iter().map(|mount| file_system(mount, is_live)).collect() })
+    Ok(mounts)
 }
 
-fn file_system(mount: Mount, is_live: bool) -> FileSystem {
+fn file_system(root: &Root, mount: Mount) -> FileSystem {
     let remote_server = mount.server();
     // A server that does not answer would hang whoever asks it for its size.
-    let usage = if is_live && remote_server.is_none() { usage(&mount.mount_point) } else { None };
+    let usage = if root.is_live() && remote_server.is_none() { usage(&mount.mount_point) } else { None };
+    let encrypted = if remote_server.is_none() { storage::is_encrypted(root, &mount.source, &mount.device_number) } else { None };
     FileSystem {
+        encrypted,
         device: mount.source,
         kind: mount.kind,
         size_bytes: usage.map(|(size, _)| size),

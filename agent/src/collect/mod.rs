@@ -2,9 +2,13 @@
 //!
 //! A collector answers data, "this machine has no such thing", or failure. One failure never fails the document.
 
+mod accounts;
+mod bundles;
+mod certificates;
 mod connections;
 mod cpu;
 mod daemons;
+mod devices;
 mod disks;
 mod file_systems;
 mod hardware;
@@ -14,8 +18,13 @@ mod memory;
 mod network;
 mod operating_system;
 mod packages;
+mod peripherals;
 mod platform;
+mod security;
+mod security_tools;
 mod services;
+mod storage;
+mod virtual_guests;
 
 use std::{
     cell::OnceCell,
@@ -27,8 +36,9 @@ use std::{
 use rollcall_shared::{
     Timestamp,
     wire::v1::{
-        Connections, Cpu, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network, OperatingSystem, Packages, Section,
-        SectionData, SectionStatus, ServiceKey, Services,
+        Accounts, Certificates, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network,
+        OperatingSystem, Packages, Peripherals, Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage,
+        VirtualGuests,
     },
 };
 
@@ -74,8 +84,15 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: Cpu::NAME, collect: |machine| section(machine, cpu::collect) },
     Collector { name: Memory::NAME, collect: |machine| section(machine, memory::collect) },
     Collector { name: Disks::NAME, collect: |machine| section(machine, disks::collect) },
+    Collector { name: Devices::NAME, collect: |machine| section(machine, devices::collect) },
+    Collector { name: Peripherals::NAME, collect: |machine| section(machine, peripherals::collect) },
+    Collector { name: Storage::NAME, collect: |machine| section(machine, storage::collect) },
     Collector { name: FileSystems::NAME, collect: |machine| section(machine, file_systems::collect) },
     Collector { name: Network::NAME, collect: |machine| section(machine, network::collect) },
+    Collector { name: Accounts::NAME, collect: |machine| section(machine, accounts::collect) },
+    Collector { name: Security::NAME, collect: |machine| section(machine, security::collect) },
+    Collector { name: Certificates::NAME, collect: |machine| section(machine, certificates::collect) },
+    Collector { name: VirtualGuests::NAME, collect: |machine| section(machine, virtual_guests::collect) },
     Collector { name: Packages::NAME, collect: |machine| section(machine, packages::collect) },
     Collector { name: Services::NAME, collect: |machine| section(machine, services::collect) },
     Collector { name: Listening::NAME, collect: |machine| section(machine, listening::collect) },
@@ -90,7 +107,7 @@ pub struct Machine<'a> {
     attribution: Result<&'a Attribution, String>,
     smbios: OnceCell<Option<Smbios>>,
     processes: OnceCell<Processes>,
-    packages: OnceCell<Result<Packages, String>>,
+    packages: OnceCell<Result<packages::Found, String>>,
 }
 
 impl<'a> Machine<'a> {
@@ -120,7 +137,7 @@ impl<'a> Machine<'a> {
         self.processes.get_or_init(|| Processes::new(self.root))
     }
 
-    fn packages(&self) -> &Result<Packages, String> {
+    fn packages(&self) -> &Result<packages::Found, String> {
         self.packages.get_or_init(|| packages::read(self.root))
     }
 

@@ -3,39 +3,83 @@
 use std::{collections::BTreeMap, io};
 
 use memchr::memmem;
-use rollcall_shared::wire::v1::Packages;
+use rollcall_shared::wire::v1::{Package, Packages};
 
-use super::{Machine, Outcome};
-use crate::{files::Root, parse::dpkg};
+use super::{Machine, Outcome, bundles};
+use crate::{
+    files::Root,
+    parse::{dpkg, package_databases},
+};
 
 const STATUS: &str = "/var/lib/dpkg/status";
 const INFO: &str = "/var/lib/dpkg/info";
+const APK: &[&str] = &["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
+const PACMAN: &str = "/var/lib/pacman/local";
+/// The databases of rpm are read by rpm alone, which is a child process.
+const RPM: &[&str] = &["rpmdb.sqlite", "Packages.db", "Packages"];
+const RPM_DIRECTORIES: &[&str] = &["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
 /// Several times what a machine with everything installed has.
 const MOST_STATUS: u64 = 64 << 20;
 const MOST_LIST: u64 = 32 << 20;
+/// What a document may hold in one list, less some room.
+const MOST_PACKAGES: usize = 40_000;
+
+/// What is installed, and what is known to be missing in the list.
+pub(super) struct Found {
+    pub(super) packages: Vec<Package>,
+    missing: Vec<String>,
+    has_manager: bool,
+}
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Packages> {
-    if !machine.root.exists(STATUS) {
-        return Outcome::NotPresent("no package manager that this agent knows (looked for dpkg)".to_owned());
-    }
     match machine.packages() {
-        Ok(packages) => Outcome::Data(packages.clone()),
+        Ok(found) if found.missing.is_empty() && !found.has_manager => {
+            Outcome::NotPresent("no package manager that this agent knows (looked for dpkg, apk, pacman, snap, flatpak, rpm)".to_owned())
+        }
+        // A list of nothing that is not the whole list says nothing.
+        Ok(found) if !found.has_manager => Outcome::Failed(found.missing.join("; ")),
+        Ok(found) if found.missing.is_empty() => Outcome::Data(Packages { packages: found.packages.clone() }),
+        Ok(found) => Outcome::Partial(Packages { packages: found.packages.clone() }, found.missing.join("; ")),
         Err(reason) => Outcome::Failed(reason.clone()),
     }
 }
 
-/// The installed packages, sorted.
-pub(super) fn read(root: &Root) -> Result<Packages, String> {
-    let bytes = root.read_up_to(STATUS, MOST_STATUS).map_err(|error| format!("{STATUS}: {error}"))?;
-    let mut packages = dpkg::status(&bytes);
-    for package in &mut packages {
-        let architecture = package.architecture.as_deref().unwrap_or_default();
-        // dpkg writes the list of a package's files when it installs or upgrades it, and never touches it again.
-        let lists = [format!("{INFO}/{}.list", package.name), format!("{INFO}/{}:{architecture}.list", package.name)];
-        package.installed_at = lists.iter().find_map(|list| root.modified(list));
+/// The installed packages of every manager, sorted.
+pub(super) fn read(root: &Root) -> Result<Found, String> {
+    let mut found = Found { packages: Vec::new(), missing: Vec::new(), has_manager: false };
+    let read = |path: &str| root.read_up_to(path, MOST_STATUS).map_err(|error| format!("{path}: {error}"));
+    if root.exists(STATUS) {
+        found.has_manager = true;
+        found.packages = dpkg::status(&read(STATUS)?);
+        for package in &mut found.packages {
+            let architecture = package.architecture.as_deref().unwrap_or_default();
+            // dpkg writes the list of a package's files when it installs or upgrades it, and never touches it again.
+            let lists = [format!("{INFO}/{}.list", package.name), format!("{INFO}/{}:{architecture}.list", package.name)];
+            package.installed_at = lists.iter().find_map(|list| root.modified(list));
+        }
     }
-    packages.sort_by(|a, b| (&a.name, &a.version, &a.architecture).cmp(&(&b.name, &b.version, &b.architecture)));
-    Ok(Packages { packages })
+    if let Some(database) = APK.iter().find(|database| root.exists(database)) {
+        found.has_manager = true;
+        found.packages.extend(package_databases::apk(&read(database)?));
+    }
+    if let Ok(names) = root.names(PACMAN) {
+        found.has_manager = true;
+        let package = |name: &String| package_databases::pacman(&root.read(&format!("{PACMAN}/{name}/desc")).ok()?);
+        found.packages.extend(names.iter().filter_map(package));
+    }
+    let bundled = bundles::snaps(root).into_iter().chain(bundles::flatpaks(root));
+    let before = found.packages.len();
+    found.packages.extend(bundled);
+    found.has_manager |= found.packages.len() > before;
+    if let Some(directory) = RPM_DIRECTORIES.iter().find(|directory| RPM.iter().any(|file| root.exists(&format!("{directory}/{file}")))) {
+        found.missing.push(format!("the packages in {directory} are not listed: reading them needs rpm, which this agent does not start"));
+    }
+    found.packages.sort_by(|a, b| (&a.name, &a.version, &a.architecture, &a.kind).cmp(&(&b.name, &b.version, &b.architecture, &b.kind)));
+    if found.packages.len() > MOST_PACKAGES {
+        found.packages.truncate(MOST_PACKAGES);
+        found.missing.push(format!("only the first {MOST_PACKAGES} packages are listed"));
+    }
+    Ok(found)
 }
 
 /// The package that each of these files belongs to.
@@ -93,8 +137,45 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_dpkg_has_none_of_it() {
+    fn a_machine_without_a_manager_has_none_of_it_and_rpm_is_not_passed_over() {
         assert!(matches!(collect_one(&[], collect), Outcome::NotPresent(_)));
+        let rpm = ("/var/lib/rpm/rpmdb.sqlite", "");
+        assert!(matches!(collect_one(&[rpm], collect), Outcome::Failed(reason) if reason.contains("rpm")));
+        let Outcome::Partial(found, reason) = collect_one(&[(STATUS, FIXTURE), rpm], collect) else { panic!("not partial") };
+        assert_eq!((found.packages.len(), reason.contains("/var/lib/rpm")), (3, true));
+    }
+
+    #[test]
+    fn other_managers_and_bundles_are_listed() {
+        let flatpak = "/var/lib/flatpak/app/org.example.App/x86_64/stable";
+        let (deploy, appstream) =
+            (format!("{flatpak}/abc/deploy"), format!("{flatpak}/abc/export/share/metainfo/org.example.App.metainfo.xml"));
+        let (active, runtime) = (format!("{flatpak}/active"), "/var/lib/flatpak/runtime/org.example.Platform/x86_64/23.08/active/deploy");
+        let files = [
+            ("/lib/apk/db/installed", "P:musl\nV:1.2.5-r0\n"),
+            ("/var/lib/pacman/local/ALPM_DB_VERSION", "9\n"),
+            ("/var/lib/pacman/local/bash-5.2-1/desc", "%NAME%\nbash\n\n%VERSION%\n5.2-1\n"),
+            ("/snap/core22/1380/meta/snap.yaml", "version: '20240408'\n"),
+            ("/snap/core22/current", "-> 1380"),
+            ("/snap/bin/tool", ""),
+            ("/var/lib/snapd/snaps/core22_1380.snap", "1234"),
+            (deploy.as_str(), ""),
+            (appstream.as_str(), "<release version=\"2.1\"/>"),
+            (active.as_str(), "-> abc"),
+            ("/var/lib/flatpak/app/org.example.App/current", "-> x86_64/stable"),
+            (runtime, ""),
+        ];
+        let Outcome::Data(found) = collect_one(&files, collect) else { panic!("no data") };
+        let seen: Vec<_> = found.packages.iter().map(|p| (p.kind.as_str(), p.name.as_str(), p.version.as_str())).collect();
+        let expected = [
+            ("pacman", "bash", "5.2-1"),
+            ("snap", "core22", "20240408"),
+            ("apk", "musl", "1.2.5-r0"),
+            ("flatpak", "org.example.App", "2.1"),
+            ("flatpak", "org.example.Platform", "23.08"),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!((found.packages[1].size_bytes, found.packages[1].installed_at.is_some()), (Some(4), true));
     }
 
     #[test]

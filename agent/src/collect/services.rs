@@ -97,7 +97,7 @@ fn service(
     let package = program.as_ref().and_then(|program| owners.get(program)).cloned();
     let version = package.as_ref().and_then(|name| {
         let installed = machine.packages().as_ref().ok()?;
-        installed.packages.iter().find(|package| package.name == *name).map(|package| package.version.clone())
+        installed.packages.iter().find(|package| package.kind == "deb" && package.name == *name).map(|package| package.version.clone())
     });
     let unit = key.0.strip_prefix("unit:");
     let file = unit.and_then(|unit| unit_file(machine.root, unit));
@@ -144,7 +144,7 @@ fn resolved(description: &str, unit: &str) -> String {
 }
 
 /// The units that some target wants at start: links in `*.wants` directories.
-fn enabled_units(root: &Root) -> std::collections::BTreeSet<String> {
+pub(super) fn enabled_units(root: &Root) -> std::collections::BTreeSet<String> {
     let wants = |directory: &str| {
         let names = root.names(directory).unwrap_or_default().into_iter();
         let directory = directory.to_owned();

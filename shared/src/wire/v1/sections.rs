@@ -2,11 +2,21 @@
 //!
 //! Sizes are bytes, times RFC 3339. A field that could not be read is absent, never guessed or empty.
 
+mod accounts;
+mod certificates;
+mod devices;
+mod package_url;
+mod peripherals;
+mod security;
+mod storage;
+mod virtual_guests;
+
 use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
+pub use self::{accounts::*, certificates::*, devices::*, peripherals::*, security::*, storage::*, virtual_guests::*};
 use crate::time::Timestamp;
 
 /// A section's type.
@@ -42,8 +52,15 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<Cpu>("Processors, cores and threads."),
     section::<Memory>("Memory size and modules."),
     section::<Disks>("Physical and virtual disks."),
+    section::<Devices>("Devices on the PCI and USB buses."),
+    section::<Peripherals>("Batteries and monitors."),
+    section::<Storage>("Partitions, RAID arrays, logical volumes, encrypted devices and swap."),
     section::<FileSystems>("Mounted file systems, with size and rounded usage."),
     section::<Network>("Network interfaces, addresses, gateways and resolvers."),
+    section::<Accounts>("Local users and groups, who may administer, last logins, public ssh host keys; never passwords."),
+    section::<Security>("Encryption, secure boot, firewalls, malware protection, remote control, update policy, kernel modules."),
+    section::<Certificates>("Certificates of servers and local authorities: names, validity, fingerprint, where; never keys."),
+    section::<VirtualGuests>("Virtual machines and containers on this machine: names, ids, addresses; never their environment."),
     section::<Packages>("Installed software packages."),
     section::<Services>("What runs as a service: units and processes that listen or keep talking."),
     section::<Listening>("Sockets that wait for connections, with the service behind each."),
@@ -69,6 +86,12 @@ section_data! {
     Cpu = "cpu";
     Memory = "memory";
     Disks = "disks";
+    Devices = "devices";
+    Peripherals = "peripherals";
+    Storage = "storage";
+    Security = "security";
+    VirtualGuests = "virtual_guests";
+    Certificates = "certificates";
     FileSystems = "file_systems";
     Network = "network";
     Packages = "packages";
@@ -411,6 +434,9 @@ pub struct FileSystem {
     pub used_percent: Option<u8>,
     /// Mounted read-only.
     pub read_only: bool,
+    /// Whether this machine encrypts the device below; absent where no file tells. Disks that encrypt themselves do it unseen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
     /// The server, for a remote file system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_server: Option<String>,
@@ -495,7 +521,7 @@ pub struct Packages {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Package {
-    /// Kind of package: `deb`, `rpm`, …
+    /// Kind of package: `deb`, `apk`, `pacman`, `snap`, `flatpak`, `rpm`, …
     pub kind: String,
     /// Name.
     pub name: String,
