@@ -118,7 +118,7 @@ macro_rules! typed_sections {
                     }
                     Err(problem) => Understood::Refused(Box::new(problem)),
                 },)*
-                _ => Understood::No,
+                _ => kept(name, section),
             }
         }
     };
@@ -137,6 +137,28 @@ typed_sections! {
     services: Services,
     listening: Listening,
     connections: Connections,
+}
+
+/// Sections that the estate has no use for yet: their shape is checked, and they are kept to be shown.
+macro_rules! kept_sections {
+    ($($type:ident),* $(,)?) => {
+        fn kept(name: &str, section: &Section) -> Understood {
+            match name {
+                $($type::NAME => section.parse::<$type>().map_or_else(|problem| Understood::Refused(Box::new(problem)), |_| Understood::Yes),)*
+                _ => Understood::No,
+            }
+        }
+    };
+}
+
+kept_sections! {
+    Devices,
+    Peripherals,
+    Storage,
+    Accounts,
+    Security,
+    Certificates,
+    VirtualGuests,
 }
 
 fn typed<T: SectionData + DeserializeOwned>(section: &Section, clock: Clock) -> Result<ReceivedSection<T>, Problem> {
@@ -295,6 +317,14 @@ mod tests {
         assert!(document.refused["memory"].path.as_deref().unwrap().starts_with("$.sections.memory.data"));
         let kept: Vec<_> = document.sections.iter().map(|(name, record)| (name.as_str(), record.refused.is_some())).collect();
         assert_eq!(kept, [("identity", false), ("memory", true), ("moon_phase", true)]);
+    }
+
+    #[test]
+    fn every_section_of_the_wire_format_is_understood() {
+        let sections: Vec<String> = v1::SECTIONS.iter().map(|known| format!("{:?}:{}", known.name, section("null", now()))).collect();
+        let document = read(&with_sections(&format!("{{{}}}", sections.join(",")), now()), facts(), now()).unwrap();
+        assert_eq!((document.not_understood.len(), document.refused.len()), (0, 0), "{:?}", document.not_understood);
+        assert_eq!(document.sections.len(), v1::SECTIONS.len());
     }
 
     #[test]
