@@ -6,6 +6,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+mod enrollment_token;
 mod given_certificate;
 mod graph_cache;
 mod health;

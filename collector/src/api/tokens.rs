@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use rollcall_core::reconcile::commands::fits;
-use rollcall_shared::{Timestamp, TokenId, catalogue, wire::v1::EnrollmentToken};
+use rollcall_shared::{Timestamp, TokenId, catalogue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     app::SharedApp,
-    auth::{Refusal, Secret},
+    auth::Refusal,
+    enrollment_token::{self, NewEnrollmentToken},
     store::{AuditEntry, TokenRecord},
 };
 
@@ -142,39 +143,19 @@ async fn create(
 ) -> Result<(StatusCode, Json<CreatedToken>), Refusal> {
     let now = Timestamp::now();
     let (days, realm) = check(&new)?;
-    let secret = Secret::generate("").map_err(|error| {
-        tracing::error!(%error, "no randomness");
-        Refusal::internal()
-    })?;
-    let record = TokenRecord {
-        id: TokenId(Uuid::now_v7()),
-        secret_hash: secret.hash,
+    let new = NewEnrollmentToken {
         name: new.name.trim().to_owned(),
         max_uses: match new.uses {
             None => Some(1),
             Some(0) => None,
             Some(uses) => Some(uses),
         },
-        uses: 0,
-        expires_at: now.plus_millis(i64::from(days) * DAY_MS),
-        revoked_at: None,
+        life_ms: i64::from(days) * DAY_MS,
         needs_approval: new.needs_approval,
         realm,
         assigned: new.attributes.into_iter().collect(),
-        created_by: actor.audit_name(),
-        created_at: now,
     };
-    let uses = record.max_uses.map_or("any number of".to_owned(), |uses| uses.to_string());
-    let detail = format!("{} ({uses} uses, {days} days)", record.name).trim().to_owned();
-    let audit =
-        AuditEntry { at: now, actor: actor.audit_name(), action: "token.create".to_owned(), subject: record.id.to_string(), detail };
-    app.store.create_token(&record, &audit).await?;
-    let token = EnrollmentToken {
-        id: record.id,
-        secret: secret.text.to_string(),
-        root_pin: app.authority.root_pin().to_owned(),
-        urls: app.agent_urls(),
-    };
+    let (record, token) = enrollment_token::create(&app, &actor, new, now).await?;
     let (command, text) = (app.enroll_command(&token), token.to_text());
     Ok((StatusCode::CREATED, Json(CreatedToken { view: TokenView::of(record, now), token: text, command })))
 }

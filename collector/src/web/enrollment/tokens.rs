@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::{extract::Path, response::Response};
-use rollcall_shared::{TokenId, wire::v1::EnrollmentToken};
+use rollcall_shared::TokenId;
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::{
-    auth::Secret,
-    store::{Role, TokenRecord},
+    enrollment_token::{self, NewEnrollmentToken},
+    store::Role,
     web::{
         format::When,
         problem::Problem,
@@ -58,31 +57,15 @@ pub(in crate::web) async fn create_token(form: Form) -> Result<Response, Problem
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| (name, Value::from(value)))
         .collect();
-    let secret = Secret::generate("").map_err(|error| {
-        tracing::error!(%error, "no randomness");
-        Problem::from(crate::auth::Refusal::internal())
-    })?;
-    let record = TokenRecord {
-        id: TokenId(Uuid::now_v7()),
-        secret_hash: secret.hash,
+    let new = NewEnrollmentToken {
         name: name.clone(),
         max_uses,
-        uses: 0,
-        expires_at: visitor.now.plus_millis(hours * 3_600_000),
-        revoked_at: None,
+        life_ms: hours * 3_600_000,
         needs_approval: form.fields.get("approval") == "yes",
         realm: "default".to_owned(),
         assigned,
-        created_by: visitor.actor.audit_name(),
-        created_at: visitor.now,
     };
-    visitor.app.store.create_token(&record, &visitor.audit("token.create", record.id, name.as_str())).await?;
-    let token = EnrollmentToken {
-        id: record.id,
-        secret: secret.text.to_string(),
-        root_pin: visitor.app.authority.root_pin().to_owned(),
-        urls: visitor.app.agent_urls(),
-    };
+    let (record, token) = enrollment_token::create(&visitor.app, &visitor.actor, new, visitor.now).await?;
     let page = CreatedPage {
         shell: visitor.shell(Part::Enrollment),
         name,
