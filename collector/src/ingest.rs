@@ -56,7 +56,7 @@ fn read(body: &[u8], facts: AgentFacts, received_at: Timestamp) -> Result<Docume
     let json = decompress(body)?;
     limits::check(&json, &INVENTORY)?;
     check_format(&json)?;
-    let document: InventoryDocument = limits::parse(&json, &INVENTORY)?;
+    let document: InventoryDocument = limits::parse_checked(&json)?;
     let clock = Clock { skew_ms: document.sent_at.millis_since(received_at), received_at };
 
     let mut typed = ReceivedDocument::default();
@@ -185,7 +185,7 @@ fn check_format(json: &[u8]) -> Result<(), Problem> {
     struct Head {
         format: u32,
     }
-    let Head { format } = limits::parse(json, &INVENTORY)?;
+    let Head { format } = limits::parse_checked(json)?;
     if format == v1::VERSION {
         return Ok(());
     }

@@ -42,6 +42,14 @@ pub const MAX_COMPRESSED_BYTES: u64 = 4 << 20;
 /// A [`Problem`] with the JSON path: 413 for a limit, 400 for what is not JSON, 422 for a wrong type.
 pub fn parse<T: DeserializeOwned>(json: &[u8], limits: &JsonLimits) -> Result<T, Problem> {
     check(json, limits)?;
+    parse_checked(json)
+}
+
+/// Like [`parse`] for a document that [`check`] has passed already.
+///
+/// # Errors
+/// A [`Problem`] with the JSON path, status 422.
+pub fn parse_checked<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| wrong_shape(&json_path(error.path()), error.inner()))
 }

@@ -173,7 +173,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     if given_up > 0 {
         println!("  ({given_up} CTEs were given up after {} s)", options.patience.as_secs());
     }
-    println!("  {affected} affected of {reachable} that depend in any way: redundancy absorbed the rest");
+    println!("  {affected} affected of {reachable} that depend in any way; redundancy absorbed {}", reachable - affected);
     Ok(())
 }
 
