@@ -139,7 +139,7 @@ typed_sections! {
     connections: Connections,
 }
 
-/// Sections that the estate has no use for yet: their shape is checked, and they are kept to be shown.
+/// Sections that the estate has no use for yet: their shape is checked, and they are kept.
 macro_rules! kept_sections {
     ($($type:ident),* $(,)?) => {
         fn kept(name: &str, section: &Section) -> Understood {
