@@ -23,6 +23,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Listening> {
             port: listener.at.port(),
             service: listener.owner.service().cloned(),
             process: listener.process.clone(),
+            ..ListeningSocket::default()
         })
         .collect();
     let is_denied = attribution.denied && sockets.iter().any(|socket| socket.service.is_none());

@@ -126,6 +126,8 @@ fn service(
         version,
         executable,
         key: key.clone(),
+        manager: unit.map(|_| "systemd".to_owned()),
+        ..Service::default()
     }
 }
 
@@ -191,6 +193,8 @@ mod tests {
             user: Some("postgres".into()),
             daemon: Some("postgresql".into()),
             enabled: Some(true),
+            manager: Some("systemd".into()),
+            ..Service::default()
         };
         assert_eq!(found.services, [expected]);
     }

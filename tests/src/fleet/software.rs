@@ -107,13 +107,13 @@ impl Daemon {
         Service {
             key: self.key(),
             name: self.name.into(),
-            description: None,
             executable: Some(self.executable.into()),
             package: package.map(|package| package.name.clone()),
             version: package.map(|package| package.version.clone()),
             user: Some(self.user.into()),
             daemon: (!self.daemon.is_empty()).then(|| self.daemon.to_owned()),
             enabled: Some(true),
+            ..Service::default()
         }
     }
 
@@ -125,6 +125,7 @@ impl Daemon {
             port,
             service: Some(self.key()),
             process: self.executable.rsplit('/').next().map(str::to_owned),
+            ..ListeningSocket::default()
         })
     }
 }

@@ -6,6 +6,7 @@ mod accounts;
 mod certificates;
 mod connections;
 mod cpu;
+mod daemon;
 mod devices;
 mod disks;
 mod file_systems;
@@ -27,8 +28,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 pub use self::{
-    accounts::*, certificates::*, connections::*, cpu::*, devices::*, disks::*, file_systems::*, hardware::*, identity::*, listening::*,
-    memory::*, network::*, operating_system::*, packages::*, peripherals::*, security::*, services::*, storage::*, virtual_guests::*,
+    accounts::*, certificates::*, connections::*, cpu::*, daemon::*, devices::*, disks::*, file_systems::*, hardware::*, identity::*,
+    listening::*, memory::*, network::*, operating_system::*, packages::*, peripherals::*, security::*, services::*, storage::*,
+    virtual_guests::*,
 };
 
 /// A section's type.
@@ -74,7 +76,7 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<Certificates>("Certificates of servers and local authorities: names, validity, fingerprint, where; never keys."),
     section::<VirtualGuests>("Virtual machines and containers on this machine: names, ids, addresses; never their environment."),
     section::<Packages>("Installed software packages."),
-    section::<Services>("What runs as a service: units and processes that listen or keep talking."),
+    section::<Services>("What runs as a service, and which hosts its configuration names; never passwords, tokens or query strings."),
     section::<Listening>("Sockets that wait for connections, with the service behind each."),
     section::<Connections>("Which service talked to which address and port, aggregated; never content."),
 ];

@@ -274,13 +274,10 @@ impl Machine {
         self.services.get_or_insert_default().services.push(Service {
             key: unit(daemon),
             name: daemon.into(),
-            description: None,
             executable: Some(format!("/usr/sbin/{daemon}")),
-            package: None,
-            version: None,
-            user: None,
             daemon: Some(daemon.into()),
             enabled: Some(true),
+            ..Service::default()
         });
         for port in ports {
             self = self.listens(Some(daemon), "0.0.0.0", *port);
@@ -294,7 +291,7 @@ impl Machine {
             address: address.parse().unwrap(),
             port,
             service: service.map(unit),
-            process: None,
+            ..ListeningSocket::default()
         });
         self
     }

@@ -6,17 +6,7 @@ fn the_handful_that_matters_gets_an_item() {
     let mut a = machine("a", 1).runs("sshd", &[22]).runs("cron", &[]).calls("backup", ip(9), 9103).listens(Some("odd"), "127.0.0.1", 7000);
     for one_shot in 0..80 {
         let key = unit(&format!("one-shot-{one_shot}"));
-        let service = Service {
-            key,
-            name: "x".into(),
-            description: None,
-            executable: None,
-            package: None,
-            version: None,
-            user: None,
-            daemon: None,
-            enabled: None,
-        };
+        let service = Service { key, name: "x".into(), ..Service::default() };
         a.services.as_mut().unwrap().services.push(service);
     }
     world.report(&a);
@@ -43,7 +33,7 @@ fn classes_names_and_endpoints() {
         address: "::".parse().unwrap(),
         port: 53,
         service: Some(ServiceKey::process("/usr/sbin/dnsmasq", "nobody")),
-        process: None,
+        ..ListeningSocket::default()
     });
     world.report(&a);
     assert_eq!(world.cis(), ["database postgresql@a", "server a", "service_instance dnsmasq@a", "web_server nginx@a"]);

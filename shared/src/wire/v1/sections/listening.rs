@@ -1,6 +1,9 @@
 //! Sockets that wait for connections.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +18,22 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+}
+
+impl Default for ListeningSocket {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::Tcp,
+            address: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            port: 0,
+            service: None,
+            process: None,
+            executable: None,
+            package: None,
+            user: None,
+            container: None,
+        }
+    }
 }
 
 impl fmt::Display for Protocol {
@@ -49,4 +68,16 @@ pub struct ListeningSocket {
     /// The process's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
+    /// The process's executable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<String>,
+    /// The package that the executable belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// The user it runs as, on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The container that answers, where the process is in one or forwards to one (Docker's proxy).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }

@@ -5,9 +5,11 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{DaemonDetails, Upstream};
+
 /// What a service is known by on its machine, never by PID: `unit:nginx.service`, `container:NAME`,
 /// `process:/usr/sbin/dnsmasq@nobody`. A restart, an upgrade or another worker is the same service.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ServiceKey(pub String);
 
@@ -46,9 +48,9 @@ pub struct Services {
     pub services: Vec<Service>,
 }
 
-/// One service: an active unit, a container, or a process that listens or keeps talking. A person's shell and what was
-/// started from it, and an ssh session, are none.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// One service: an active unit, a container, a process that listens or keeps talking, or a unit that should run and does not. A person's
+/// shell and what was started from it, and an ssh session, are none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     /// What it is known by.
     pub key: ServiceKey,
@@ -75,4 +77,17 @@ pub struct Service {
     /// Started with the machine; absent where no service manager tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// What starts it: `systemd`, `openrc`, `sysv`; absent for a process on its own and for a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
+    /// `false`: it is enabled and has no process, so it failed, was stopped, or ended; absent means that it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<bool>,
+    /// What its configuration says where it is a well-known daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<DaemonDetails>,
+    /// Where its configuration, its unit's or container's environment, or its application's settings send requests to, sorted. Whether it does is
+    /// what the `connections` section says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstreams: Vec<Upstream>,
 }
