@@ -90,7 +90,7 @@ fn read(body: &[u8], facts: AgentFacts, received_at: Timestamp) -> Result<Docume
         exchange: document.exchange,
         agent_version: document.agent_version,
         clock_skew_ms: clock.skew_ms,
-        observed: observe(&typed, &facts, received_at),
+        observed: observe(&typed, &facts.realm, received_at),
         facts,
         body: body.to_vec(),
         sections,

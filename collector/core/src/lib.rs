@@ -13,4 +13,4 @@ pub mod reconcile;
 pub use estate::Estate;
 pub use model::*;
 pub use observe::{Observed, observe};
-pub use reconcile::{Policy, housekeeping, reconcile};
+pub use reconcile::{Policy, housekeeping, reconcile, reconcile_import};

@@ -41,7 +41,7 @@ pub struct ClassDefinition {
     pub attributes: &'static [AttributeDefinition],
 }
 
-use AttributeKind::{Instant, Integer, Text, TextList};
+use AttributeKind::{Boolean, Instant, Integer, Text, TextList};
 
 const fn text(name: &'static str, label: &'static str) -> AttributeDefinition {
     AttributeDefinition { name, label, kind: Text }
@@ -88,6 +88,8 @@ const MACHINE: &[AttributeDefinition] = &[
     // Bridges that reach no wire (containers, local guests): an address in them means something else on every machine.
     of("internal_networks", "Networks inside the machine", TextList),
     of("package_count", "Installed packages", Integer("")),
+    // Only another program's partial inventories are known: what is missing here may well be there.
+    of("inventory_incomplete", "Inventory incomplete", Boolean),
 ];
 
 const SERVICE: &[AttributeDefinition] = &[

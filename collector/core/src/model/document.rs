@@ -8,6 +8,8 @@ use rollcall_shared::{
     },
 };
 
+use super::attribute::Source;
+
 /// A section as it came, parsed: how collecting went, when (corrected by the skew), and what was found.
 #[derive(Clone, Debug)]
 pub struct ReceivedSection<T> {
@@ -47,6 +49,19 @@ pub struct ReceivedDocument {
     pub listening: Option<ReceivedSection<Listening>>,
     /// Connections.
     pub connections: Option<ReceivedSection<Connections>>,
+}
+
+/// Whose inventory it is that another program than the agent has sent.
+#[derive(Clone, Debug)]
+pub struct ImportFacts {
+    /// The source, by the name of the token that it uses.
+    pub source: Source,
+    /// What the program calls the machine. It is chosen at installation and copied with the disk.
+    pub device: String,
+    /// The network realm of its addresses, see [`AgentFacts::realm`].
+    pub realm: String,
+    /// It holds only what changed: what it does not mention is not gone.
+    pub partial: bool,
 }
 
 /// What the collector knows about the agent that sent a document.

@@ -15,7 +15,7 @@ pub use attribute::{Attribute, Claim, Source};
 pub use change::{Change, ChangeSet, Put};
 pub use ci::{Ci, IdentityKey, IdentityKeyKind, Lifecycle};
 pub use conflict::{Conflict, ConflictKind, ConflictState};
-pub use document::{AgentFacts, ReceivedDocument, ReceivedSection};
+pub use document::{AgentFacts, ImportFacts, ReceivedDocument, ReceivedSection};
 pub use endpoint::{Endpoint, EndpointError};
 pub use ids::IdSource;
 pub use need_group::{MinUp, NeedGroup};

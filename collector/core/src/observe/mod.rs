@@ -20,7 +20,7 @@ pub use network::{AddressScope, NetworkFacts, RemoteMounts, scope};
 pub use placeholder::is_placeholder;
 pub use services::{Listeners, ServiceFacts, ServiceListing, daemon_class};
 
-use crate::model::{AgentFacts, ReceivedDocument, ReceivedSection, SoftwareSet};
+use crate::model::{ReceivedDocument, ReceivedSection, SoftwareSet};
 
 /// What one document says, section by section.
 #[derive(Clone, Debug, Default)]
@@ -55,10 +55,10 @@ pub struct Listed<T> {
 }
 
 /// Reads a document.
-pub fn observe(document: &ReceivedDocument, facts: &AgentFacts, received_at: Timestamp) -> Observed {
+pub fn observe(document: &ReceivedDocument, realm: &str, received_at: Timestamp) -> Observed {
     let dock_macs = network::dock_macs(document.network.as_ref());
     Observed {
-        realm: facts.realm.clone(),
+        realm: realm.to_owned(),
         machine: machine::read(document, &dock_macs, received_at),
         network: listed(document.network.as_ref(), received_at, network::read),
         mounts: listed(document.file_systems.as_ref(), received_at, network::read_mounts),

@@ -7,14 +7,14 @@ use super::{
     identify::{is_machine, listed},
     plan::Plan,
 };
-use crate::model::{AgentFacts, IdentityKey, IdentityKeyKind, Lifecycle, NeedGroup};
+use crate::model::{IdentityKey, IdentityKeyKind, Lifecycle, NeedGroup};
 
-pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts) {
+pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, realm: &str) {
     let mut residents = Residents::default();
     for key in new_addresses(plan, machine) {
         let address = key.value.rsplit_once('|').and_then(|(_, address)| address.parse().ok());
         let Some(address) = address else { continue };
-        if edges::owner(plan, &facts.realm, address) != Owner::Machine(machine) {
+        if edges::owner(plan, realm, address) != Owner::Machine(machine) {
             continue;
         }
         let hosts: Vec<CiId> = plan.with_key(&key).into_iter().filter(|id| is_unmanaged(plan, *id)).collect();
@@ -48,7 +48,7 @@ fn endpoints_changed(plan: &Plan<'_>, machine: CiId) -> bool {
 
 /// The host without an agent was this machine all along.
 fn adopt(plan: &mut Plan<'_>, residents: &mut Residents, host: CiId, machine: CiId) {
-    let reason = "the host at this address has an agent now";
+    let reason = "the host at this address is known now";
     edges::sort_arrivals(plan, residents, host, machine, reason);
     for id in plan.from(host) {
         let Some((kind, to)) = plan.relationship(id).map(|it| (it.kind.clone(), it.to)) else { continue };

@@ -62,11 +62,31 @@ pub(super) struct Clash {
 
 /// What the newcomer brings.
 pub(super) struct Newcomer<'a> {
-    pub(super) facts: &'a AgentFacts,
+    pub(super) reporter: Reporter<'a>,
     /// Its identity keys; empty if the document does not say.
     pub(super) keys: &'a BTreeSet<IdentityKey>,
     /// All of its own MAC addresses.
     pub(super) macs: &'a BTreeSet<String>,
+}
+
+/// Who speaks of the machine.
+#[derive(Clone, Copy)]
+pub(super) enum Reporter<'a> {
+    /// Its own agent.
+    Agent(&'a AgentFacts),
+    /// Another inventory program, by the name its source gives the machine. It may well run beside our agent, and its name for the
+    /// machine is copied with a disk.
+    Device(&'a IdentityKey),
+}
+
+impl Reporter<'_> {
+    /// CIs that this reporter has spoken of before: an agent's one machine, or all that go by a name.
+    fn own(&self, plan: &Plan<'_>) -> BTreeSet<CiId> {
+        match self {
+            Self::Agent(facts) => plan.estate.machine_of(facts.agent).map(|ci| plan.standing(ci.id)).into_iter().collect(),
+            Self::Device(key) => plan.with_key(key).into_iter().map(|id| plan.standing(id)).collect(),
+        }
+    }
 }
 
 /// What a rule's match is worth for one candidate.
@@ -116,10 +136,11 @@ pub(super) fn identify(plan: &Plan<'_>, newcomer: &Newcomer<'_>) -> Identified {
 }
 
 fn recognised(newcomer: &Newcomer<'_>, rule: &Rule, ci: &Ci, values: &str) -> String {
-    match (rule.basis, ci.agent) {
-        (Basis::Agent, _) => "reported by its agent".to_owned(),
-        (_, Some(before)) if before != newcomer.facts.agent => {
-            format!("recognised by {values}: enrolled again, agent {} takes the place of {before}", newcomer.facts.agent)
+    match (newcomer.reporter, rule.basis, ci.agent) {
+        (Reporter::Agent(_), Basis::Agent, _) => "reported by its agent".to_owned(),
+        (Reporter::Device(key), Basis::Agent, _) => format!("reported before as {}", shown(&key.value)),
+        (Reporter::Agent(facts), _, Some(before)) if before != facts.agent => {
+            format!("recognised by {values}: enrolled again, agent {} takes the place of {before}", facts.agent)
         }
         _ => format!("recognised by {values}"),
     }
@@ -130,8 +151,11 @@ fn candidates(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule) -> Vec<(CiI
     let of_kind = |kind| newcomer.keys.iter().filter(move |key| key.kind == kind);
     let mut found: Vec<(CiId, String)> = match rule.basis {
         Basis::Agent => {
-            let machine = plan.estate.machine_of(newcomer.facts.agent).map(|ci| plan.standing(ci.id));
-            machine.map(|ci| (ci, newcomer.facts.agent.to_string())).into_iter().collect()
+            let said = match newcomer.reporter {
+                Reporter::Agent(facts) => facts.agent.to_string(),
+                Reporter::Device(key) => shown(&key.value),
+            };
+            newcomer.reporter.own(plan).into_iter().map(|ci| (ci, said.clone())).collect()
         }
         Basis::Hardware(kind) | Basis::Image(kind) => {
             of_kind(kind).flat_map(|key| carriers(plan, newcomer, key).into_iter().map(|ci| (ci, shown(&key.value)))).collect()
@@ -156,7 +180,7 @@ fn candidates(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule) -> Vec<(CiI
     let rank = |id: &CiId| {
         let ci = plan.ci(*id);
         let other_hardware = ci.is_none_or(|ci| !matches!(adapters(newcomer, ci), Adapters::Same));
-        let living = ci.map(|ci| other_agent(plan, newcomer.facts, ci));
+        let living = ci.map(|ci| other_reporter(plan, newcomer.reporter, ci));
         (other_hardware, living, ci.map(|ci| ci.first_seen), *id)
     };
     found.sort_by_key(|(id, _)| rank(id));
@@ -167,8 +191,8 @@ fn candidates(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule) -> Vec<(CiI
 
 /// Machines other than the newcomer's own that carry a key, oldest first; none if so many do that it says nothing.
 fn carriers(plan: &Plan<'_>, newcomer: &Newcomer<'_>, key: &IdentityKey) -> Vec<CiId> {
-    let own = plan.estate.machine_of(newcomer.facts.agent).map(|ci| plan.standing(ci.id));
-    let standing: BTreeSet<CiId> = plan.with_key(key).into_iter().map(|id| plan.standing(id)).filter(|id| Some(*id) != own).collect();
+    let own = newcomer.reporter.own(plan);
+    let standing: BTreeSet<CiId> = plan.with_key(key).into_iter().map(|id| plan.standing(id)).filter(|id| !own.contains(id)).collect();
     let mut carriers: Vec<&Ci> = standing.iter().filter_map(|id| plan.ci(*id)).filter(|ci| is_machine(ci)).collect();
     if carriers.len() > plan.policy.most_carriers {
         return Vec::new();
@@ -179,13 +203,18 @@ fn carriers(plan: &Plan<'_>, newcomer: &Newcomer<'_>, key: &IdentityKey) -> Vec<
 
 fn judge(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule, ci: &Ci) -> Verdict {
     match rule.basis {
-        Basis::Agent => return Verdict::Same,
+        Basis::Agent => match newcomer.reporter {
+            Reporter::Device(_) if hardware_differs(newcomer, ci) || matches!(adapters(newcomer, ci), Adapters::Different) => {
+                return Verdict::Copy("its hardware is another's");
+            }
+            Reporter::Agent(_) | Reporter::Device(_) => return Verdict::Same,
+        },
         Basis::Suggestion(_) => return Verdict::Nothing,
         Basis::Image(_) | Basis::Adapters(_) if hardware_differs(newcomer, ci) => return Verdict::Nothing,
         Basis::Hardware(_) | Basis::Image(_) | Basis::Adapters(_) => {}
     }
     let by_adapters = matches!(rule.basis, Basis::Adapters(_));
-    match (adapters(newcomer, ci), other_agent(plan, newcomer.facts, ci)) {
+    match (adapters(newcomer, ci), other_reporter(plan, newcomer.reporter, ci)) {
         // Both have some in common (a dock's) and some of their own.
         (Adapters::Different, _) if by_adapters => Verdict::Nothing,
         (_, OtherAgent::Together) => Verdict::Copy("its own agent has reported since this one was enrolled"),
@@ -205,6 +234,14 @@ pub(super) enum OtherAgent {
     Lately,
     /// Heard since this agent was enrolled: there are two of them.
     Together,
+}
+
+/// Another program than an agent takes nobody's place.
+fn other_reporter(plan: &Plan<'_>, reporter: Reporter<'_>, ci: &Ci) -> OtherAgent {
+    match reporter {
+        Reporter::Agent(facts) => other_agent(plan, facts, ci),
+        Reporter::Device(_) => OtherAgent::Silent,
+    }
 }
 
 pub(super) fn other_agent(plan: &Plan<'_>, facts: &AgentFacts, ci: &Ci) -> OtherAgent {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     edges,
-    identify::{self, Newcomer, is_machine, shown},
+    identify::{self, Newcomer, Reporter, is_machine, shown},
     plan::Plan,
 };
 use crate::{
@@ -26,7 +26,7 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &AgentFacts, observed: &Obse
     let keys = identity_keys(plan, facts, said);
     let none = BTreeSet::new();
     let macs = said.identity.as_ref().map_or(&none, |identity| &identity.items.macs);
-    let found = identify::identify(plan, &Newcomer { facts, keys: &keys, macs });
+    let found = identify::identify(plan, &Newcomer { reporter: Reporter::Agent(facts), keys: &keys, macs });
     let machine = match found.machine {
         Some(machine) => machine,
         None => {
@@ -42,14 +42,14 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &AgentFacts, observed: &Obse
         plan.bind(facts.agent, machine, reason);
     }
     take_over(plan, machine, before, facts.agent, &found.reason);
-    return_from_retirement(plan, machine, facts.agent);
+    return_from_retirement(plan, machine, Some(facts.agent), "somebody retires it and revokes its agent");
     describe(plan, machine, facts, said, &keys);
     assign(plan, machine, facts);
     if let Some(network) = &observed.network {
-        set_addresses(plan, machine, facts, network);
+        set_addresses(plan, machine, &facts.realm, network, &Source::Agent);
     }
     if let Some(software) = &observed.software {
-        set_software(plan, machine, software);
+        set_software(plan, machine, software, &Source::Agent);
     }
     let asked = |it: &&crate::model::Conflict| it.kind == ConflictKind::SameIdentity && it.other.is_some();
     let already_copied = plan.conflicts_of(machine).iter().any(asked);
@@ -115,15 +115,11 @@ fn take_over(plan: &mut Plan<'_>, machine: CiId, before: Option<AgentId>, agent:
 
 /// A retired machine that reports is active again at once: a machine that is on the network counts in impact and in every list, whatever
 /// the register says. Whether it was retired by mistake is asked.
-fn return_from_retirement(plan: &mut Plan<'_>, machine: CiId, agent: AgentId) {
+pub(super) fn return_from_retirement(plan: &mut Plan<'_>, machine: CiId, agent: Option<AgentId>, until: &str) {
     let Some(ci) = plan.ci(machine).filter(|ci| ci.lifecycle == Lifecycle::Retired) else { return };
-    let detail = format!(
-        "{:?} was retired on {} and reports again; it is active until somebody retires it and revokes agent {agent}",
-        shown(&ci.name),
-        ci.valid_from
-    );
+    let detail = format!("{:?} was retired on {} and reports again; it is active until {until}", shown(&ci.name), ci.valid_from);
     revive(plan, machine, "reports again after it was retired");
-    plan.open_conflict(ConflictKind::ReturnedFromRetirement, machine, None, Some(agent), detail);
+    plan.open_conflict(ConflictKind::ReturnedFromRetirement, machine, None, agent, detail);
 }
 
 /// Brings a retired CI back, and with a machine the services that were retired together with it.
@@ -145,11 +141,7 @@ fn describe(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, said: &Machi
     plan.edit_ci(machine, "the agent's inventory", |ci| {
         let mut changed = rename(ci, said.identity.as_ref(), facts.agent);
         changed |= reclassify(ci, said);
-        for (name, said) in &said.attributes {
-            if *name != "booted_at" || !same_start(ci, said.value.as_ref()) {
-                changed |= claim(ci, name, said.value.clone(), Source::Agent, said.at);
-            }
-        }
+        changed |= claim_attributes(ci, said, &Source::Agent);
         if let Some(identity) = &said.identity {
             changed |= set_keys(ci, keys, identity.complete, is_identity);
         }
@@ -157,7 +149,18 @@ fn describe(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, said: &Machi
     });
 }
 
-const fn is_identity(kind: IdentityKeyKind) -> bool {
+/// Puts a source's word on every attribute it speaks of. Returns whether anything changed.
+pub(super) fn claim_attributes(ci: &mut Ci, said: &MachineFacts, source: &Source) -> bool {
+    let mut changed = false;
+    for (name, said) in &said.attributes {
+        if *name != "booted_at" || !same_start(ci, said.value.as_ref(), source) {
+            changed |= claim(ci, name, said.value.clone(), source.clone(), said.at);
+        }
+    }
+    changed
+}
+
+pub(super) const fn is_identity(kind: IdentityKeyKind) -> bool {
     matches!(
         kind,
         IdentityKeyKind::SmbiosUuidAndSerial
@@ -170,7 +173,7 @@ const fn is_identity(kind: IdentityKeyKind) -> bool {
 }
 
 /// Replaces the keys of the kinds that `of` says (adds to them if the list is not complete). Returns whether anything changed.
-fn set_keys(ci: &mut Ci, keys: &BTreeSet<IdentityKey>, complete: bool, of: impl Fn(IdentityKeyKind) -> bool) -> bool {
+pub(super) fn set_keys(ci: &mut Ci, keys: &BTreeSet<IdentityKey>, complete: bool, of: impl Fn(IdentityKeyKind) -> bool) -> bool {
     let kept = ci.keys.iter().filter(|key| !complete || !of(key.kind)).cloned();
     let now: BTreeSet<IdentityKey> = kept.chain(keys.iter().cloned()).collect();
     let now: Vec<IdentityKey> = now.into_iter().collect();
@@ -180,23 +183,23 @@ fn set_keys(ci: &mut Ci, keys: &BTreeSet<IdentityKey>, complete: bool, of: impl 
 }
 
 /// The last start is computed from two clocks and wavers by a second or two.
-fn same_start(ci: &Ci, value: Option<&Value>) -> bool {
+fn same_start(ci: &Ci, value: Option<&Value>, source: &Source) -> bool {
     let instant = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
-    let known = agents_word(ci, "booted_at").and_then(instant);
+    let known = word(ci, "booted_at", source).and_then(instant);
     let (Some(known), Some(said)) = (known, value.and_then(instant)) else { return false };
     said.millis_since(known).abs() <= 60_000
 }
 
-fn agents_word<'a>(ci: &'a Ci, attribute: &str) -> Option<&'a Value> {
+/// One source's word on an attribute.
+pub(super) fn word<'a>(ci: &'a Ci, attribute: &str, source: &Source) -> Option<&'a Value> {
     let claims = ci.attributes.get(attribute)?.claims();
-    claims.iter().find(|claim| claim.source == Source::Agent).map(|claim| &claim.value)
+    claims.iter().find(|claim| claim.source == *source).map(|claim| &claim.value)
 }
 
 /// A machine is called by its host name until a person calls it something else.
 fn rename(ci: &mut Ci, identity: Option<&Listed<IdentityFacts>>, agent: AgentId) -> bool {
     let Some(identity) = identity else { return false };
-    let given = agents_word(ci, "hostname").and_then(Value::as_str).map(short_name);
-    if given.as_deref() != Some(&ci.name) && ci.name != unnamed(agent) {
+    if !is_named_by_itself(ci) && ci.name != unnamed(agent) {
         return false;
     }
     let name = display_name(Some(identity), agent);
@@ -205,13 +208,19 @@ fn rename(ci: &mut Ci, identity: Option<&Listed<IdentityFacts>>, agent: AgentId)
     changed
 }
 
+/// Whether what it is called is a host name that an agent or another program reported.
+pub(super) fn is_named_by_itself(ci: &Ci) -> bool {
+    let claims = ci.attributes.get("hostname").map(Attribute::claims).unwrap_or_default();
+    claims.iter().filter_map(|claim| claim.value.as_str()).any(|name| short_name(name) == ci.name)
+}
+
 fn display_name(identity: Option<&Listed<IdentityFacts>>, agent: AgentId) -> String {
     let identity = identity.map(|listed| &listed.items);
     let name = identity.map(|identity| short_name(&identity.hostname)).filter(|name| !name.is_empty());
     name.or_else(|| identity.and_then(|identity| identity.fqdn.as_deref()).map(short_name)).unwrap_or_else(|| unnamed(agent))
 }
 
-fn short_name(hostname: &str) -> String {
+pub(super) fn short_name(hostname: &str) -> String {
     hostname.trim().split('.').next().unwrap_or_default().chars().take(255).collect()
 }
 
@@ -219,11 +228,11 @@ fn unnamed(agent: AgentId) -> String {
     format!("unnamed machine {:.8}", agent.to_string())
 }
 
-fn platform(said: &MachineFacts) -> Option<PlatformKind> {
+pub(super) fn platform(said: &MachineFacts) -> Option<PlatformKind> {
     said.identity.as_ref().and_then(|identity| identity.items.platform)
 }
 
-fn class_of(platform: Option<PlatformKind>, chassis: Option<ChassisClass>) -> Option<&'static str> {
+pub(super) fn class_of(platform: Option<PlatformKind>, chassis: Option<ChassisClass>) -> Option<&'static str> {
     match (platform, chassis) {
         (Some(PlatformKind::VirtualMachine), _) => Some("virtual_machine"),
         (Some(PlatformKind::Container), _) => Some("container"),
@@ -242,7 +251,7 @@ fn reclassify(ci: &mut Ci, said: &MachineFacts) -> bool {
             .into_iter()
             .find_map(|(prefix, kind)| text.starts_with(prefix).then_some(kind))
     };
-    let before = agents_word(ci, "platform").and_then(Value::as_str).and_then(known);
+    let before = word(ci, "platform", &Source::Agent).and_then(Value::as_str).and_then(known);
     let now = platform(said).or(before);
     let moved = before.is_some() && now != before;
     if ci.class != "machine" && is_machine(ci) && !moved {
@@ -295,32 +304,34 @@ fn assign(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts) {
     });
 }
 
-fn set_addresses(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, network: &Listed<NetworkFacts>) {
-    let owned: BTreeSet<IdentityKey> = network.items.owned.iter().map(|address| edges::address_key(&facts.realm, *address)).collect();
+/// What the machine's network configuration says of its addresses, as its agent or another program tells.
+pub(super) fn set_addresses(plan: &mut Plan<'_>, machine: CiId, realm: &str, network: &Listed<NetworkFacts>, source: &Source) {
+    let owned: BTreeSet<IdentityKey> = network.items.owned.iter().map(|address| edges::address_key(realm, *address)).collect();
     let texts = |values: Vec<String>| (!values.is_empty()).then(|| Value::from(values));
     let addresses = texts(network.items.addresses.iter().map(ToString::to_string).collect());
     let internal = texts(network.items.internal.iter().cloned().collect());
-    plan.edit_ci(machine, "the agent's network configuration", |ci| {
+    plan.edit_ci(machine, format!("the network configuration, says {source}"), |ci| {
         let mut changed = set_keys(ci, &owned, network.complete, |kind| kind == IdentityKeyKind::AddressInRealm);
         for (name, value) in [("ip_addresses", addresses), ("internal_networks", internal)] {
             if value.is_some() || network.complete {
-                changed |= claim(ci, name, value, Source::Agent, network.at);
+                changed |= claim(ci, name, value, source.clone(), network.at);
             }
         }
         changed
     });
 }
 
-fn set_software(plan: &mut Plan<'_>, machine: CiId, listed: &Listed<SoftwareSet>) {
+/// The machine's software, as its agent or another program lists it.
+pub(super) fn set_software(plan: &mut Plan<'_>, machine: CiId, listed: &Listed<SoftwareSet>, source: &Source) {
     let known = plan.estate.software();
-    let reason = "the agent's package list";
+    let reason = &format!("the list of packages, says {source}");
     let mut software = Cow::Borrowed(&listed.items);
     if !listed.complete {
         software.to_mut().extend(known.of(machine).cloned());
     }
     let count = (listed.complete || !software.is_empty()).then(|| Value::from(software.len()));
-    plan.edit_ci(machine, reason, |ci| claim(ci, "package_count", count, Source::Agent, listed.at));
+    plan.edit_ci(machine, reason, |ci| claim(ci, "package_count", count, source.clone(), listed.at));
     if !known.is(machine, &software) {
-        plan.put_software(machine, software.into_owned(), reason.to_owned());
+        plan.put_software(machine, software.into_owned(), reason.clone());
     }
 }

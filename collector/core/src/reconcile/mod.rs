@@ -9,6 +9,7 @@ mod edges;
 mod flows;
 mod housekeeping;
 mod identify;
+mod import;
 mod machine;
 mod neighbours;
 mod plan;
@@ -26,7 +27,7 @@ pub use policy::Policy;
 
 use crate::{
     Estate,
-    model::{AgentFacts, ChangeSet, IdSource},
+    model::{AgentFacts, ChangeSet, IdSource, ImportFacts},
     observe::Observed,
 };
 
@@ -45,8 +46,23 @@ pub fn reconcile(
     let mut plan = plan::Plan::new(estate, now, policy, ids);
     let machine = machine::reconcile(&mut plan, facts, observed);
     services::reconcile(&mut plan, machine, facts, observed);
-    adopt::reconcile(&mut plan, machine, facts);
+    adopt::reconcile(&mut plan, machine, &facts.realm);
     neighbours::reconcile(&mut plan, machine, facts, observed);
     flows::reconcile(&mut plan, machine, facts, observed);
+    plan.finish()
+}
+
+/// Plans what the inventory of another program changes.
+pub fn reconcile_import(
+    estate: &Estate,
+    facts: &ImportFacts,
+    observed: &Observed,
+    now: Timestamp,
+    policy: &Policy,
+    ids: &mut dyn IdSource,
+) -> ChangeSet {
+    let mut plan = plan::Plan::new(estate, now, policy, ids);
+    let machine = import::reconcile(&mut plan, facts, observed);
+    adopt::reconcile(&mut plan, machine, &facts.realm);
     plan.finish()
 }

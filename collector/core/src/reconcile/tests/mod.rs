@@ -5,6 +5,7 @@ mod connections;
 mod estate;
 mod fleet;
 mod identity;
+mod imports;
 mod services;
 
 use std::{cell::Cell, collections::BTreeMap, net::IpAddr};
@@ -49,7 +50,7 @@ impl World {
     fn plan(&mut self, machine: &Machine) -> ChangeSet {
         let document = machine.document(self.now);
         let facts = machine.facts();
-        let observed = observe(&document, &facts, self.now);
+        let observed = observe(&document, &facts.realm, self.now);
         reconcile(&self.estate, &facts, &observed, self.now, &self.policy, &mut ids(&self.next_id))
     }
 

@@ -1,0 +1,106 @@
+//! A machine as another inventory program describes it: the program's word stands beside the agent's, and below it.
+//!
+//! Identity keys, addresses and software are the agent's to say for as long as the machine has one; of a machine without an agent they
+//! are the program's.
+
+use std::collections::BTreeSet;
+
+use rollcall_shared::CiId;
+use serde_json::Value;
+
+use super::{
+    identify::{self, Newcomer, Reporter, shown},
+    machine::{self, claim},
+    plan::Plan,
+};
+use crate::{
+    model::{Ci, IdentityKey, IdentityKeyKind, ImportFacts},
+    observe::Observed,
+};
+
+/// Set on a machine of which nothing but partial inventories has come.
+const INCOMPLETE: &str = "inventory_incomplete";
+
+/// Finds or makes the machine and writes down what the program says of it. Returns its CI.
+pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &ImportFacts, observed: &Observed) -> CiId {
+    let device = device_key(facts);
+    let none = (BTreeSet::new(), BTreeSet::new());
+    let identity = observed.machine.identity.as_ref().map(|identity| &identity.items);
+    let (keys, macs) = identity.map_or((&none.0, &none.1), |identity| (&identity.keys, &identity.macs));
+    let found = identify::identify(plan, &Newcomer { reporter: Reporter::Device(&device), keys, macs });
+    let is_new = found.machine.is_none();
+    let machine = found.machine.unwrap_or_else(|| newcomer(plan, facts, observed));
+    machine::return_from_retirement(plan, machine, None, "somebody retires it and the program no longer reports it");
+
+    let mut reason = format!("the inventory of {}", facts.source);
+    if !found.reason.is_empty() && !plan.ci(machine).is_some_and(|ci| ci.keys.contains(&device)) {
+        reason = format!("{reason}: {}", found.reason);
+    }
+    let has_agent = plan.ci(machine).is_some_and(|ci| ci.agent.is_some());
+    plan.edit_ci(machine, reason, |ci| {
+        let follows_host_name = is_new || (!has_agent && machine::is_named_by_itself(ci));
+        let mut changed = machine::claim_attributes(ci, &observed.machine, &facts.source);
+        changed |= follows_host_name && rename(ci, observed);
+        changed |= mark_incomplete(ci, facts, is_new, observed);
+        changed |= !has_agent && set_keys(ci, keys, facts, observed);
+        changed | set_device(ci, &device, facts)
+    });
+    if !has_agent {
+        if let Some(network) = &observed.network {
+            machine::set_addresses(plan, machine, &facts.realm, network, &facts.source);
+        }
+        if let Some(software) = &observed.software {
+            machine::set_software(plan, machine, software, &facts.source);
+        }
+    }
+    for clash in found.clashes {
+        plan.open_conflict(clash.kind, clash.with, Some(machine), None, clash.detail);
+    }
+    machine
+}
+
+/// What the source calls this machine.
+fn device_key(facts: &ImportFacts) -> IdentityKey {
+    IdentityKey { kind: IdentityKeyKind::External, value: format!("{}|{}", facts.source, facts.device) }
+}
+
+fn newcomer(plan: &mut Plan<'_>, facts: &ImportFacts, observed: &Observed) -> CiId {
+    let said = &observed.machine;
+    let name = host_name(observed).unwrap_or_else(|| shown(&facts.device));
+    let class = machine::class_of(machine::platform(said), said.chassis).unwrap_or("machine");
+    plan.new_ci(class, name, Vec::new(), None, format!("first seen by {}: no rule recognises it", facts.source))
+}
+
+fn host_name(observed: &Observed) -> Option<String> {
+    let identity = observed.machine.identity.as_ref()?;
+    Some(machine::short_name(&identity.items.hostname)).filter(|name| !name.is_empty())
+}
+
+fn rename(ci: &mut Ci, observed: &Observed) -> bool {
+    let Some(name) = host_name(observed).filter(|name| *name != ci.name) else { return false };
+    ci.name = name;
+    true
+}
+
+/// A whole inventory says the rest; until one comes, what is missing is not known to be absent.
+fn mark_incomplete(ci: &mut Ci, facts: &ImportFacts, is_new: bool, observed: &Observed) -> bool {
+    let only_partials = facts.partial && (is_new || machine::word(ci, INCOMPLETE, &facts.source).is_some());
+    let at = observed.machine.identity.as_ref().map_or(ci.valid_from, |identity| identity.at);
+    claim(ci, INCOMPLETE, only_partials.then_some(Value::Bool(true)), facts.source.clone(), at)
+}
+
+fn set_keys(ci: &mut Ci, keys: &BTreeSet<IdentityKey>, facts: &ImportFacts, observed: &Observed) -> bool {
+    let complete = !facts.partial && observed.machine.identity.as_ref().is_some_and(|identity| identity.complete);
+    machine::set_keys(ci, keys, complete, machine::is_identity)
+}
+
+/// The machine goes by this name at the source from now on: a program that was installed again chose another one.
+fn set_device(ci: &mut Ci, device: &IdentityKey, facts: &ImportFacts) -> bool {
+    let of_source = format!("{}|", facts.source);
+    let kept = ci.keys.iter().filter(|key| key.kind != IdentityKeyKind::External || !key.value.starts_with(&of_source)).cloned();
+    let now: BTreeSet<IdentityKey> = kept.chain([device.clone()]).collect();
+    let now: Vec<IdentityKey> = now.into_iter().collect();
+    let changed = ci.keys != now;
+    ci.keys = now;
+    changed
+}
