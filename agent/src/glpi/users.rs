@@ -1,0 +1,20 @@
+//! `local_users` and `local_groups`. Who is logged in at this moment is not collected, so there is no `users`.
+
+use rollcall_shared::wire::v1::Accounts;
+use serde_json::{Value, json};
+
+use super::Source;
+
+pub(super) fn users(source: &Source<'_>) -> Option<Value> {
+    let accounts: Accounts = source.get()?;
+    let users = accounts.users.into_iter().map(
+        |user| json!({ "home": user.home, "id": user.id.to_string(), "login": user.name, "name": user.full_name, "shell": user.shell }),
+    );
+    Some(users.collect())
+}
+
+pub(super) fn groups(source: &Source<'_>) -> Option<Value> {
+    let accounts: Accounts = source.get()?;
+    let groups = accounts.groups.into_iter().filter(|group| !group.name.trim().is_empty());
+    Some(groups.map(|group| json!({ "id": group.id.to_string(), "members": group.members, "name": group.name })).collect())
+}
