@@ -1,0 +1,5 @@
+//! Linux.
+
+pub mod collect;
+pub mod processes;
+pub mod sockets;
