@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn fingerprints_are_those_that_ssh_prints() {
         // Made with ssh-keygen for this test; the fingerprint is from `ssh-keygen -lf`.
-        let file = include_bytes!("../../tests/fixtures/ssh/ssh_host_ed25519_key.pub");
-        let expected = include_str!("../../tests/fixtures/ssh/fingerprint").trim();
+        let file = include_bytes!("../../../../tests/fixtures/ssh/ssh_host_ed25519_key.pub");
+        let expected = include_str!("../../../../tests/fixtures/ssh/fingerprint").trim();
         let found = ssh_key(file).unwrap();
         assert_eq!((found.kind.as_str(), found.fingerprint.as_str()), ("ssh-ed25519", expected));
         for bad in ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAA"] {

@@ -126,7 +126,7 @@ fn spellings(file: &str) -> Vec<String> {
 mod tests {
     use super::{super::tests::collect_one, *};
 
-    const FIXTURE: &str = include_str!("../../tests/fixtures/real/debian12-vm/var/lib/dpkg/status");
+    const FIXTURE: &str = include_str!("../../../../tests/fixtures/real/debian12-vm/var/lib/dpkg/status");
 
     #[test]
     fn packages_have_the_date_of_their_file_list() {
