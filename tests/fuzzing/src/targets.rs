@@ -1,0 +1,176 @@
+//! What is fuzzed: every parser that is given bytes or text from outside. One line each in [`TARGETS`].
+//!
+//! `agent/tests/fuzzed.rs` runs the same table over mutated fixtures, and fails when a parser of `agent/src/parse` is not
+//! called here.
+
+use std::hint::black_box;
+
+use rollcall_agent::parse::{
+    accounts, certificate, cgroup, command_line, cpuinfo, device_mapper, dpkg, edid, guests, hardware_ids, kernel, key_value,
+    login_records, mountinfo, package_databases, process_stat, routes, smbios, text, unit_file,
+};
+
+/// One thing fuzzed.
+pub(crate) struct Target {
+    /// The module's name.
+    pub(crate) name: &'static str,
+    /// Gives bytes to it. It may answer what it likes, but must answer.
+    pub(crate) run: fn(&[u8]),
+}
+
+/// Everything that is fuzzed.
+pub(crate) const TARGETS: &[Target] = &[
+    Target { name: "accounts", run: run_accounts },
+    Target { name: "certificate", run: |bytes| drop(black_box(certificate::certificates(bytes, 10))) },
+    Target { name: "cgroup", run: |bytes| drop(black_box(cgroup::place(bytes))) },
+    Target { name: "command_line", run: run_command_line },
+    Target { name: "cpuinfo", run: |bytes| drop(black_box(cpuinfo::cpuinfo(bytes))) },
+    Target { name: "device_mapper", run: run_device_mapper },
+    Target { name: "dpkg", run: |bytes| drop(black_box(dpkg::status(bytes))) },
+    Target { name: "edid", run: |bytes| drop(black_box(edid::monitor(bytes))) },
+    Target { name: "guests", run: run_guests },
+    Target { name: "hardware_ids", run: run_hardware_ids },
+    Target { name: "kernel", run: run_kernel },
+    Target { name: "key_value", run: run_key_value },
+    Target { name: "login_records", run: run_login_records },
+    Target { name: "mountinfo", run: run_mountinfo },
+    Target { name: "package_databases", run: run_package_databases },
+    Target { name: "process_stat", run: run_process_stat },
+    Target { name: "routes", run: run_routes },
+    Target { name: "smbios", run: run_smbios },
+    Target { name: "spool", run: run_spool },
+    Target { name: "state", run: run_state },
+    Target { name: "text", run: run_text },
+    Target { name: "unit_file", run: |bytes| drop(black_box(unit_file::unit_file(bytes))) },
+];
+
+/// As text, with what is not text replaced.
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The first line as an argument, and the rest.
+fn argument(bytes: &[u8]) -> (String, &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    let (first, rest) = bytes.split_at(end);
+    (lossy(first), rest.get(1..).unwrap_or_default())
+}
+
+fn run_accounts(bytes: &[u8]) {
+    black_box((accounts::users(bytes), accounts::groups(bytes)));
+    let (host, rest) = argument(bytes);
+    black_box(accounts::sudoers(rest, &host));
+}
+
+fn run_command_line(bytes: &[u8]) {
+    for interpreter in ["python3", "java", "node", "sh"] {
+        black_box(command_line::program(interpreter, bytes));
+    }
+    let (interpreter, rest) = argument(bytes);
+    black_box(command_line::program(&interpreter, rest));
+}
+
+fn run_device_mapper(bytes: &[u8]) {
+    let text = lossy(bytes);
+    black_box(device_mapper::kind(&text));
+    black_box(device_mapper::lvm_names(&text));
+}
+
+fn run_guests(bytes: &[u8]) {
+    black_box((guests::libvirt(bytes), guests::docker(bytes), guests::podman(bytes)));
+    black_box((guests::lxc(bytes, "name"), guests::proxmox(bytes, "proxmox_qemu", "100")));
+}
+
+fn run_hardware_ids(bytes: &[u8]) {
+    black_box(hardware_ids::names(bytes, "8086", "0d57"));
+    let (id, rest) = argument(bytes);
+    black_box(hardware_ids::names(rest, &id, &id));
+    if let [class, subclass, protocol, ..] = *bytes {
+        black_box((hardware_ids::pci_class(class, subclass), hardware_ids::usb_class(class, subclass, protocol)));
+    }
+}
+
+fn run_kernel(bytes: &[u8]) {
+    black_box((kernel::modules(bytes), kernel::apt_periodic(bytes, "APT::Periodic::Unattended-Upgrade")));
+    let (key, rest) = argument(bytes);
+    black_box((kernel::ini(rest, "commands", &key), kernel::ini(rest, &key, "apply_updates"), kernel::apt_periodic(rest, &key)));
+    black_box(kernel::taints(bytes.first_chunk().map_or(0, |bits| u64::from_ne_bytes(*bits))));
+}
+
+fn run_key_value(bytes: &[u8]) {
+    black_box((key_value::os_release(bytes), key_value::meminfo(bytes, "MemTotal"), key_value::resolv_conf(bytes)));
+    let (host, rest) = argument(bytes);
+    black_box((key_value::passwd(bytes), key_value::fqdn_in_hosts(rest, &host)));
+}
+
+fn run_login_records(bytes: &[u8]) {
+    black_box((login_records::wtmp(bytes), login_records::lastlog(bytes, "root")));
+}
+
+fn run_mountinfo(bytes: &[u8]) {
+    for mount in mountinfo::mountinfo(bytes) {
+        black_box((mount.server(), mount.is_storage()));
+    }
+}
+
+fn run_package_databases(bytes: &[u8]) {
+    black_box((package_databases::apk(bytes), package_databases::pacman(bytes)));
+    black_box((package_databases::snap_version(bytes), package_databases::appstream_version(bytes)));
+}
+
+fn run_process_stat(bytes: &[u8]) {
+    black_box((process_stat::stat(bytes), process_stat::effective_user(bytes), process_stat::socket_inode(bytes)));
+}
+
+fn run_routes(bytes: &[u8]) {
+    black_box((routes::ipv4_gateways(bytes), routes::ipv6_gateways(bytes), routes::temporary_addresses(bytes)));
+}
+
+fn run_smbios(bytes: &[u8]) {
+    let version = smbios::version(bytes).unwrap_or((3, 0));
+    black_box(smbios::tables(bytes, version));
+    black_box(smbios::tables(bytes, (2, 5)));
+    black_box(smbios::iso_date(&lossy(bytes)));
+    black_box(bytes.first().and_then(|code| smbios::chassis_form(*code)));
+}
+
+fn run_text(bytes: &[u8]) {
+    for line in text::lines(bytes) {
+        black_box((text::clean(line), text::number::<u64>(line), text::fields(line).count()));
+    }
+}
+
+/// A directory for the files under test, below `TMPDIR`; whoever set that removes it.
+fn directory() -> &'static std::path::Path {
+    static DIRECTORY: std::sync::OnceLock<std::path::PathBuf> = std::sync::OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        let path = std::env::temp_dir().join(format!("rollcall-fuzzing-{}", std::process::id()));
+        std::fs::create_dir_all(path.join("spool")).expect("a directory for the files under test");
+        path
+    })
+}
+
+/// Removes what the targets left behind.
+pub(crate) fn tidy() {
+    let _ = std::fs::remove_dir_all(directory());
+}
+
+/// What lies in the spool, by every name that it reads.
+fn run_spool(bytes: &[u8]) {
+    let directory = directory().join("spool");
+    let spool = rollcall_agent::spool::Spool::new(&directory, rollcall_agent::spool::DEFAULT_LIMIT);
+    for name in ["upload.rcs", "windows.rcs"] {
+        std::fs::write(directory.join(name), bytes).expect("a file under test");
+    }
+    let _ = black_box((spool.upload(), spool.windows()));
+}
+
+/// What lies in the state directory, by every name that is read.
+fn run_state(bytes: &[u8]) {
+    let directory = directory();
+    let state = rollcall_agent::state::StateDirectory::new(directory);
+    for name in ["identity.json", "progress.json", "enrollment.json", "key.pem"] {
+        std::fs::write(directory.join(name), bytes).expect("a file under test");
+    }
+    let _ = black_box((state.identity(), state.progress(), state.enrollment()));
+}
