@@ -152,6 +152,7 @@ macro_rules! kept_sections {
 }
 
 kept_sections! {
+    Cloud,
     Devices,
     Peripherals,
     Storage,

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod certificate;
 pub mod cgroup;
+pub mod cloud;
 pub mod command_line;
 pub mod cpuinfo;
 pub mod device_mapper;

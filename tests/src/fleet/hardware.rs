@@ -184,6 +184,7 @@ impl Model {
                 manufacturer: Some(self.manufacturer.into()),
                 serial: identity.serial.clone(),
                 asset_tag: real.then(|| format!("NW-{:05}", rng.random_range(1..100_000_u32))),
+                ..Chassis::default()
             }),
             board: real.then(|| Board { manufacturer: Some(self.manufacturer.into()), ..Board::default() }),
             firmware: Some(Firmware {
@@ -191,7 +192,9 @@ impl Model {
                 version: Some(format!("1.{}", rng.random_range(2..40_u8))),
                 date: Some(format!("2024-{:02}-{:02}", rng.random_range(1..13_u8), rng.random_range(1..29_u8))),
                 uefi: Some(real),
+                ..Firmware::default()
             }),
+            ..Hardware::default()
         }
     }
 
@@ -205,8 +208,9 @@ impl Model {
             cores: Some(cores),
             threads: Some(cores * 2),
             max_mhz: Some(3_600),
+            ..CpuSocket::default()
         };
-        Cpu { sockets: (0..self.sockets).map(socket).collect(), cores: Some(self.cores), threads: Some(self.cores * 2) }
+        Cpu { sockets: (0..self.sockets).map(socket).collect(), cores: Some(self.cores), threads: Some(self.cores * 2), ..Cpu::default() }
     }
 
     /// Its memory.
@@ -220,6 +224,7 @@ impl Model {
             manufacturer: Some("Samsung".into()),
             serial: Some(format!("{serial:08X}")),
             part_number: Some("M425R2GA3BB0".into()),
+            ..MemoryModule::default()
         };
         let real = self.kind != Kind::VirtualMachine;
         Memory {
@@ -227,6 +232,7 @@ impl Model {
             swap_total_bytes: Some(GIB),
             modules: if real { (0..slots).map(|slot| module(slot, rng.random())).collect() } else { Vec::new() },
             slots: real.then_some(u32::try_from(slots).unwrap_or(0)),
+            ..Memory::default()
         }
     }
 
@@ -248,6 +254,6 @@ impl Model {
             bus: Some(bus.into()),
             ..Disk::default()
         };
-        Disks { disks: vec![disk] }
+        Disks { disks: vec![disk], ..Disks::default() }
     }
 }

@@ -273,6 +273,7 @@ fn network(plan: &Plan<'_>, identity: &Identity) -> Network {
         driver: Some(if plan.kind == Kind::VirtualMachine { "virtio_net" } else { "e1000e" }.into()),
         master: None,
         addresses: if index == 0 { vec![InterfaceAddress { address: IpAddr::V4(plan.address), prefix_length: 16 }] } else { Vec::new() },
+        ..Interface::default()
     });
     let mut interfaces: Vec<Interface> = ports.chain([loopback]).collect();
     interfaces.sort_by(|a, b| a.name.cmp(&b.name));
@@ -281,5 +282,6 @@ fn network(plan: &Plan<'_>, identity: &Identity) -> Network {
         gateways: vec![Gateway { address: IpAddr::V4(Ipv4Addr::new(a, b, 0, 1)), interface: "enp1s0".into() }],
         resolvers: plan.resolvers.clone(),
         search_domains: vec![format!("{}.nordwind.example", plan.site)],
+        ..Network::default()
     }
 }

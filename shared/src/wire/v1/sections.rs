@@ -4,6 +4,7 @@
 
 mod accounts;
 mod certificates;
+mod cloud;
 mod connections;
 mod cpu;
 mod daemon;
@@ -28,9 +29,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 pub use self::{
-    accounts::*, certificates::*, connections::*, cpu::*, daemon::*, devices::*, disks::*, file_systems::*, hardware::*, identity::*,
-    listening::*, memory::*, network::*, operating_system::*, packages::*, peripherals::*, security::*, services::*, storage::*,
-    virtual_guests::*,
+    accounts::*, certificates::*, cloud::*, connections::*, cpu::*, daemon::*, devices::*, disks::*, file_systems::*, hardware::*,
+    identity::*, listening::*, memory::*, network::*, operating_system::*, packages::*, peripherals::*, security::*, services::*,
+    storage::*, virtual_guests::*,
 };
 
 /// A section's type.
@@ -62,15 +63,16 @@ pub struct SectionDefinition {
 pub const SECTIONS: &[SectionDefinition] = &[
     section::<Identity>("Names and hardware ids, to tell that it is the same machine as before."),
     section::<OperatingSystem>("Operating system and kernel versions, time zone, last start."),
-    section::<Hardware>("Manufacturer, model, serial numbers and firmware from SMBIOS."),
+    section::<Hardware>("Manufacturer, model, serial numbers, slots, ports and firmware from SMBIOS; the TPM."),
+    section::<Cloud>("Which cloud the machine is an instance in, and what that cloud calls it."),
     section::<Cpu>("Processors, cores and threads."),
     section::<Memory>("Memory size and modules."),
-    section::<Disks>("Physical and virtual disks."),
+    section::<Disks>("Physical and virtual disks, and what is known of their health."),
     section::<Devices>("Devices on the PCI and USB buses."),
-    section::<Peripherals>("Batteries and monitors."),
-    section::<Storage>("Partitions, RAID arrays, logical volumes, encrypted devices and swap."),
+    section::<Peripherals>("Batteries, power supplies, monitors, graphics, sound, cameras, input devices and printers."),
+    section::<Storage>("Partitions, RAID arrays, logical volumes, pools, encrypted devices, swap and storage networks."),
     section::<FileSystems>("Mounted file systems, with size and rounded usage."),
-    section::<Network>("Network interfaces, addresses, gateways and resolvers."),
+    section::<Network>("Network interfaces, addresses, routes, resolvers and proxies."),
     section::<Accounts>("Local users and groups, who may administer, last logins, public ssh host keys; never passwords."),
     section::<Security>("Encryption, secure boot, firewalls, malware protection, remote control, update policy, kernel modules."),
     section::<Certificates>("Certificates of servers and local authorities: names, validity, fingerprint, where; never keys."),
@@ -97,9 +99,9 @@ section_data! {
     Identity = "identity";
     OperatingSystem = "operating_system";
     Hardware = "hardware";
+    Cloud = "cloud";
     Cpu = "cpu";
     Memory = "memory";
-    Disks = "disks";
     Devices = "devices";
     Peripherals = "peripherals";
     Storage = "storage";

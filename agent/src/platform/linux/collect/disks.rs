@@ -7,7 +7,7 @@ use crate::{files::Root, parse::text::clean};
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Disks> {
     match machine.root.names("/sys/block") {
-        Ok(names) => Outcome::Data(Disks { disks: names.iter().filter_map(|name| disk(machine.root, name)).collect() }),
+        Ok(names) => Outcome::Data(Disks { disks: names.iter().filter_map(|name| disk(machine.root, name)).collect(), ..Disks::default() }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Outcome::NotPresent("no /sys/block".to_owned()),
         Err(error) => Outcome::failed("/sys/block", &error),
     }
@@ -36,6 +36,7 @@ fn disk(root: &Root, name: &str) -> Option<Disk> {
         rotational: flag("queue/rotational"),
         removable: flag("removable"),
         bus: bus(name, &root.link(&at).unwrap_or_default()).map(str::to_owned),
+        ..Disk::default()
     })
 }
 

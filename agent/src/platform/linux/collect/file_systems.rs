@@ -56,6 +56,7 @@ fn file_system(root: &Root, mount: Mount) -> FileSystem {
         read_only: mount.read_only,
         remote_server,
         mount_point: mount.mount_point,
+        ..FileSystem::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rollcall_shared::wire::v1::Identity;
 
-use super::{Machine, Outcome, network, platform};
+use super::{Machine, Outcome, cloud, network, platform};
 use crate::parse::key_value;
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Identity> {
@@ -25,7 +25,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Identity> {
         serial: dmi(hardware.and_then(|h| h.serial.clone()), "product_serial"),
         manufacturer: dmi(hardware.and_then(|h| h.manufacturer.clone()), "sys_vendor"),
         model: dmi(hardware.and_then(|h| h.product_name.clone()), "product_name"),
-        cloud_instance_id: cloud_instance_id(machine),
+        cloud_instance_id: cloud::instance_id(machine),
         permanent_macs: network::permanent_macs(root),
         platform: Some(platform::detect(machine)),
         hostname,
@@ -38,31 +38,6 @@ fn hostname(machine: &Machine<'_>) -> Option<String> {
         return crate::parse::text::clean(name.as_bytes());
     }
     machine.root.text("/etc/hostname")
-}
-
-/// From what cloud-init left, or from DMI where the cloud writes it there.
-fn cloud_instance_id(machine: &Machine<'_>) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct InstanceData {
-        v1: V1,
-    }
-    #[derive(serde::Deserialize)]
-    struct V1 {
-        cloud_name: Option<String>,
-        instance_id: Option<String>,
-    }
-    let from_cloud_init = || {
-        let bytes = machine.root.read("/run/cloud-init/instance-data.json").ok()?;
-        let data: InstanceData = serde_json::from_slice(&bytes).ok()?;
-        let (cloud, id) = (data.v1.cloud_name?, data.v1.instance_id?);
-        // These two are no clouds: their ids are made up on the machine and are copied with its image.
-        (!matches!(cloud.as_str(), "nocloud" | "none" | "unknown") && !id.is_empty()).then(|| format!("{cloud}:{id}"))
-    };
-    let from_dmi = || {
-        let asset_tag = machine.dmi("board_asset_tag")?;
-        asset_tag.starts_with("i-").then(|| format!("aws:{asset_tag}"))
-    };
-    from_cloud_init().or_else(from_dmi).and_then(|id| crate::parse::text::clean(id.as_bytes()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod accounts;
 mod bundles;
 mod certificates;
+mod cloud;
 mod connections;
 mod cpu;
 mod daemons;
@@ -36,7 +37,7 @@ use std::{
 use rollcall_shared::{
     Timestamp,
     wire::v1::{
-        Accounts, Certificates, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network,
+        Accounts, Certificates, Cloud, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network,
         OperatingSystem, Packages, Peripherals, Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage,
         VirtualGuests,
     },
@@ -81,6 +82,7 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: Identity::NAME, collect: |machine| section(machine, identity::collect) },
     Collector { name: OperatingSystem::NAME, collect: |machine| section(machine, operating_system::collect) },
     Collector { name: Hardware::NAME, collect: |machine| section(machine, hardware::collect) },
+    Collector { name: Cloud::NAME, collect: |machine| section(machine, cloud::collect) },
     Collector { name: Cpu::NAME, collect: |machine| section(machine, cpu::collect) },
     Collector { name: Memory::NAME, collect: |machine| section(machine, memory::collect) },
     Collector { name: Disks::NAME, collect: |machine| section(machine, disks::collect) },

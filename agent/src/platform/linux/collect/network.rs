@@ -28,7 +28,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Network> {
     gateways.dedup();
     let (resolvers, search_domains) = resolvers(root);
     let interfaces = links.into_iter().map(|(name, link)| interface(root, name, link)).collect();
-    Outcome::Data(Network { interfaces, gateways, resolvers, search_domains })
+    Outcome::Data(Network { interfaces, gateways, resolvers, search_domains, ..Network::default() })
 }
 
 /// MAC addresses that hardware came with, of interfaces that are hardware.
@@ -105,6 +105,7 @@ fn interface(root: &Root, name: String, link: Link) -> Interface {
         mac: link.mac,
         addresses: link.addresses.into_iter().collect(),
         name,
+        ..Interface::default()
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Peripherals> {
     Outcome::Data(Peripherals {
         batteries: supplies.iter().take(MOST_ENTRIES).filter_map(|name| battery(root, name)).collect(),
         monitors: connectors.iter().take(MOST_ENTRIES).filter_map(|connector| monitor(root, connector)).collect(),
+        ..Peripherals::default()
     })
 }
 
@@ -46,6 +47,7 @@ fn battery(root: &Root, name: &str) -> Option<Battery> {
         technology: text("technology").filter(|technology| technology != "Unknown"),
         design_capacity_mwh: design_capacity_mwh.filter(|&capacity| capacity > 0),
         health_percent: share("energy_full", "energy_full_design").or_else(|| share("charge_full", "charge_full_design")),
+        ..Battery::default()
     })
 }
 

@@ -41,7 +41,7 @@ pub(super) fn detect(machine: &Machine<'_>) -> Platform {
         return platform(kind, Some(&technology));
     }
     let says_so = machine.smbios().is_some_and(|smbios| smbios.virtual_machine);
-    let flag = || machine.root.read("/proc/cpuinfo").is_ok_and(|bytes| cpuinfo::cpuinfo(&bytes).hypervisor);
+    let flag = || machine.root.read("/proc/cpuinfo").is_ok_and(|bytes| cpuinfo::cpuinfo(&bytes).hypervisor == Some(true));
     if says_so || flag() {
         return platform(PlatformKind::VirtualMachine, None);
     }

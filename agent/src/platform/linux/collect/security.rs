@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rollcall_shared::wire::v1::{AccessControl, KernelModule, Security, SecurityTool, UpdatePolicy};
 
-use super::{Machine, Outcome, file_systems, security_tools::TOOLS, services::enabled_units};
+use super::{Machine, Outcome, file_systems, hardware::efi_flag, security_tools::TOOLS, services::enabled_units};
 use crate::{
     files::Root,
     parse::{
@@ -23,7 +23,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Security> {
     let (reboot_required, reboot_required_by) = reboot(root);
     let tainted = root.number("/proc/sys/kernel/tainted");
     let found = Security {
-        secure_boot: secure_boot(root),
+        secure_boot: efi_flag(root, "SecureBoot"),
         tpm_version: root.number("/sys/class/tpm/tpm0/tpm_version_major"),
         root_encrypted: file_systems::is_root_encrypted(root),
         access_control: access_control(root),
@@ -37,15 +37,6 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Security> {
     match tainted {
         Some(_) => Outcome::Data(found),
         None => Outcome::Partial(found, "/proc/sys/kernel/tainted could not be read; nothing is known of the kernel's state".to_owned()),
-    }
-}
-
-/// An EFI variable is four bytes of attributes, then its value.
-fn secure_boot(root: &Root) -> Option<bool> {
-    const VARIABLE: &str = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
-    match root.read(VARIABLE).ok()?[..] {
-        [_, _, _, _, value @ (0 | 1)] => Some(value == 1),
-        _ => None,
     }
 }
 

@@ -102,6 +102,7 @@ fn partition(root: &Root, name: &str) -> Option<Partition> {
         uuid: value(b"PARTUUID="),
         name: name.to_owned(),
         disk,
+        ..Partition::default()
     })
 }
 
@@ -109,7 +110,7 @@ fn array(root: &Root, name: &str) -> Option<Array> {
     let text = |file: &str| root.text(&at(name, file));
     let member = |entry: String| {
         let device = entry.strip_prefix("dev-")?;
-        Some(ArrayMember { device: device.to_owned(), state: text(&format!("md/{entry}/state")) })
+        Some(ArrayMember { device: device.to_owned(), state: text(&format!("md/{entry}/state")), ..ArrayMember::default() })
     };
     Some(Array {
         name: name.to_owned(),
@@ -121,6 +122,7 @@ fn array(root: &Root, name: &str) -> Option<Array> {
         degraded: root.number(&at(name, "md/degraded")),
         uuid: text("md/uuid"),
         members: root.names(&at(name, "md")).unwrap_or_default().into_iter().filter_map(member).collect(),
+        ..Array::default()
     })
 }
 
@@ -238,7 +240,7 @@ mod tests {
         assert_eq!((found.mapped[1].encryption.as_deref(), found.mapped[1].on.as_slice()), (Some("luks2"), &["sda2".to_owned()][..]));
         let [array] = &found.arrays[..] else { panic!("{found:?}") };
         assert_eq!((array.level.as_deref(), array.degraded, array.members.len()), (Some("raid1"), Some(1), 2));
-        assert_eq!(array.members[1], ArrayMember { device: "sdc1".into(), state: Some("faulty".into()) });
+        assert_eq!(array.members[1], ArrayMember { device: "sdc1".into(), state: Some("faulty".into()), ..ArrayMember::default() });
         let swaps: Vec<_> = found.swaps.iter().map(|swap| (swap.device.as_str(), swap.size_bytes, swap.encrypted)).collect();
         assert_eq!(swaps, [("/dev/sda1", 512 * 1_024, Some(false)), ("/swapfile", 1_024 * 1_024, None)]);
     }

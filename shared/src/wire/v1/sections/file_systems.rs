@@ -35,4 +35,13 @@ pub struct FileSystem {
     /// The server, for a remote file system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_server: Option<String>,
+    /// Address of the server that the kernel talks to, for a remote file system whose mount tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_address: Option<std::net::IpAddr>,
+    /// Unique id of the file system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// Name of the file system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
