@@ -61,6 +61,14 @@ impl Root {
         Ok(bytes)
     }
 
+    /// A file opened for reading, for those of which only parts are wanted.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn open(&self, path: &str) -> io::Result<File> {
+        File::open(self.path(path))
+    }
+
     /// How long a file is, bytes.
     pub fn size(&self, path: &str) -> Option<u64> {
         self.path(path).metadata().ok().map(|metadata| metadata.len())

@@ -153,6 +153,7 @@ macro_rules! kept_sections {
 
 kept_sections! {
     Cloud,
+    Neighbours,
     Devices,
     Peripherals,
     Storage,

@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_name_cannot_steer_the_terminal() {
         let disk = Disk { name: "sda".into(), model: Some("\x1b]0;owned\x07\u{202e}x".into()), ..Disk::default() };
-        let text = printed(SectionStatus::Ok, Some(&Disks { disks: vec![disk] }));
+        let text = printed(SectionStatus::Ok, Some(&Disks { disks: vec![disk], ..Disks::default() }));
         assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text:?}");
     }
 

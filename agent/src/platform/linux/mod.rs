@@ -1,5 +1,6 @@
 //! Linux.
 
 pub mod collect;
+mod netlink;
 pub mod processes;
 pub mod sockets;

@@ -15,6 +15,7 @@ mod hardware;
 mod identity;
 mod listening;
 mod memory;
+mod neighbours;
 mod network;
 mod operating_system;
 mod package_url;
@@ -30,8 +31,8 @@ use serde::Serialize;
 
 pub use self::{
     accounts::*, certificates::*, cloud::*, connections::*, cpu::*, daemon::*, devices::*, disks::*, file_systems::*, hardware::*,
-    identity::*, listening::*, memory::*, network::*, operating_system::*, packages::*, peripherals::*, security::*, services::*,
-    storage::*, virtual_guests::*,
+    identity::*, listening::*, memory::*, neighbours::*, network::*, operating_system::*, packages::*, peripherals::*, security::*,
+    services::*, storage::*, virtual_guests::*,
 };
 
 /// A section's type.
@@ -73,6 +74,7 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<Storage>("Partitions, RAID arrays, logical volumes, pools, encrypted devices, swap and storage networks."),
     section::<FileSystems>("Mounted file systems, with size and rounded usage."),
     section::<Network>("Network interfaces, addresses, routes, resolvers and proxies."),
+    section::<Neighbours>("Devices met on private networks: address, MAC address, maker; never what they send."),
     section::<Accounts>("Local users and groups, who may administer, last logins, public ssh host keys; never passwords."),
     section::<Security>("Encryption, secure boot, firewalls, malware protection, remote control, update policy, kernel modules."),
     section::<Certificates>("Certificates of servers and local authorities: names, validity, fingerprint, where; never keys."),

@@ -16,11 +16,13 @@ mod hardware;
 mod identity;
 mod listening;
 mod memory;
+mod neighbours;
 mod network;
 mod operating_system;
 mod packages;
 mod peripherals;
 mod platform;
+mod proxies;
 mod security;
 mod security_tools;
 mod services;
@@ -37,8 +39,8 @@ use std::{
 use rollcall_shared::{
     Timestamp,
     wire::v1::{
-        Accounts, Certificates, Cloud, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network,
-        OperatingSystem, Packages, Peripherals, Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage,
+        Accounts, Certificates, Cloud, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Neighbours,
+        Network, OperatingSystem, Packages, Peripherals, Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage,
         VirtualGuests,
     },
 };
@@ -91,6 +93,7 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: Storage::NAME, collect: |machine| section(machine, storage::collect) },
     Collector { name: FileSystems::NAME, collect: |machine| section(machine, file_systems::collect) },
     Collector { name: Network::NAME, collect: |machine| section(machine, network::collect) },
+    Collector { name: Neighbours::NAME, collect: |machine| section(machine, neighbours::collect) },
     Collector { name: Accounts::NAME, collect: |machine| section(machine, accounts::collect) },
     Collector { name: Security::NAME, collect: |machine| section(machine, security::collect) },
     Collector { name: Certificates::NAME, collect: |machine| section(machine, certificates::collect) },

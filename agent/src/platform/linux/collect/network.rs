@@ -1,4 +1,4 @@
-//! Interfaces, addresses, gateways and resolvers.
+//! Interfaces, addresses, routes, gateways, resolvers, proxies, and what switches say of themselves.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,29 +6,59 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
-use rollcall_shared::wire::v1::{Interface, InterfaceAddress, Network};
+use nix::ifaddrs::getifaddrs;
+use rollcall_shared::wire::v1::{Interface, InterfaceAddress, LldpNeighbour, Network, Route};
 
-use super::{Machine, Outcome};
+use super::{Machine, Outcome, proxies};
 use crate::{
     files::Root,
-    parse::{key_value, routes},
+    parse::{
+        key_value, lldp,
+        netlink::{self as message, Link},
+        routes,
+        text::lines,
+    },
+    platform::linux::netlink,
 };
+
+/// A router with the routes of the whole internet is told from by its first ones.
+const MOST_ROUTES: usize = 2_048;
+const LLDP: &str = "/run/systemd/netif/lldp";
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Network> {
     let root = machine.root;
-    let links = match links(root) {
-        Ok(links) => links,
+    let found = links(root).and_then(|links| Ok((addresses(root)?, links)));
+    let (mut addresses, links) = match found {
+        Ok(found) => found,
         Err(error) => return Outcome::failed("the interfaces", &error),
     };
-    let file = |path: &str| root.read(path).unwrap_or_default();
-    let mut gateways = routes::ipv4_gateways(&file("/proc/net/route"));
-    gateways.extend(routes::ipv6_gateways(&file("/proc/net/ipv6_route")));
-    gateways.sort();
-    gateways.dedup();
+    let names: BTreeMap<u32, String> = links.iter().map(|link| (link.index, link.name.clone())).collect();
+    let (routes, routes_incomplete) = match self::routes(root, &names) {
+        Ok(found) => found,
+        Err(error) => return Outcome::failed("the routes", &error),
+    };
     let (resolvers, search_domains) = resolvers(root);
-    let interfaces = links.into_iter().map(|(name, link)| interface(root, name, link)).collect();
-    Outcome::Data(Network { interfaces, gateways, resolvers, search_domains, ..Network::default() })
+    let (lldp, lldp_unknown) = lldp(root, &names);
+    let mut interfaces: Vec<Interface> = links
+        .iter()
+        .map(|link| Interface {
+            addresses: addresses.remove(&link.name).unwrap_or_default().into_iter().collect(),
+            ..interface(root, link, &links, &names)
+        })
+        .collect();
+    name_wireless_networks(root, &mut interfaces, &names);
+    interfaces.sort_by(|a, b| a.name.cmp(&b.name));
+    Outcome::Data(Network {
+        interfaces,
+        gateways: routes::gateways(&routes),
+        resolvers,
+        search_domains,
+        routes,
+        routes_incomplete,
+        proxies: proxies::found(root),
+        lldp,
+        lldp_unknown,
+    })
 }
 
 /// MAC addresses that hardware came with, of interfaces that are hardware.
@@ -36,118 +66,154 @@ pub(super) fn permanent_macs(root: &Root) -> Vec<String> {
     /// The value of `addr_assign_type` for an address that was neither set by a person nor made up.
     const PERMANENT: u8 = 0;
     let links = links(root).unwrap_or_default();
-    let macs = links.into_iter().filter(|(name, link)| {
-        is_described(root, name, link)
-            && root.exists(&sysfs(name, "device"))
-            && root.number::<u8>(&sysfs(name, "addr_assign_type")) == Some(PERMANENT)
-    });
-    let macs: BTreeSet<String> = macs.filter_map(|(_, link)| link.mac).collect();
+    let hardware = links.into_iter().filter(|link| is_described(root, link) && root.exists(&sysfs(&link.name, "device")));
+    let mac = |link: Link| {
+        let is_permanent = root.number::<u8>(&sysfs(&link.name, "addr_assign_type")) == Some(PERMANENT);
+        // A member of a bond uses another's address; the kernel still knows its own.
+        if is_permanent { link.mac } else { link.permanent_mac }
+    };
+    let macs: BTreeSet<String> = hardware.filter_map(mac).collect();
     macs.into_iter().collect()
 }
 
-/// What the kernel tells about an interface of the agent's own network namespace.
-#[derive(Default)]
-struct Link {
-    mac: Option<String>,
-    /// The kernel's number for the kind of hardware (`ARPHRD_…`).
-    hardware_type: Option<u16>,
-    up: bool,
-    loopback: bool,
-    addresses: BTreeSet<InterfaceAddress>,
+/// Netlink speaks of this namespace; `/sys/class/net` of the one it was mounted in, which may be another.
+pub(super) fn links(root: &Root) -> io::Result<Vec<Link>> {
+    if root.is_live() { netlink::links() } else { recorded(root) }
 }
 
-/// `getifaddrs` speaks of this namespace; `/sys/class/net` of the one it was mounted in, which may be another.
-fn links(root: &Root) -> io::Result<BTreeMap<String, Link>> {
+/// The interfaces of a recorded machine, from sysfs.
+fn recorded(root: &Root) -> io::Result<Vec<Link>> {
+    let link = |name: String| {
+        let number = |file: &str| root.number::<u32>(&sysfs(&name, file));
+        let kind = device_type(root, &name).filter(|kind| kind != "wlan");
+        let vlan = root.read(&format!("/proc/net/vlan/{name}")).unwrap_or_default();
+        let vlan_id = lines(&vlan).find_map(|line| std::str::from_utf8(line).ok()?.split("VID: ").nth(1)?.split_whitespace().next()?.parse().ok());
+        let hardware_type = number("type").and_then(|kind| u16::try_from(kind).ok()).unwrap_or_default();
+        Link {
+            index: number("ifindex").unwrap_or_default(),
+            hardware_type,
+            up: root.text(&sysfs(&name, "operstate")).is_some_and(|state| state == "up"),
+            loopback: hardware_type == LOOPBACK,
+            mac: mac_in_sysfs(root, &name),
+            below: number("iflink").filter(|&below| Some(below) != number("ifindex")),
+            master: number("master/ifindex"),
+            // "802.3ad 4"
+            bond_mode: root.text(&sysfs(&name, "bonding/mode")).and_then(|mode| mode.split(' ').nth(1)?.parse().ok()),
+            alias: root.text(&sysfs(&name, "ifalias")),
+            carrier: number("carrier").map(|carrier| carrier != 0),
+            mtu: number("mtu"),
+            vlan_id,
+            kind,
+            name,
+            ..Link::default()
+        }
+    };
+    Ok(root.names("/sys/class/net")?.into_iter().map(link).collect())
+}
+
+fn addresses(root: &Root) -> io::Result<BTreeMap<String, BTreeSet<InterfaceAddress>>> {
+    let mut found: BTreeMap<String, BTreeSet<InterfaceAddress>> = BTreeMap::new();
     if !root.is_live() {
-        let names = root.names("/sys/class/net")?;
-        return Ok(names.into_iter().map(|name| (name.clone(), Link { mac: mac_in_sysfs(root, &name), ..Link::default() })).collect());
+        return Ok(found);
     }
     let temporary = routes::temporary_addresses(&root.read("/proc/net/if_inet6").unwrap_or_default());
-    let mut links: BTreeMap<String, Link> = BTreeMap::new();
     for entry in getifaddrs()? {
-        let link = links.entry(entry.interface_name).or_default();
-        link.up = entry.flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING);
-        link.loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
         let Some(address) = entry.address else { continue };
-        if let Some(hardware) = address.as_link_addr() {
-            link.hardware_type = Some(hardware.hatype());
-            link.mac = hardware.addr().filter(|mac| hardware.halen() == mac.len() && mac.iter().any(|&byte| byte != 0)).map(mac_text);
-        } else if let Some(v4) = address.as_sockaddr_in() {
+        let of_interface = found.entry(entry.interface_name).or_default();
+        if let Some(v4) = address.as_sockaddr_in() {
             let mask = entry.netmask.and_then(|mask| Some(mask.as_sockaddr_in()?.ip()));
             let prefix_length = mask.map_or(32, |mask| mask.to_bits().count_ones() as u8);
-            link.addresses.insert(InterfaceAddress { address: IpAddr::V4(v4.ip()), prefix_length });
+            of_interface.insert(InterfaceAddress { address: IpAddr::V4(v4.ip()), prefix_length });
         } else if let Some(v6) = address.as_sockaddr_in6()
             && !temporary.contains(&v6.ip())
         {
             let mask = entry.netmask.and_then(|mask| Some(mask.as_sockaddr_in6()?.ip()));
             let prefix_length = mask.map_or(128, |mask: Ipv6Addr| mask.to_bits().count_ones() as u8);
-            link.addresses.insert(InterfaceAddress { address: IpAddr::V6(v6.ip()), prefix_length });
+            of_interface.insert(InterfaceAddress { address: IpAddr::V6(v6.ip()), prefix_length });
         }
     }
-    Ok(links)
+    Ok(found)
 }
 
-fn interface(root: &Root, name: String, link: Link) -> Interface {
-    let described = is_described(root, &name, &link);
-    let number = |file: &str| if described { root.number::<u32>(&sysfs(&name, file)) } else { None };
-    let link_name = |file: &str| if described { root.link_name(&sysfs(&name, file)) } else { None };
-    let physical = described && root.exists(&sysfs(&name, "device"));
-    let is_up_in_sysfs = || root.text(&sysfs(&name, "operstate")).is_some_and(|state| state == "up");
+fn interface(root: &Root, link: &Link, links: &[Link], names: &BTreeMap<u32, String>) -> Interface {
+    let name = &link.name;
+    let described = is_described(root, link);
+    let text = |file: &str| if described { root.text(&sysfs(name, file)) } else { None };
+    let physical = described && root.exists(&sysfs(name, "device"));
+    let named = |index: Option<u32>| index.and_then(|index| names.get(&index)).cloned();
+    let is_paired = link.peer_elsewhere || is_veth(root, link, described);
+    let mut members: Vec<String> =
+        links.iter().filter(|member| link.index != 0 && member.master == Some(link.index)).map(|member| member.name.clone()).collect();
+    members.sort();
     Interface {
-        kind: kind(root, &name, &link, described).to_owned(),
+        kind: kind(root, link, described).to_owned(),
+        link_kind: link.kind.clone(),
         physical,
-        up: link.up || (!root.is_live() && is_up_in_sysfs()),
-        mtu: number("mtu"),
+        up: link.up,
+        mtu: link.mtu,
         // The kernel says -1 or 4294967295 where there is no speed.
-        speed_mbps: number("speed").filter(|&speed| speed > 0 && speed < u32::MAX),
-        driver: link_name("device/driver"),
-        master: link_name("master"),
-        mac: link.mac,
-        addresses: link.addresses.into_iter().collect(),
-        name,
+        speed_mbps: text("speed").and_then(|speed| speed.parse().ok()).filter(|&speed| speed > 0 && speed < u32::MAX),
+        duplex: text("duplex").filter(|duplex| duplex != "unknown"),
+        driver: if described { root.link_name(&sysfs(name, "device/driver")) } else { None },
+        driver_version: if physical { text("device/driver/module/version") } else { None },
+        bus_address: physical.then(|| hardware_address(root, name).or_else(|| link.bus_address.clone())).flatten(),
+        master: named(link.master),
+        parent: if is_paired { None } else { named(link.below) },
+        vlan_id: link.vlan_id,
+        bond_mode: link.bond_mode.and_then(message::bond_mode).map(str::to_owned),
+        bond_active: named(link.bond_active).or_else(|| text("bonding/active_slave")),
+        carrier: link.carrier.filter(|_| physical),
+        alias: link.alias.clone(),
+        mac: link.mac.clone(),
+        permanent_mac: link.permanent_mac.clone().filter(|mac| link.mac.as_ref() != Some(mac)),
+        members,
+        name: name.clone(),
         ..Interface::default()
     }
 }
 
-fn kind(root: &Root, name: &str, link: &Link, described: bool) -> &'static str {
+/// The kernel's number for a loopback (`ARPHRD_LOOPBACK`).
+const LOOPBACK: u16 = 772;
+
+fn kind(root: &Root, link: &Link, described: bool) -> &'static str {
     const ETHERNET: u16 = 1;
-    const LOOPBACK: u16 = 772;
     /// PPP, IP in IP, IPv6 in IPv4, GRE, and "no link layer" (tun, wireguard).
     const TUNNELS: &[u16] = &[512, 768, 769, 776, 778, 823, 65_534];
-    let has = |file: &str| described && root.exists(&sysfs(name, file));
-    let device_type = if described { root.read(&sysfs(name, "uevent")).unwrap_or_default() } else { Vec::new() };
-    let devtype = crate::parse::text::lines(&device_type).find_map(|line| line.strip_prefix(b"DEVTYPE="));
-    let hardware_type = link.hardware_type.or_else(|| if described { root.number(&sysfs(name, "type")) } else { None });
-    match (devtype, hardware_type) {
-        _ if link.loopback || hardware_type == Some(LOOPBACK) => "loopback",
-        (Some(b"wlan"), _) => "wireless",
-        (Some(b"vlan"), _) => "vlan",
-        (Some(b"bridge"), _) => "bridge",
-        (Some(b"bond"), _) => "bond",
-        (Some(b"wireguard" | b"vxlan" | b"geneve" | b"gre" | b"ppp"), _) => "tunnel",
+    let has = |file: &str| described && root.exists(&sysfs(&link.name, file));
+    if link.loopback || link.hardware_type == LOOPBACK {
+        return "loopback";
+    }
+    match link.kind.as_deref() {
+        Some("vlan") => "vlan",
+        Some("bridge" | "openvswitch") => "bridge",
+        Some("bond" | "team") => "bond",
+        Some("veth") => "veth",
+        Some(
+            "wireguard" | "vxlan" | "geneve" | "gre" | "gretap" | "ip6gre" | "ip6gretap" | "erspan" | "ipip" | "sit" | "ip6tnl" | "vti"
+            | "vti6" | "xfrm" | "ppp" | "tun",
+        ) => "tunnel",
         _ if has("wireless") || has("phy80211") => "wireless",
         _ if has("bridge") => "bridge",
         _ if has("bonding") => "bond",
         _ if has("tun_flags") => "tunnel",
-        (_, Some(kind)) if TUNNELS.contains(&kind) => "tunnel",
-        (_, Some(ETHERNET)) if is_veth(root, name, described) => "veth",
-        (_, Some(ETHERNET)) => "ethernet",
+        _ if TUNNELS.contains(&link.hardware_type) => "tunnel",
+        _ if link.hardware_type == ETHERNET && is_veth(root, link, described) => "veth",
+        _ if link.hardware_type == ETHERNET => "ethernet",
         _ => "other",
     }
 }
 
 /// One end of a virtual cable: made up, and paired with an interface of another number.
-fn is_veth(root: &Root, name: &str, described: bool) -> bool {
-    if !described || root.exists(&sysfs(name, "device")) {
-        return false;
+fn is_veth(root: &Root, link: &Link, described: bool) -> bool {
+    match link.kind.as_deref() {
+        Some(kind) => kind == "veth",
+        None => described && link.below.is_some() && link.vlan_id.is_none() && !root.exists(&sysfs(&link.name, "device")),
     }
-    let number = |file: &str| root.number::<u32>(&sysfs(name, file));
-    matches!((number("ifindex"), number("iflink")), (Some(own), Some(peer)) if own != peer)
 }
 
 /// Whether sysfs speaks of this very interface.
-fn is_described(root: &Root, name: &str, link: &Link) -> bool {
-    root.exists(&format!("/sys/class/net/{name}")) && mac_in_sysfs(root, name) == link.mac
+fn is_described(root: &Root, link: &Link) -> bool {
+    root.exists(&format!("/sys/class/net/{}", link.name)) && mac_in_sysfs(root, &link.name) == link.mac
 }
 
 fn mac_in_sysfs(root: &Root, name: &str) -> Option<String> {
@@ -155,12 +221,87 @@ fn mac_in_sysfs(root: &Root, name: &str) -> Option<String> {
     root.text(&sysfs(name, "address")).filter(is_mac).map(|mac| mac.to_ascii_lowercase())
 }
 
+fn device_type(root: &Root, name: &str) -> Option<String> {
+    let uevent = root.read(&sysfs(name, "uevent")).ok()?;
+    lines(&uevent).find_map(|line| crate::parse::text::clean(line.strip_prefix(b"DEVTYPE=")?))
+}
+
+/// The nearest device above that is on a bus of its own: virtio devices lie on a PCI device.
+fn hardware_address(root: &Root, name: &str) -> Option<String> {
+    let place = root.link(&format!("/sys/class/net/{name}"))?;
+    let above = place.split("/net/").next()?;
+    above.rsplit('/').find(|part| is_bus_address(part)).map(str::to_owned)
+}
+
+/// `0000:00:03.0` of PCI, `1-1.4` of USB.
+pub(super) fn is_bus_address(part: &str) -> bool {
+    let is_hex = |text: &str, digits: usize| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let pci = part.split([':', '.']).collect::<Vec<_>>();
+    if let [domain, bus, device, function] = pci[..] {
+        return domain.len() >= 4 && is_hex(bus, 2) && is_hex(device, 2) && is_hex(function, 1);
+    }
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    part.split_once('-').is_some_and(|(bus, port)| is_port(bus) && is_port(port))
+}
+
 fn sysfs(interface: &str, file: &str) -> String {
     format!("/sys/class/net/{interface}/{file}")
 }
 
-fn mac_text(mac: [u8; 6]) -> String {
-    mac.map(|byte| format!("{byte:02x}")).join(":")
+/// The unicast routes of every table but the local one, sorted, and why some are left out if some are.
+fn routes(root: &Root, names: &BTreeMap<u32, String>) -> io::Result<(Vec<Route>, Option<String>)> {
+    const MAIN_TABLE: u32 = 254;
+    let file = |path: &str| root.read_up_to(path, 4 << 20).unwrap_or_default();
+    let (mut routes, complete) = if root.is_live() {
+        let (found, complete) = netlink::routes(MOST_ROUTES)?;
+        let route = |route: message::Route| Route {
+            destination: format!("{}/{}", route.destination, route.prefix_length),
+            gateway: route.gateway,
+            interface: route.interface.and_then(|index| names.get(&index)).cloned(),
+            metric: route.metric,
+            table: (route.table != MAIN_TABLE).then_some(route.table),
+            protocol: Some(message::route_protocol(route.protocol).map_or_else(|| route.protocol.to_string(), str::to_owned)),
+            source: route.source,
+        };
+        (found.into_iter().map(route).collect::<Vec<_>>(), complete)
+    } else {
+        let found = [routes::ipv4_routes(&file("/proc/net/route")), routes::ipv6_routes(&file("/proc/net/ipv6_route"))].concat();
+        (found, true)
+    };
+    let key = |route: &Route| (route.table, route.destination.clone(), route.metric, route.gateway, route.interface.clone());
+    routes.sort_by_cached_key(key);
+    Ok((routes, (!complete).then(|| format!("only about {MOST_ROUTES} routes of each family are listed"))))
+}
+
+fn name_wireless_networks(root: &Root, interfaces: &mut [Interface], names: &BTreeMap<u32, String>) {
+    if !root.is_live() || !interfaces.iter().any(|interface| interface.kind == "wireless") {
+        return;
+    }
+    // Where the kernel does not tell, nothing is claimed.
+    for (index, ssid) in netlink::wireless_networks().unwrap_or_default() {
+        if let Some(interface) = interfaces.iter_mut().find(|interface| names.get(&index) == Some(&interface.name)) {
+            interface.ssid = Some(ssid);
+        }
+    }
+}
+
+/// What systemd-networkd heard, and why nothing is known if nothing can be.
+fn lldp(root: &Root, names: &BTreeMap<u32, String>) -> (Vec<LldpNeighbour>, Option<String>) {
+    const LLDPD: &str = "/run/lldpd.socket";
+    let files = match root.names(LLDP) {
+        Ok(files) => files,
+        Err(_) if root.exists(LLDPD) => return (Vec::new(), Some(format!("lldpd listens, and tells nobody but its own client ({LLDPD})"))),
+        Err(_) => return (Vec::new(), Some(format!("nothing here listens for LLDP (no {LLDP}, no {LLDPD})"))),
+    };
+    let mut found = Vec::new();
+    for file in files {
+        let Some(interface) = file.parse().ok().and_then(|index: u32| names.get(&index)) else { continue };
+        let heard = lldp::saved(&root.read(&format!("{LLDP}/{file}")).unwrap_or_default());
+        found.extend(heard.into_iter().map(|neighbour| LldpNeighbour { interface: interface.clone(), ..neighbour }));
+    }
+    let key = |neighbour: &LldpNeighbour| (neighbour.interface.clone(), neighbour.chassis_id.clone(), neighbour.port_id.clone());
+    found.sort_by_cached_key(key);
+    (found, None)
 }
 
 /// A local stub is followed by what it forwards to, where systemd-resolved tells.
@@ -183,41 +324,76 @@ mod tests {
     #[test]
     fn a_recorded_machine_is_read() {
         let files = [
-            ("/sys/class/net/eth0/address", "02:FC:00:00:00:01\n"),
-            ("/sys/class/net/eth0/addr_assign_type", "0\n"),
-            ("/sys/class/net/eth0/type", "1\n"),
-            ("/sys/class/net/eth0/device/driver", "-> ../bus/drivers/virtio_net"),
-            ("/sys/class/net/eth0/mtu", "1500\n"),
-            ("/sys/class/net/eth0/speed", "-1\n"),
-            ("/sys/class/net/eth0/operstate", "up\n"),
-            ("/sys/class/net/br0/address", "02:fc:00:00:00:02\n"),
-            ("/sys/class/net/br0/uevent", "DEVTYPE=bridge\nINTERFACE=br0\n"),
+            ("/sys/devices/pci0000:00/0000:00:03.0/virtio2/net/eth0/address", "02:FC:00:00:00:01\n"),
+            ("/sys/devices/pci0000:00/0000:00:03.0/virtio2/net/eth0/addr_assign_type", "0\n"),
+            ("/sys/devices/pci0000:00/0000:00:03.0/virtio2/net/eth0/type", "1\n"),
+            ("/sys/devices/pci0000:00/0000:00:03.0/virtio2/net/eth0/ifindex", "2\n"),
+            ("/sys/devices/pci0000:00/0000:00:03.0/virtio2/net/eth0/device/driver", "-> ../bus/drivers/virtio_net"),
+            ("/sys/devices/pci0000:00/0000:00:03.0/virtio2/net/eth0/mtu", "1500\n"),
+            ("/sys/devices/pci0000:00/0000:00:03.0/virtio2/net/eth0/speed", "-1\n"),
+            ("/sys/devices/pci0000:00/0000:00:03.0/virtio2/net/eth0/duplex", "full\n"),
+            ("/sys/devices/pci0000:00/0000:00:03.0/virtio2/net/eth0/operstate", "up\n"),
+            ("/sys/class/net/eth0", "-> ../../devices/pci0000:00/0000:00:03.0/virtio2/net/eth0"),
+            ("/sys/devices/virtual/net/bond0/address", "02:fc:00:00:00:02\n"),
+            ("/sys/devices/virtual/net/bond0/uevent", "DEVTYPE=bond\nINTERFACE=bond0\n"),
+            ("/sys/devices/virtual/net/bond0/bonding/mode", "802.3ad 4\n"),
+            ("/sys/devices/virtual/net/bond0/ifindex", "5\n"),
+            ("/sys/class/net/bond0", "-> ../../devices/virtual/net/bond0"),
+            ("/sys/class/net/eth1/address", "02:fc:00:00:00:02\n"),
+            ("/sys/class/net/eth1/type", "1\n"),
+            ("/sys/class/net/eth1/ifindex", "3\n"),
+            ("/sys/class/net/eth1/master", "-> ../../../devices/virtual/net/bond0"),
+            ("/sys/class/net/bond0.12/address", "02:fc:00:00:00:02\n"),
+            ("/sys/class/net/bond0.12/uevent", "DEVTYPE=vlan\n"),
+            ("/sys/class/net/bond0.12/ifindex", "6\n"),
+            ("/sys/class/net/bond0.12/iflink", "5\n"),
+            ("/proc/net/vlan/bond0.12", "bond0.12  VID: 12\t REORDER_HDR: 1  dev->priv_flags: 1\n"),
             ("/sys/class/net/lo/address", "00:00:00:00:00:00\n"),
             ("/sys/class/net/lo/type", "772\n"),
             ("/etc/resolv.conf", "nameserver 127.0.0.53\nsearch example.org\n"),
             ("/run/systemd/resolve/resolv.conf", "nameserver 10.0.0.53\n"),
+            ("/etc/environment", "http_proxy=http://u:p@proxy:3128\n"),
         ];
         let Outcome::Data(found) = collect_one(&files, collect) else { panic!("no data") };
         let seen: Vec<_> = found.interfaces.iter().map(|i| (i.name.as_str(), i.kind.as_str(), i.physical, i.mac.as_deref())).collect();
         assert_eq!(
             seen,
             [
-                ("br0", "bridge", false, Some("02:fc:00:00:00:02")),
+                ("bond0", "bond", false, Some("02:fc:00:00:00:02")),
+                ("bond0.12", "vlan", false, Some("02:fc:00:00:00:02")),
                 ("eth0", "ethernet", true, Some("02:fc:00:00:00:01")),
+                ("eth1", "ethernet", false, Some("02:fc:00:00:00:02")),
                 ("lo", "loopback", false, None)
             ]
         );
-        let eth0 = &found.interfaces[1];
+        let [bond, vlan, eth0, eth1, _] = &found.interfaces[..] else { panic!("{found:?}") };
+        assert_eq!((bond.bond_mode.as_deref(), bond.members.as_slice()), (Some("802.3ad"), &["eth1".to_owned()][..]));
+        assert_eq!((vlan.vlan_id, vlan.parent.as_deref(), eth1.master.as_deref()), (Some(12), Some("bond0"), Some("bond0")));
         assert_eq!((eth0.driver.as_deref(), eth0.mtu, eth0.speed_mbps, eth0.up), (Some("virtio_net"), Some(1_500), None, true));
+        assert_eq!((eth0.duplex.as_deref(), eth0.bus_address.as_deref()), (Some("full"), Some("0000:00:03.0")));
         assert_eq!(found.resolvers, ["127.0.0.53".parse::<IpAddr>().unwrap(), "10.0.0.53".parse().unwrap()]);
+        assert_eq!(found.proxies[0].value, "http://proxy:3128");
+        assert!(found.lldp_unknown.is_some());
         let Outcome::Data(macs) = collect_one(&files, |machine| Outcome::Data(permanent_macs(machine.root))) else { panic!("no data") };
         assert_eq!(macs, ["02:fc:00:00:00:01"]);
     }
 
     #[test]
     fn this_machine_has_a_loopback() {
-        let links = links(&Root::new("/")).unwrap();
-        let loopback = links.values().find(|link| link.loopback).unwrap();
+        let windows = crate::observe::Windows::default();
+        let root = Root::new("/");
+        let machine = Machine::new(&root, rollcall_shared::Timestamp::default(), &windows, Err("not asked".to_owned()));
+        let Outcome::Data(found) = collect(&machine) else { panic!("no data") };
+        let loopback = found.interfaces.iter().find(|interface| interface.kind == "loopback").unwrap();
         assert!(loopback.addresses.iter().any(|address| address.address.is_loopback() && address.prefix_length == 8));
+    }
+
+    #[test]
+    fn bus_addresses_are_told_from_other_names() {
+        for (part, expected) in
+            [("0000:00:03.0", true), ("1-1.4", true), ("3-2", true), ("virtio2", false), ("pci0000:00", false), ("1-1:1.0", false)]
+        {
+            assert_eq!(is_bus_address(part), expected, "{part}");
+        }
     }
 }

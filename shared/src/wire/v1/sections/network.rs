@@ -23,6 +23,9 @@ pub struct Network {
     /// Unicast routes of all tables but the local one, sorted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
+    /// Why some routes are left out; absent where none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routes_incomplete: Option<String>,
     /// Proxies that files set for everybody, for apt or for dnf; names and passwords removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub proxies: Vec<ProxySetting>,

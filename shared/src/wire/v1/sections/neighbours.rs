@@ -1,0 +1,83 @@
+//! Devices seen on the local network.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::SectionData;
+
+/// Devices that this machine has met on the networks it is on, by ARP and NDP; sorted. Addresses outside private ranges
+/// (RFC 1918, unique local, link local) are left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Neighbours {
+    /// The devices.
+    pub neighbours: Vec<Neighbour>,
+    /// How many addresses were left out because they are not private.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// One address of a device on the local network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Neighbour {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its MAC address, lower case with colons.
+    pub mac: String,
+    /// The interface it was met on.
+    pub interface: String,
+    /// The kernel's word for how sure it is: `reachable`, `stale`, `delay`, `probe`, `permanent`. It moves all the time and is
+    /// not part of the digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Whether it says that it routes for others (NDP).
+    #[serde(default)]
+    pub router: bool,
+    /// Who made its network adapter, where a file of this machine tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+}
+
+impl SectionData for Neighbours {
+    const NAME: &'static str = "neighbours";
+
+    fn stable(&self) -> impl Serialize + '_ {
+        self.neighbours
+            .iter()
+            .map(|neighbour| (&neighbour.interface, neighbour.address, &neighbour.mac, neighbour.router))
+            .collect::<Vec<_>>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Timestamp,
+        wire::v1::{Section, SectionStatus},
+    };
+
+    #[test]
+    fn how_sure_the_kernel_is_does_not_make_a_change() {
+        let digest = |state: &str, mac: &str| {
+            let neighbour = Neighbour {
+                address: "192.0.2.1".parse().unwrap(),
+                mac: mac.into(),
+                interface: "eth0".into(),
+                state: Some(state.into()),
+                router: false,
+                vendor: None,
+            };
+            let found = Neighbours { neighbours: vec![neighbour], left_out: u32::from(state == "stale") };
+            Section::new(SectionStatus::Ok, Timestamp::default(), 1, Some(&found)).unwrap().digest
+        };
+        assert_eq!(digest("reachable", "02:00:00:00:00:01"), digest("stale", "02:00:00:00:00:01"));
+        assert_ne!(digest("reachable", "02:00:00:00:00:01"), digest("reachable", "02:00:00:00:00:02"));
+    }
+}
