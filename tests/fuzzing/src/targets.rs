@@ -6,8 +6,8 @@
 use std::hint::black_box;
 
 use rollcall_agent::parse::{
-    accounts, certificate, cgroup, command_line, cpuinfo, device_mapper, dpkg, edid, guests, hardware_ids, kernel, key_value,
-    login_records, mountinfo, package_databases, process_stat, routes, smbios, text, unit_file,
+    accounts, certificate, cgroup, cloud, command_line, cpuinfo, device_mapper, dpkg, edid, guests, hardware_ids, kernel, key_value, lldp,
+    login_records, mountinfo, netlink, oui, package_databases, process_stat, proxies, routes, smbios, text, unit_file,
 };
 
 /// One thing fuzzed.
@@ -23,6 +23,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "accounts", run: run_accounts },
     Target { name: "certificate", run: |bytes| drop(black_box(certificate::certificates(bytes, 10))) },
     Target { name: "cgroup", run: |bytes| drop(black_box(cgroup::place(bytes))) },
+    Target { name: "cloud", run: run_cloud },
     Target { name: "command_line", run: run_command_line },
     Target { name: "cpuinfo", run: |bytes| drop(black_box(cpuinfo::cpuinfo(bytes))) },
     Target { name: "device_mapper", run: run_device_mapper },
@@ -32,10 +33,14 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "hardware_ids", run: run_hardware_ids },
     Target { name: "kernel", run: run_kernel },
     Target { name: "key_value", run: run_key_value },
+    Target { name: "lldp", run: |bytes| drop(black_box((lldp::saved(bytes), lldp::neighbour(bytes)))) },
     Target { name: "login_records", run: run_login_records },
     Target { name: "mountinfo", run: run_mountinfo },
+    Target { name: "netlink", run: run_netlink },
+    Target { name: "oui", run: run_oui },
     Target { name: "package_databases", run: run_package_databases },
     Target { name: "process_stat", run: run_process_stat },
+    Target { name: "proxies", run: |bytes| drop(black_box((proxies::assignments(bytes), proxies::apt(bytes), proxies::dnf(bytes)))) },
     Target { name: "routes", run: run_routes },
     Target { name: "smbios", run: run_smbios },
     Target { name: "spool", run: run_spool },
@@ -60,6 +65,12 @@ fn run_accounts(bytes: &[u8]) {
     black_box((accounts::users(bytes), accounts::groups(bytes)));
     let (host, rest) = argument(bytes);
     black_box(accounts::sudoers(rest, &host));
+}
+
+fn run_cloud(bytes: &[u8]) {
+    black_box(cloud::instance_data(bytes));
+    let text = lossy(bytes);
+    black_box(cloud::from_dmi(|_| Some(text.clone())));
 }
 
 fn run_command_line(bytes: &[u8]) {
@@ -113,6 +124,20 @@ fn run_mountinfo(bytes: &[u8]) {
     }
 }
 
+fn run_netlink(bytes: &[u8]) {
+    black_box((netlink::link(bytes), netlink::routes(bytes), netlink::neighbour(bytes)));
+    black_box((netlink::generic_family(bytes), netlink::wireless_network(bytes)));
+}
+
+fn run_oui(bytes: &[u8]) {
+    let read = |at: u64, length: usize| {
+        let at = usize::try_from(at).ok()?;
+        Some(bytes.get(at..)?.iter().copied().take(length).collect())
+    };
+    black_box(oui::vendor(read, "00:11:22:33:44:55"));
+    black_box(oui::is_of_a_maker(&lossy(bytes)));
+}
+
 fn run_package_databases(bytes: &[u8]) {
     black_box((package_databases::apk(bytes), package_databases::pacman(bytes)));
     black_box((package_databases::snap_version(bytes), package_databases::appstream_version(bytes)));
@@ -123,7 +148,8 @@ fn run_process_stat(bytes: &[u8]) {
 }
 
 fn run_routes(bytes: &[u8]) {
-    black_box((routes::ipv4_gateways(bytes), routes::ipv6_gateways(bytes), routes::temporary_addresses(bytes)));
+    black_box((routes::gateways(&routes::ipv4_routes(bytes)), routes::gateways(&routes::ipv6_routes(bytes))));
+    black_box(routes::temporary_addresses(bytes));
 }
 
 fn run_smbios(bytes: &[u8]) {
@@ -136,7 +162,7 @@ fn run_smbios(bytes: &[u8]) {
 
 fn run_text(bytes: &[u8]) {
     for line in text::lines(bytes) {
-        black_box((text::clean(line), text::number::<u64>(line), text::fields(line).count()));
+        black_box((text::clean(line), text::number::<u64>(line), text::number_list(line), text::fields(line).count()));
     }
 }
 

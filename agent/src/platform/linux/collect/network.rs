@@ -87,7 +87,8 @@ fn recorded(root: &Root) -> io::Result<Vec<Link>> {
         let number = |file: &str| root.number::<u32>(&sysfs(&name, file));
         let kind = device_type(root, &name).filter(|kind| kind != "wlan");
         let vlan = root.read(&format!("/proc/net/vlan/{name}")).unwrap_or_default();
-        let vlan_id = lines(&vlan).find_map(|line| std::str::from_utf8(line).ok()?.split("VID: ").nth(1)?.split_whitespace().next()?.parse().ok());
+        let vlan_id =
+            lines(&vlan).find_map(|line| std::str::from_utf8(line).ok()?.split("VID: ").nth(1)?.split_whitespace().next()?.parse().ok());
         let hardware_type = number("type").and_then(|kind| u16::try_from(kind).ok()).unwrap_or_default();
         Link {
             index: number("ifindex").unwrap_or_default(),
