@@ -3,11 +3,8 @@
 
 use std::{
     error::Error,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use reqwest::{
@@ -34,6 +31,7 @@ use uuid::Uuid;
 
 use crate::{
     keys::AgentKey,
+    proxy::ProxyRules,
     tls::{self, CollectorVerifier, Time, Trust},
 };
 
@@ -43,13 +41,38 @@ pub const VERSION_TEXT: &str = env!("CARGO_PKG_VERSION");
 /// The level at which documents are compressed: beyond 3, zstd takes much longer for little.
 const ZSTD_LEVEL: i32 = 3;
 
+/// How long to stay with another address before the first one is tried again, unless told otherwise.
+pub const RETURN_TO_FIRST: Duration = Duration::from_secs(600);
+
+/// How to get to the collector.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Through which proxy.
+    pub proxy: ProxyRules,
+    /// How long to stay with another address before the first one is tried again.
+    pub return_to_first: Duration,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self { proxy: ProxyRules::none(), return_to_first: RETURN_TO_FIRST }
+    }
+}
+
 /// A connection to one of the collector's addresses, with or without an identity.
 pub struct Client {
     http: reqwest::Client,
     urls: Vec<Url>,
-    /// The address that answered last.
-    current: AtomicUsize,
+    current: Mutex<Current>,
+    return_to_first: Duration,
     verifier: Arc<CollectorVerifier>,
+}
+
+/// The address that answered last.
+struct Current {
+    index: usize,
+    /// When the first address was last found not to answer.
+    since: Instant,
 }
 
 /// A message was not answered as hoped.
@@ -144,20 +167,26 @@ impl Client {
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub fn anonymous(urls: Vec<Url>, trust: Trust, time: Time) -> Result<Self, ClientError> {
-        Self::new(urls, trust, time, None)
+    pub fn anonymous(urls: Vec<Url>, trust: Trust, time: Time, route: Route) -> Result<Self, ClientError> {
+        Self::new(urls, trust, time, None, route)
     }
 
     /// A client that shows these credentials.
     ///
     /// # Errors
     /// [`ClientError::Credentials`] if certificate, key and root do not go together.
-    pub fn with_credentials(urls: Vec<Url>, credentials: &Credentials, key: &AgentKey, time: Time) -> Result<Self, ClientError> {
+    pub fn with_credentials(
+        urls: Vec<Url>,
+        credentials: &Credentials,
+        key: &AgentKey,
+        time: Time,
+        route: Route,
+    ) -> Result<Self, ClientError> {
         let unusable = |reason: String| ClientError::Credentials { reason };
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(credentials.certificate_chain.as_bytes()).collect();
         let chain = chain.map_err(|error| unusable(format!("certificate chain: {error}")))?;
         let root = root_of(credentials)?;
-        Self::new(urls, Trust::Root(root), time, Some((chain, key.to_der())))
+        Self::new(urls, Trust::Root(root), time, Some((chain, key.to_der())), route)
     }
 
     fn new(
@@ -165,6 +194,7 @@ impl Client {
         trust: Trust,
         time: Time,
         identity: Option<(Vec<CertificateDer<'static>>, rustls::pki_types::PrivateKeyDer<'static>)>,
+        route: Route,
     ) -> Result<Self, ClientError> {
         let unusable = |reason: String| ClientError::Credentials { reason };
         if urls.is_empty() {
@@ -175,6 +205,9 @@ impl Client {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
+            // The library's own reading of the environment is left out: settings, doctor and this go by one rule.
+            .no_proxy()
+            .proxy(reqwest::Proxy::custom(move |url| route.proxy.for_url(url).cloned()))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(15))
             .timeout(Duration::from_secs(120))
@@ -183,7 +216,8 @@ impl Client {
             .user_agent(concat!("rollcall-agent/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| unusable(chain_of(&error)))?;
-        Ok(Self { http, urls, current: AtomicUsize::new(0), verifier })
+        let current = Mutex::new(Current { index: 0, since: Instant::now() });
+        Ok(Self { http, urls, current, return_to_first: route.return_to_first, verifier })
     }
 
     /// From now on, judge the collector's certificate by `time`.
@@ -236,23 +270,37 @@ impl Client {
         self.post(path, &body, false).await
     }
 
-    /// Tries the address that answered last, then the others.
+    /// Tries the address that answered last, then the others in order; after a while the first one again.
     async fn post<A: DeserializeOwned>(&self, path: &str, body: &[u8], is_zstd: bool) -> Result<A, ClientError> {
-        let first = self.current.load(Ordering::Relaxed);
         let mut result = Err(ClientError::Credentials { reason: "no collector address is known".to_owned() });
-        for offset in 0..self.urls.len() {
-            let index = (first + offset) % self.urls.len();
+        for index in self.order() {
             let Some(url) = self.urls.get(index) else { continue };
             result = self.post_to(url, path, body, is_zstd).await;
             match &result {
-                Err(ClientError::Unreachable { .. } | ClientError::Untrusted { .. } | ClientError::Answer { .. }) => {}
+                Err(ClientError::Unreachable { .. } | ClientError::Untrusted { .. } | ClientError::Answer { .. }) => {
+                    if index == 0 {
+                        self.current().since = Instant::now();
+                    }
+                }
                 _ => {
-                    self.current.store(index, Ordering::Relaxed);
+                    self.current().index = index;
                     break;
                 }
             }
         }
         result
+    }
+
+    /// In which order the addresses are tried.
+    fn order(&self) -> impl Iterator<Item = usize> + use<> {
+        let current = self.current();
+        let first = if current.since.elapsed() >= self.return_to_first { 0 } else { current.index };
+        let all = 0..self.urls.len();
+        std::iter::once(first).chain(all.filter(move |index| *index != first))
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn post_to<A: DeserializeOwned>(&self, base: &Url, path: &str, body: &[u8], is_zstd: bool) -> Result<A, ClientError> {

@@ -4,18 +4,22 @@ use std::time::{Duration, Instant};
 
 use rollcall_shared::{
     Timestamp,
-    wire::v1::{Credentials, EnrollRequest, EnrollResponse, EnrollmentToken, Identity as IdentitySection, SectionData, TokenError},
+    wire::v1::{
+        Credentials, EnrollRequest, EnrollResponse, EnrollmentToken, Identity as IdentitySection, Section, SectionData, TokenError,
+    },
 };
+use url::Url;
 use uuid::Uuid;
 
 use crate::{
     backoff::Backoff,
-    client::{self, Client, ClientError, VERSION_TEXT},
+    client::{self, Client, ClientError, Route, VERSION_TEXT},
     clock::{LocalTime, ServerTime},
     cycle::{self, Watch},
     files::Root,
     keys::KeyError,
     observe::Windows,
+    spool::Snapshot,
     state::{Enrollment, Identity, Progress, StateDirectory, StateError},
     tls::{self, Time, Trust},
 };
@@ -67,21 +71,29 @@ pub enum Enrolled {
     Pending,
 }
 
-/// Joins with `token`, or goes on with the enrollment that was begun. Tries again for `patience` while the collector cannot be
-/// reached or approval is pending; `told` hears what is waited for.
+/// What a machine joins with.
+pub struct Joining<'a> {
+    /// The token; `None` to go on with the enrollment that was begun.
+    pub token: Option<&'a str>,
+    /// The machine.
+    pub machine: IdentitySection,
+    /// Where the collector is; empty for the token's addresses.
+    pub urls: Vec<Url>,
+    /// How to get there.
+    pub route: Route,
+    /// How long to try while the collector cannot be reached or approval is pending.
+    pub patience: Duration,
+}
+
+/// Joins with a token, or goes on with the enrollment that was begun. `told` hears what is waited for.
 ///
 /// # Errors
 /// See [`EnrollError`].
-pub async fn enroll(
-    state: &StateDirectory,
-    token: Option<&str>,
-    patience: Duration,
-    mut told: impl FnMut(&str),
-) -> Result<Enrolled, EnrollError> {
+pub async fn enroll(state: &StateDirectory, joining: Joining<'_>, mut told: impl FnMut(&str)) -> Result<Enrolled, EnrollError> {
     if let Some(identity) = state.identity()? {
-        return already(state, token, identity);
+        return already(state, joining.token, identity);
     }
-    let begun = begin(state, token)?;
+    let begun = begin(state, joining.token)?;
     let token = EnrollmentToken::parse(&begun.token)?;
     let key = state.key_or_new()?;
     let request = EnrollRequest {
@@ -90,11 +102,12 @@ pub async fn enroll(
         nonce: begun.nonce,
         csr: key.csr()?,
         agent_version: VERSION_TEXT.to_owned(),
-        identity: own_identity()?,
+        identity: joining.machine,
     };
     let time = Time { best: Timestamp::now(), last_authenticated: None };
-    let client = Client::anonymous(token.urls.clone(), Trust::Pin(token.root_pin.clone()), time)?;
-    let deadline = Instant::now() + patience;
+    let urls = if joining.urls.is_empty() { token.urls.clone() } else { joining.urls };
+    let client = Client::anonymous(urls, Trust::Pin(token.root_pin.clone()), time, joining.route)?;
+    let deadline = Instant::now() + joining.patience;
     let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
     loop {
         let (wait, why) = match client.enroll(&request).await {
@@ -114,7 +127,11 @@ pub async fn enroll(
                 }
                 (wait, format!("{error}; trying again in {} s", wait.as_secs().max(1)))
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                // For whoever asks later what stops this machine.
+                state.set_enrollment(&Enrollment { refused: Some(error.to_string()), ..begun })?;
+                return Err(error.into());
+            }
         };
         told(&why);
         tokio::time::sleep(wait).await;
@@ -147,15 +164,31 @@ fn begin(state: &StateDirectory, token: Option<&str>) -> Result<Enrollment, Enro
     if let Some(begun) = begun.filter(|begun| begun.token == token) {
         return Ok(begun);
     }
-    let new = Enrollment { token: token.to_owned(), nonce: Uuid::new_v4() };
+    let new = Enrollment { token: token.to_owned(), nonce: Uuid::new_v4(), refused: None };
     state.set_enrollment(&new)?;
     Ok(new)
 }
 
-fn own_identity() -> Result<IdentitySection, EnrollError> {
+/// This machine, looked at now.
+///
+/// # Errors
+/// [`EnrollError::Identity`] if it does not tell who it is.
+pub fn this_machine() -> Result<IdentitySection, EnrollError> {
     let only = [IdentitySection::NAME.to_owned()];
-    let sections = Watch::new(Windows::default()).collect(&Root::new("/"), Timestamp::now(), Some(&only));
-    let section = sections.get(IdentitySection::NAME).ok_or_else(|| EnrollError::Identity("it was not collected".to_owned()))?;
+    let mut sections = Watch::new(Windows::default()).collect(&Root::new("/"), Timestamp::now(), Some(&only));
+    machine_of(sections.remove(IdentitySection::NAME))
+}
+
+/// The machine that the reading process has looked at.
+///
+/// # Errors
+/// [`EnrollError::Identity`] if it does not tell who it is.
+pub fn machine_in(snapshot: &Snapshot) -> Result<IdentitySection, EnrollError> {
+    machine_of(snapshot.section(IdentitySection::NAME).map_err(|error| EnrollError::Identity(error.to_string()))?)
+}
+
+fn machine_of(section: Option<Section>) -> Result<IdentitySection, EnrollError> {
+    let section = section.ok_or_else(|| EnrollError::Identity("it was not collected".to_owned()))?;
     let identity = section.parse().map_err(|problem| EnrollError::Identity(problem.detail))?;
     identity.ok_or_else(|| EnrollError::Identity(format!("{:?}", section.status)))
 }

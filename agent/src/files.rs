@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -143,12 +143,17 @@ pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As the system says; the old file then still stands.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomic_as(path, &[bytes], 0o600)
+}
+
+/// Like [`write_atomic`], with these parts one after another and this mode, whatever the umask.
+///
+/// # Errors
+/// As the system says; the old file then still stands.
+pub fn write_atomic_as(path: &Path, parts: &[&[u8]], mode: u32) -> io::Result<()> {
     let directory = path.parent().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a file needs a directory"))?;
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a file needs a name"))?;
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(".new");
-    let temporary = directory.join(temporary);
+    let temporary = directory.join(temporary_name(name));
     let written = (|| {
         // A leftover of a crash may have any mode; it is replaced, not reused.
         if let Err(error) = fs::remove_file(&temporary)
@@ -157,7 +162,12 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
             return Err(error);
         }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(bytes)?;
+        if mode != 0o600 {
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+        }
+        for part in parts {
+            file.write_all(part)?;
+        }
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         File::open(directory)?.sync_all()
@@ -167,6 +177,14 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// What a file is called until it is whole.
+pub fn temporary_name(name: &std::ffi::OsStr) -> std::ffi::OsString {
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(".new");
+    temporary
 }
 
 /// Removes a file, durably; one that is not there is fine.
@@ -184,10 +202,32 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Held while a process has something for itself; given up when it ends, however it ends.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "the lock is the open file")] File);
+
+impl Lock {
+    /// Takes the lock in this file.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if another process has it; otherwise as the system says.
+    pub fn take(path: &Path) -> io::Result<Self> {
+        use rustix::fs::{FlockOperation, flock};
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self(file))
+    }
+
+    /// Whether another process has it. Makes no file.
+    pub fn is_taken(path: &Path) -> bool {
+        use rustix::fs::{FlockOperation, flock};
+        let Ok(file) = File::open(path) else { return false };
+        flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

@@ -1,7 +1,8 @@
 //! The agent: collects what a machine is and whom it talks to, and reports it to a collector.
 //!
-//! `collect` (with `parse`) makes the sections, `spool` keeps what is not acknowledged, `client` talks to the collector,
-//! `cycle` puts them together. A simulated fleet uses `client`, `keys` and `tls` alone.
+//! Two halves with nothing but `spool` between them: `reader` looks at the machine (`collect` with `parse`, `observe`), `sender`
+//! talks to the collector (`client`, `state`). They run as two processes, or both in one (`cycle`). A simulated fleet uses
+//! `client`, `keys` and `tls` alone.
 
 pub mod backoff;
 pub mod cli;
@@ -12,10 +13,16 @@ pub mod enroll;
 pub mod files;
 pub mod glpi;
 pub mod keys;
+pub mod memory;
 pub mod observe;
 pub mod output;
 pub mod parse;
+pub mod permissions;
 pub mod platform;
+pub mod proxy;
+pub mod reader;
+pub mod sender;
+pub mod settings;
 pub mod spool;
 pub mod state;
 pub mod tls;

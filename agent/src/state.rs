@@ -2,9 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, DirBuilder, File},
+    fs::DirBuilder,
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 use uuid::Uuid;
 
-use crate::{clock::ServerTime, files, keys::AgentKey};
+use crate::{
+    clock::ServerTime,
+    files,
+    keys::AgentKey,
+    permissions::{self, Unsafe, Wanted},
+};
 
 /// Where the agent keeps its state unless told otherwise.
 pub const DEFAULT_DIRECTORY: &str = "/var/lib/rollcall-agent";
@@ -26,7 +31,6 @@ const IDENTITY: &str = "identity.json";
 const ENROLLMENT: &str = "enrollment.json";
 const PROGRESS: &str = "progress.json";
 const LOCK: &str = "lock";
-const SPOOL: &str = "spool";
 const MOST_BYTES: u64 = 8 << 20;
 
 /// Who this agent is to its collector.
@@ -45,6 +49,9 @@ pub struct Enrollment {
     pub token: String,
     /// This enrollment's nonce.
     pub nonce: Uuid,
+    /// The collector's words when it last refused, until it is asked anew.
+    #[serde(default)]
+    pub refused: Option<String>,
 }
 
 /// How far the agent has got. All of it may be lost without harm but `exchange`.
@@ -69,9 +76,7 @@ pub struct Progress {
     pub last_error: Option<LastError>,
     /// Documents dropped because the spool had no room, since enrollment.
     pub dropped_documents: u64,
-    /// Inventories replaced by newer ones before they were acknowledged, since enrollment.
-    pub superseded: u64,
-    /// Damaged files of the spool that were refused, since enrollment.
+    /// Damaged files of the sending process that were refused, since enrollment.
     pub damaged: u64,
 }
 
@@ -130,22 +135,11 @@ pub enum StateError {
         /// What is wrong.
         reason: String,
     },
-    /// Others could read or change the agent's key.
-    #[error("{path} has mode {mode:04o} and owner {owner}, so that others could {danger}; next: {next_step}")]
-    Permissions {
-        /// The file or directory.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
-        /// Its owner's number.
-        owner: u32,
-        /// What others could do.
-        danger: &'static str,
-        /// A command that puts it right.
-        next_step: String,
-    },
+    /// Others could read or change the agent's key or state.
+    #[error(transparent)]
+    Unsafe(#[from] Unsafe),
     /// Another agent runs on this state.
-    #[error("another rollcall-agent uses {path}; stop it first (systemctl stop rollcall-agent)")]
+    #[error("another rollcall-agent uses {path}; stop it first (systemctl stop rollcall-agent.target)")]
     Busy {
         /// The lock file.
         path: PathBuf,
@@ -155,10 +149,6 @@ pub enum StateError {
 /// The state directory.
 #[derive(Clone, Debug)]
 pub struct StateDirectory(PathBuf);
-
-/// Held while an agent may change the state.
-#[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the lock is the open file")] File);
 
 impl StateDirectory {
     /// The state in `path`, which need not exist.
@@ -171,43 +161,44 @@ impl StateDirectory {
         &self.0
     }
 
-    /// Where the spool is.
-    pub fn spool(&self) -> PathBuf {
-        self.0.join(SPOOL)
-    }
-
     /// Makes the directory if there is none, and checks that nobody else can use it.
     ///
     /// # Errors
     /// If it cannot be made or is open to others.
     pub fn prepare(&self) -> Result<(), StateError> {
-        for path in [&self.0, &self.spool()] {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-            made.map_err(|source| StateError::Io { doing: "making", path: path.clone(), source })?;
-        }
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        made.map_err(|source| StateError::Io { doing: "making", path: self.0.clone(), source })?;
         self.check_permissions()
     }
 
     /// Checks that nobody else can read the key or change the state.
     ///
     /// # Errors
-    /// [`StateError::Permissions`], or if they cannot be read.
+    /// [`StateError::Unsafe`] with the repairing command.
     pub fn check_permissions(&self) -> Result<(), StateError> {
-        let own = rustix::process::geteuid().as_raw();
-        let key = self.0.join(KEY);
-        for (path, is_directory) in [(&self.0, true), (&key, false)] {
-            let metadata = match fs::symlink_metadata(path) {
-                Ok(metadata) => metadata,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(source) => return Err(StateError::Io { doing: "reading", path: path.clone(), source }),
-            };
-            let mode = metadata.permissions().mode() & 0o7777;
-            let wrong_kind = metadata.is_dir() != is_directory;
-            if mode & 0o077 != 0 || metadata.uid() != own || wrong_kind {
-                let (danger, wanted) = if is_directory { ("change the agent's state", "0700") } else { ("read the agent's key", "0600") };
-                let next_step = format!("chown {own} {path} && chmod {wanted} {path}", path = path.display());
-                return Err(StateError::Permissions { path: path.clone(), mode, owner: metadata.uid(), danger, next_step });
-            }
+        self.check_permissions_for(permissions::own_user())
+    }
+
+    /// Like [`Self::check_permissions`], but if root asks, for the user who owns the directory.
+    ///
+    /// # Errors
+    /// [`StateError::Unsafe`] with the repairing command.
+    pub fn check_permissions_of_owner(&self) -> Result<(), StateError> {
+        let own = permissions::own_user();
+        let owner = std::fs::symlink_metadata(&self.0).map_or(own, |metadata| metadata.uid());
+        self.check_permissions_for(if own == 0 { owner } else { own })
+    }
+
+    fn check_permissions_for(&self, user: u32) -> Result<(), StateError> {
+        let directory = Wanted { directory: true, forbidden: 0o077, mode: "0700", danger: "change the agent's state" };
+        permissions::of(user, &self.0, directory)?;
+        for (name, danger) in [
+            (KEY, "read the agent's key"),
+            (IDENTITY, "read or change who the agent is"),
+            (ENROLLMENT, "read the enrollment token"),
+            (PROGRESS, "read or change how far the agent has got"),
+        ] {
+            permissions::of(user, &self.0.join(name), Wanted { directory: false, forbidden: 0o077, mode: "0600", danger })?;
         }
         Ok(())
     }
@@ -216,16 +207,17 @@ impl StateDirectory {
     ///
     /// # Errors
     /// [`StateError::Busy`] if another process has it.
-    pub fn lock(&self) -> Result<Lock, StateError> {
-        use rustix::fs::{FlockOperation, flock};
+    pub fn lock(&self) -> Result<files::Lock, StateError> {
         let path = self.0.join(LOCK);
-        let opened = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = opened.map_err(|source| StateError::Io { doing: "opening", path: path.clone(), source })?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Lock(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::Busy { path }),
-            Err(error) => Err(StateError::Io { doing: "locking", path, source: error.into() }),
-        }
+        files::Lock::take(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::WouldBlock => StateError::Busy { path },
+            _ => StateError::Io { doing: "locking", path, source },
+        })
+    }
+
+    /// Whether a process has the state.
+    pub fn is_busy(&self) -> bool {
+        files::Lock::is_taken(&self.0.join(LOCK))
     }
 
     /// The agent's key; made and stored if there is none.
@@ -304,10 +296,6 @@ impl StateDirectory {
             let path = self.0.join(name);
             files::remove(&path).map_err(|source| StateError::Io { doing: "removing", path, source })?;
         }
-        let spool = self.spool();
-        for entry in fs::read_dir(&spool).into_iter().flatten().flatten() {
-            files::remove(&entry.path()).map_err(|source| StateError::Io { doing: "removing", path: entry.path(), source })?;
-        }
         Ok(())
     }
 
@@ -352,6 +340,8 @@ impl StateDirectory {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
     use super::*;
 
     fn state() -> (tempfile::TempDir, StateDirectory) {

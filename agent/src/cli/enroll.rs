@@ -1,30 +1,29 @@
 //! `rollcall-agent enroll`
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
+use anyhow::Context;
 use rollcall_shared::wire::v1::EnrollmentToken;
 
-use super::{WAITING, runtime, settings::duration, token_text};
+use super::{WAITING, runtime, token_text};
 use crate::{
-    enroll::{self, Enrolled},
+    client::Route,
+    enroll::{self, Enrolled, Joining},
+    permissions,
+    settings::{self, Settings, Time},
     state::StateDirectory,
 };
 
 /// What can be said on the command line.
 #[derive(clap::Args)]
 pub(super) struct Options {
-    /// The token, as `rollcall token create` printed it. Others on this machine can see it while the command runs.
-    #[arg(long, env = "ROLLCALL_TOKEN", hide_env_values = true, conflicts_with = "token_file")]
+    /// The token, as `rollcall token create` printed it. Others on this machine can see it while the command runs; give
+    /// --token-file FILE, or --token-file - for standard input, instead.
+    #[arg(long, env = "ROLLCALL_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// A file that holds the token; - for standard input.
-    #[arg(long, env = "ROLLCALL_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
     /// How long to try while the collector cannot be reached or approval is pending.
-    #[arg(long, env = "ROLLCALL_ENROLL_WAIT", default_value = "10m", value_parser = duration, value_name = "TIME")]
-    wait: Duration,
+    #[arg(long, env = "ROLLCALL_ENROLL_WAIT", default_value = "10m", value_name = "TIME")]
+    wait: Time,
     /// Try once; leave with code 3 if approval is pending.
     #[arg(long)]
     no_wait: bool,
@@ -33,9 +32,20 @@ pub(super) struct Options {
     again: bool,
 }
 
-pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
-    let token = token_text(options.token.as_deref(), options.token_file.as_deref())?;
-    let state = StateDirectory::new(state_dir);
+pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<u8> {
+    if let Some(file) = &settings.file {
+        settings::check_permissions(file)?;
+    }
+    let file = settings.token_file();
+    let token = match token_text(options.token.as_deref(), file.as_deref()) {
+        // A file that is only named in the configuration belongs to the first enrollment, which may be over.
+        Err(_) if settings.given.token_file.is_none() => None,
+        token => token?,
+    };
+    // Both need privileges that the agent's own user does not have.
+    let machine = enroll::this_machine()?;
+    let state = StateDirectory::new(settings.state_dir());
+    permissions::work_as_owner_of(state.path()).with_context(|| format!("working as the user who owns {}", state.path().display()))?;
     state.prepare()?;
     let _lock = state.lock()?;
     if options.again {
@@ -43,9 +53,16 @@ pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
         let token = token.as_deref().ok_or(enroll::EnrollError::NoToken)?;
         EnrollmentToken::parse(token)?;
         state.reset()?;
+        settings.spool().sender().clear()?;
     }
-    let patience = if options.no_wait { Duration::ZERO } else { options.wait };
-    let enrolled = runtime()?.block_on(enroll::enroll(&state, token.as_deref(), patience, |what| eprintln!("{what}")))?;
+    let joining = Joining {
+        token: token.as_deref(),
+        machine,
+        urls: settings.collector_urls()?,
+        route: Route { proxy: settings.proxy()?, return_to_first: settings.failover_return() },
+        patience: if options.no_wait { Duration::ZERO } else { options.wait.0 },
+    };
+    let enrolled = runtime()?.block_on(enroll::enroll(&state, joining, |what| eprintln!("{what}")))?;
     match enrolled {
         Enrolled::Joined(identity) => {
             let urls: Vec<&str> = identity.collector_urls.iter().map(url::Url::as_str).collect();
@@ -53,7 +70,7 @@ pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
             say!("  collector    {}", urls.join(", "));
             say!("  certificate  until {} (renewed by itself)", identity.credentials.not_after);
             say!("  state        {}", state.path().display());
-            say!("next: start reporting with: systemctl enable --now rollcall-agent   (or: rollcall-agent run)");
+            say!("next: start reporting with: systemctl enable --now rollcall-agent.target   (or: rollcall-agent run)");
             Ok(0)
         }
         Enrolled::Already(identity) => {

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     io::{self, BufWriter, Write},
-    path::Path,
 };
 
 use anyhow::{Context, bail};
@@ -21,7 +20,7 @@ use crate::{
     files::Root,
     glpi,
     output::{self, Format},
-    spool::{DEFAULT_LIMIT, Spool},
+    settings::Settings,
     state::StateDirectory,
 };
 
@@ -42,16 +41,16 @@ pub(super) struct Options {
     format: Option<Format>,
 }
 
-pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
+pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<u8> {
     let mut out = BufWriter::new(std::io::stdout().lock());
-    match print(&mut out, state_dir, options).and_then(|()| Ok(out.flush()?)) {
+    match print(&mut out, settings, options).and_then(|()| Ok(out.flush()?)) {
         // Whoever reads had enough.
         Err(error) if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) => Ok(0),
         other => other.map(|()| 0),
     }
 }
 
-fn print(out: &mut impl Write, state_dir: &Path, options: &Options) -> anyhow::Result<()> {
+fn print(out: &mut impl Write, settings: &Settings, options: &Options) -> anyhow::Result<()> {
     if options.list {
         for section in SECTIONS {
             writeln!(out, "{:<17} {}", section.name, section.purpose)?;
@@ -62,9 +61,9 @@ fn print(out: &mut impl Write, state_dir: &Path, options: &Options) -> anyhow::R
         bail!("there is no section {unknown:?}; see: rollcall-agent inventory --list");
     }
     let only = (!options.section.is_empty()).then_some(options.section.as_slice());
-    let state = StateDirectory::new(state_dir);
+    let state = StateDirectory::new(settings.state_dir());
     // What a running agent has observed belongs to what would be sent; without one, one sample is all there is.
-    let windows = Spool::new(state.spool(), DEFAULT_LIMIT).windows().unwrap_or_default();
+    let windows = settings.spool().reader().windows().unwrap_or_default();
     let progress = state.progress();
     let counter = progress.as_ref().map_or(1, |progress| progress.answered + 1);
     let root = Root::new("/");

@@ -12,14 +12,14 @@ mod doctor;
 mod enroll;
 mod inventory;
 mod run;
-mod settings;
 mod status;
+mod validate;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::state::DEFAULT_DIRECTORY;
+use crate::settings::{Given, Settings};
 
 /// The command failed.
 const FAILURE: u8 = 1;
@@ -32,15 +32,11 @@ const WAITING: u8 = 3;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Where the agent keeps its key and its progress.
-    #[arg(long, global = true, env = "ROLLCALL_STATE_DIR", default_value = DEFAULT_DIRECTORY, value_name = "DIR")]
-    state_dir: PathBuf,
-    /// What to log: error, warn, info, debug, or a tracing filter.
-    #[arg(long, global = true, env = "ROLLCALL_LOG", default_value = "info", value_name = "FILTER")]
-    log: String,
-    /// How to log: text or json.
-    #[arg(long, global = true, env = "ROLLCALL_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"], value_name = "FORMAT")]
-    log_format: String,
+    /// The configuration file [env: ROLLCALL_CONFIG] [default: /etc/rollcall/agent.toml, if there is one].
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    given: Given,
 }
 
 #[derive(Subcommand)]
@@ -55,19 +51,25 @@ enum Command {
     Status(status::Options),
     /// Find out what stops this agent, with the next step.
     Doctor,
+    /// Check the configuration, and show each setting that holds.
+    Validate,
 }
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    crate::memory::keep_small();
     let cli = Cli::parse();
-    log_to_stderr(&cli.log, &cli.log_format);
-    let result = match cli.command {
-        Command::Enroll(options) => enroll::run(&cli.state_dir, &options),
-        Command::Run(options) => run::run(&cli.state_dir, options),
-        Command::Inventory(options) => inventory::run(&cli.state_dir, &options),
-        Command::Status(options) => status::run(&cli.state_dir, &options),
-        Command::Doctor => doctor::run(&cli.state_dir),
-    };
+    let result = Settings::load(&cli.given, cli.config.as_deref()).and_then(|settings| {
+        log_to_stderr(settings.log(), settings.logs_json());
+        match cli.command {
+            Command::Enroll(options) => enroll::run(&settings, &options),
+            Command::Run(options) => run::run(&settings, &options),
+            Command::Inventory(options) => inventory::run(&settings, &options),
+            Command::Status(options) => status::run(&settings, &options),
+            Command::Doctor => doctor::run(&settings),
+            Command::Validate => validate::run(&settings),
+        }
+    });
     match result {
         Ok(code) => ExitCode::from(code),
         // Whoever reads had enough.
@@ -81,7 +83,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn log_to_stderr(filter: &str, format: &str) {
+fn log_to_stderr(filter: &str, json: bool) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|error| {
         eprintln!("rollcall-agent: log filter {filter:?}: {error}; logging at info");
@@ -89,10 +91,7 @@ fn log_to_stderr(filter: &str, format: &str) {
     });
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // Set once a process; a second call could only come from a test.
-    let _ = match format {
-        "json" => subscriber.json().try_init(),
-        _ => subscriber.with_ansi(false).try_init(),
-    };
+    let _ = if json { subscriber.json().try_init() } else { subscriber.with_ansi(false).try_init() };
 }
 
 /// One thread does everything; name look-ups borrow a second one for as long as they take.

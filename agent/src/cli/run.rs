@@ -1,9 +1,6 @@
 //! `rollcall-agent run`
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::bail;
 use rand::RngExt;
@@ -12,125 +9,157 @@ use tokio::{
     time::Instant,
 };
 
-use super::{FAILURE, WAITING, runtime, settings, settings::duration, token_text};
+use super::{FAILURE, WAITING, runtime, token_text};
 use crate::{
     backoff::Backoff,
+    client::Route,
     clock,
-    collect::COLLECTORS,
-    cycle::{Agent, CycleError},
-    enroll::{self, Enrolled},
-    spool::DEFAULT_LIMIT,
-    state::StateDirectory,
+    cycle::{Agent, Collected, CycleError, Exchanged, Reader},
+    enroll::{self, Enrolled, Joining},
+    files::Lock,
+    reader,
+    settings::{self, Settings},
+    spool::{Role, Spool, SpoolError},
+    state::{StateDirectory, StateError},
 };
 
 /// What can be said on the command line.
 #[derive(clap::Args)]
 pub(super) struct Options {
-    /// The configuration file [default: /etc/rollcall/agent.toml, if there is one].
-    #[arg(long, env = "ROLLCALL_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Check in this often [default: as often as the collector asks].
-    #[arg(long, env = "ROLLCALL_CHECK_IN_INTERVAL", value_parser = duration, value_name = "TIME")]
-    check_in_interval: Option<Duration>,
-    /// Look at the socket table this often [default: 20s].
-    #[arg(long, env = "ROLLCALL_SAMPLE_INTERVAL", value_parser = duration, value_name = "TIME")]
-    sample_interval: Option<Duration>,
-    /// Look at the machine no more often than this [default: at every check-in].
-    #[arg(long, env = "ROLLCALL_INVENTORY_INTERVAL", value_parser = duration, value_name = "TIME")]
-    inventory_interval: Option<Duration>,
-    /// Wait a random time up to this before the first check-in [default: 15s].
-    #[arg(long, env = "ROLLCALL_START_JITTER", value_parser = duration, value_name = "TIME")]
-    start_jitter: Option<Duration>,
-    /// How much may wait on disk for the collector, bytes [default: 67108864].
-    #[arg(long, env = "ROLLCALL_SPOOL_LIMIT", value_name = "BYTES")]
-    spool_limit: Option<u64>,
-    /// Do not collect this section; may be repeated.
-    #[arg(long = "disable-section", env = "ROLLCALL_DISABLE_SECTIONS", value_delimiter = ',', value_name = "NAME")]
-    disable_sections: Vec<String>,
+    /// Do only one half of the work: the packaged services run each half with what it needs, and nothing else.
+    #[arg(long, value_enum, value_name = "ROLE")]
+    role: Option<Half>,
     /// Join with this token first, if the machine is not enrolled.
     #[arg(long, env = "ROLLCALL_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Join with the token in this file first, if the machine is not enrolled.
-    #[arg(long, env = "ROLLCALL_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
     /// Report once; leave with code 0 only when the collector has acknowledged everything.
     #[arg(long)]
     once: bool,
 }
 
-struct Settings {
-    check_in: Option<Duration>,
-    sample: Duration,
-    inventory: Duration,
-    start_jitter: Duration,
-    spool_limit: u64,
-    disabled: Vec<String>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Half {
+    /// Read the machine into the spool; no network.
+    Reader,
+    /// Send what is in the spool; no privileges.
+    Sender,
 }
 
-impl Settings {
-    fn new(options: &Options) -> anyhow::Result<Self> {
-        let file = settings::File::read(options.config.as_deref())?;
-        let disabled = if options.disable_sections.is_empty() { file.disable_sections } else { options.disable_sections.clone() };
-        if let Some(unknown) = disabled.iter().find(|name| !COLLECTORS.iter().any(|collector| collector.name == **name)) {
-            bail!("there is no section {unknown:?} to disable; see: rollcall-agent inventory --list");
-        }
-        const SHORTEST: Duration = Duration::from_millis(50);
-        Ok(Self {
-            check_in: options.check_in_interval.or(file.check_in_interval).map(|interval| interval.max(SHORTEST)),
-            sample: options.sample_interval.or(file.sample_interval).unwrap_or(Duration::from_secs(20)).max(SHORTEST),
-            inventory: options.inventory_interval.or(file.inventory_interval).unwrap_or_default(),
-            start_jitter: options.start_jitter.or(file.start_jitter).unwrap_or(Duration::from_secs(15)),
-            spool_limit: options.spool_limit.or(file.spool_limit).unwrap_or(DEFAULT_LIMIT),
-            disabled,
-        })
-    }
+/// Observed connections are on disk at most this late.
+const STORE_WINDOWS: Duration = Duration::from_secs(300);
 
-    /// When to try again after failures: soon at first, then no more often than an ordinary day asks for.
-    fn backoff(&self) -> Backoff {
-        let first = Duration::from_secs(5);
-        match self.check_in {
-            Some(interval) => Backoff::new(first.min(interval), interval.saturating_mul(5).min(Duration::from_secs(900))),
-            None => Backoff::new(first, Duration::from_secs(900)),
-        }
+pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<u8> {
+    if let Some(file) = &settings.file {
+        settings::check_permissions(file)?;
     }
-
-    /// How often to ask whether a held agent is free again.
-    fn held(&self) -> Duration {
-        self.check_in.map_or(Duration::from_secs(3_600), |interval| interval.saturating_mul(5).min(Duration::from_secs(3_600)))
+    let spool = settings.spool();
+    if options.role == Some(Half::Reader) {
+        spool.prepare(&[Role::Reader])?;
+        let _lock = lock(&spool, Role::Reader)?;
+        return runtime()?.block_on(read(Reader::open(&spool, settings), options.once));
     }
-}
-
-pub(super) fn run(state_dir: &Path, options: Options) -> anyhow::Result<u8> {
-    let settings = Settings::new(&options)?;
-    let state = StateDirectory::new(state_dir);
+    let reads = options.role.is_none();
+    let state = StateDirectory::new(settings.state_dir());
     state.prepare()?;
     let _lock = state.lock()?;
+    let roles: &[Role] = if reads { &[Role::Reader, Role::Sender] } else { &[Role::Sender] };
+    spool.prepare(roles)?;
+    let _locks = roles.iter().map(|role| lock(&spool, *role)).collect::<Result<Vec<_>, _>>()?;
     runtime()?.block_on(async {
         let mut stop = Stop::new()?;
-        if state.identity()?.is_none() && !join(&state, &options, &mut stop).await? {
+        if !reads && !await_reader(&spool, options.once, &mut stop).await? {
+            return Ok(0);
+        }
+        if state.identity()?.is_none() && !join(&state, settings, options, &mut stop).await? {
             return Ok(WAITING);
         }
-        let agent = Agent::open(state.clone(), settings.spool_limit, settings.disabled.clone())?;
-        if options.once { once(agent, &settings).await } else { forever(agent, &settings, &mut stop).await }
+        let agent = Agent::open(state.clone(), settings, reads)?;
+        if options.once { once(agent, settings).await } else { forever(agent, settings, &mut stop).await }
     })
 }
 
+fn lock(spool: &Spool, role: Role) -> Result<Lock, StateError> {
+    spool.lock(role).map_err(|source| {
+        let path = spool.directory().to_owned();
+        match source.kind() {
+            std::io::ErrorKind::WouldBlock => StateError::Busy { path },
+            _ => StateError::Io { doing: "locking", path, source },
+        }
+    })
+}
+
+/// The reading half.
+async fn read(mut reader: Reader, once: bool) -> anyhow::Result<u8> {
+    let mut stop = Stop::new()?;
+    tracing::info!(version = crate::client::VERSION_TEXT, "reading this machine");
+    let mut store_at = Instant::now() + STORE_WINDOWS;
+    loop {
+        reader.sample();
+        reader.learn();
+        let collected = reader.is_due().then(|| reader.collect());
+        if collected.is_some() || Instant::now() >= store_at {
+            reader.store_windows();
+            store_at = Instant::now() + STORE_WINDOWS;
+        }
+        if once {
+            return Ok(if collected == Some(Collected::Stored) { 0 } else { FAILURE });
+        }
+        tokio::select! {
+            () = stop.wait() => {
+                reader.store_windows();
+                tracing::info!("stopped");
+                return Ok(0);
+            }
+            () = tokio::time::sleep(reader.sample_interval()) => {}
+        }
+    }
+}
+
+/// Waits until the reading process has left something; `false` when stopped.
+async fn await_reader(spool: &Spool, once: bool, stop: &mut Stop) -> anyhow::Result<bool> {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let patience = if once { Duration::from_secs(5) } else { PATIENCE };
+    let files = spool.reader();
+    loop {
+        let found = tokio::select! {
+            found = reader::first_inventory(&files, patience) => found,
+            () = stop.wait() => return Ok(false),
+        };
+        match found {
+            Ok(Some(_)) => return Ok(true),
+            Ok(None) if once => bail!(CycleError::NothingCollected),
+            Ok(None) => tracing::warn!("{}", CycleError::NothingCollected),
+            Err(error @ SpoolError::Untrusted { .. }) => bail!(error),
+            Err(error) => tracing::warn!(%error, "waiting for the reading process"),
+        }
+    }
+}
+
 /// Joins first; `false` when stopped or still pending.
-async fn join(state: &StateDirectory, options: &Options, stop: &mut Stop) -> anyhow::Result<bool> {
+async fn join(state: &StateDirectory, settings: &Settings, options: &Options, stop: &mut Stop) -> anyhow::Result<bool> {
     const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
     let begun = state.enrollment()?.is_some();
-    let token = match token_text(options.token.as_deref(), options.token_file.as_deref()) {
-        // The unit always names a file; what was begun without one goes on without it.
+    let token = match token_text(options.token.as_deref(), settings.token_file().as_deref()) {
+        // The settings may always name a file; what was begun without one goes on without it.
         Err(_) if begun => None,
-        token => token?,
+        token => token?.filter(|token| !token.trim().is_empty()),
     };
     if token.is_none() && !begun {
         bail!(CycleError::NotEnrolled);
     }
-    let patience = if options.once { Duration::ZERO } else { FOREVER };
-    let joining = enroll::enroll(state, token.as_deref(), patience, |what| tracing::info!("{what}"));
+    let machine = match options.role {
+        Some(_) => enroll::machine_in(&settings.spool().reader().inventory()?.ok_or(CycleError::NothingCollected)?)?,
+        None => enroll::this_machine()?,
+    };
+    let joining = Joining {
+        token: token.as_deref(),
+        machine,
+        urls: settings.collector_urls()?,
+        route: Route { proxy: settings.proxy()?, return_to_first: settings.failover_return() },
+        patience: if options.once { Duration::ZERO } else { FOREVER },
+    };
     let joined = tokio::select! {
-        joined = joining => joined?,
+        joined = enroll::enroll(state, joining, |what| tracing::info!("{what}")) => joined?,
         () = stop.wait() => return Ok(false),
     };
     if let Enrolled::Joined(identity) = &joined {
@@ -141,7 +170,7 @@ async fn join(state: &StateDirectory, options: &Options, stop: &mut Stop) -> any
 
 async fn once(mut agent: Agent, settings: &Settings) -> anyhow::Result<u8> {
     const MOST_TRIES: u32 = 4;
-    let mut backoff = settings.backoff();
+    let mut backoff = retries(settings);
     for attempt in 1.. {
         agent.sample();
         agent.collect();
@@ -179,15 +208,16 @@ async fn once(mut agent: Agent, settings: &Settings) -> anyhow::Result<u8> {
 }
 
 async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyhow::Result<u8> {
-    /// Observed connections are on disk at most this late.
-    const STORE_WINDOWS: Duration = Duration::from_secs(300);
     /// How long a stopping agent waits for an answer.
     const LAST_EXCHANGE: Duration = Duration::from_secs(5);
+    /// How often an agent that takes no samples looks whether the machine has slept past a check-in.
+    const LOOK: Duration = Duration::from_secs(60);
     tracing::info!(agent = %agent.identity().credentials.agent_id, version = crate::client::VERSION_TEXT, "started");
-    let mut backoff = settings.backoff();
+    let mut backoff = retries(settings);
     let start = Instant::now();
-    let mut sample_at = start;
-    let mut check_in = Due::after(settings.start_jitter.mul_f64(rand::rng().random_range(0.0..=1.0)));
+    let tick = if agent.reads() { settings.sample_interval() } else { LOOK };
+    let mut tick_at = start;
+    let mut check_in = Due::after(settings.start_jitter().mul_f64(rand::rng().random_range(0.0..=1.0)));
     let mut store_at = start + STORE_WINDOWS;
     let mut collected: Option<Instant> = None;
     loop {
@@ -197,9 +227,9 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
                 tracing::info!("stopped");
                 return Ok(0);
             }
-            () = tokio::time::sleep_until(sample_at) => {
+            () = tokio::time::sleep_until(tick_at) => {
                 agent.sample();
-                sample_at = Instant::now() + settings.sample;
+                tick_at = Instant::now() + tick;
                 if Instant::now() >= store_at {
                     agent.store_windows();
                     store_at = Instant::now() + STORE_WINDOWS;
@@ -210,7 +240,7 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
             }
             () = tokio::time::sleep_until(check_in.at) => {}
         }
-        if collected.is_none_or(|at| at.elapsed() >= settings.inventory) {
+        if collected.is_none_or(|at| at.elapsed() >= settings.inventory_interval()) {
             agent.sample();
             agent.collect();
             agent.store_windows();
@@ -231,23 +261,35 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
             return Ok(0);
         }
         let Some(exchanged) = exchanged else { continue };
-        check_in = Due::after(next(exchanged, settings, &mut backoff));
+        let wait = next(exchanged, settings, &mut backoff);
+        agent.plan(wait);
+        check_in = Due::after(wait);
     }
 }
 
-fn next(exchanged: Result<crate::cycle::Exchanged, CycleError>, settings: &Settings, backoff: &mut Backoff) -> Duration {
+/// When to try again after failures: soon at first, then no more often than an ordinary day asks for.
+fn retries(settings: &Settings) -> Backoff {
+    let first = Duration::from_secs(5);
+    match settings.check_in_interval() {
+        Some(interval) => Backoff::new(first.min(interval), interval.saturating_mul(5).min(Duration::from_secs(900))),
+        None => Backoff::new(first, Duration::from_secs(900)),
+    }
+}
+
+fn next(exchanged: Result<Exchanged, CycleError>, settings: &Settings, backoff: &mut Backoff) -> Duration {
     const SHORTEST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+    /// How often to ask whether a held agent is free again.
+    const HELD: Duration = Duration::from_secs(3_600);
     match exchanged {
         Ok(exchanged) => {
             backoff.reset();
             tracing::debug!(sent = ?exchanged.sent, next_s = exchanged.next_check_in.as_secs(), "checked in");
-            settings.check_in.unwrap_or_else(|| exchanged.next_check_in.clamp(SHORTEST, LONGEST))
+            settings.check_in_interval().unwrap_or_else(|| exchanged.next_check_in.clamp(SHORTEST, LONGEST))
         }
         Err(CycleError::Held(held)) => {
-            let wait = settings.held();
             tracing::error!(reason = %held.reason, next_step = held.next_step.as_deref().unwrap_or("decide on the collector's agents page"), "held: no inventory is sent");
-            wait
+            settings.check_in_interval().map_or(HELD, |interval| interval.saturating_mul(5).min(HELD))
         }
         Err(error) => {
             let asked = match &error {

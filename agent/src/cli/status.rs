@@ -1,6 +1,6 @@
 //! `rollcall-agent status`
 
-use std::{io::Write, path::Path};
+use std::io::Write;
 
 use rollcall_shared::Timestamp;
 use serde::Serialize;
@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::{FAILURE, WAITING};
 use crate::{
     clock::{self, LocalTime},
-    spool::{DEFAULT_LIMIT, Spool},
+    settings::Settings,
+    spool::{Role, Snapshot},
     state::{Held, Identity, LastError, Progress, StateDirectory},
 };
 
@@ -32,17 +33,20 @@ struct Status {
     acknowledged_sections: usize,
     clock_ahead_ms: Option<i64>,
     spool_bytes: u64,
+    spool_limit: u64,
     upload_waiting: bool,
+    last_inventory: Option<Timestamp>,
     dropped_documents: u64,
     superseded_inventories: u64,
     damaged_files: u64,
+    reading: bool,
     running: bool,
     held: Option<Held>,
     last_error: Option<LastError>,
 }
 
-pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
-    let state = StateDirectory::new(state_dir);
+pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<u8> {
+    let state = StateDirectory::new(settings.state_dir());
     let mut out = std::io::stdout().lock();
     let Some(identity) = state.identity()? else {
         let pending = state.enrollment()?.is_some();
@@ -58,7 +62,7 @@ pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
         }
         return Ok(if pending { WAITING } else { FAILURE });
     };
-    let status = read(&state, &identity, state.progress()?);
+    let status = read(settings, &state, &identity, state.progress()?);
     if options.output == "json" {
         serde_json::to_writer_pretty(&mut out, &status)?;
         writeln!(out)?;
@@ -68,8 +72,10 @@ pub(super) fn run(state_dir: &Path, options: &Options) -> anyhow::Result<u8> {
     Ok(if status.held.is_some() { WAITING } else { 0 })
 }
 
-fn read(state: &StateDirectory, identity: &Identity, progress: Progress) -> Status {
-    let spool = Spool::new(state.spool(), DEFAULT_LIMIT);
+fn read(settings: &Settings, state: &StateDirectory, identity: &Identity, progress: Progress) -> Status {
+    let spool = settings.spool();
+    let snapshot = spool.reader().inventory().ok().flatten();
+    let counts = snapshot.as_ref().map(Snapshot::counts).unwrap_or_default();
     Status {
         agent_id: identity.credentials.agent_id.to_string(),
         collector: identity.collector_urls.iter().map(ToString::to_string).collect(),
@@ -80,11 +86,14 @@ fn read(state: &StateDirectory, identity: &Identity, progress: Progress) -> Stat
         acknowledged_sections: progress.acknowledged.len(),
         clock_ahead_ms: progress.server_time.as_ref().map(clock::ServerTime::skew),
         spool_bytes: spool.used(),
-        upload_waiting: state.spool().join("upload.rcs").exists(),
-        dropped_documents: progress.dropped_documents,
-        superseded_inventories: progress.superseded,
-        damaged_files: progress.damaged,
-        running: matches!(state.lock(), Err(crate::state::StateError::Busy { .. })),
+        spool_limit: spool.limit(),
+        upload_waiting: spool.sender().has_upload(),
+        last_inventory: snapshot.as_ref().map(Snapshot::collected_at),
+        dropped_documents: progress.dropped_documents + counts.dropped,
+        superseded_inventories: counts.superseded,
+        damaged_files: progress.damaged + counts.damaged,
+        reading: spool.is_busy(Role::Reader),
+        running: state.is_busy(),
         held: progress.held,
         last_error: progress.last_error,
     }
@@ -93,11 +102,13 @@ fn read(state: &StateDirectory, identity: &Identity, progress: Progress) -> Stat
 fn print(out: &mut impl Write, status: &Status, now: Timestamp) -> std::io::Result<()> {
     writeln!(out, "enrolled as      {}", status.agent_id)?;
     writeln!(out, "collector        {}", status.collector.join(", "))?;
-    writeln!(
-        out,
-        "agent            {}",
-        if status.running { "running" } else { "not running; start it with: systemctl start rollcall-agent" }
-    )?;
+    let agent = match (status.running, status.reading) {
+        (true, true) => "running",
+        (false, false) => "not running; start it with: systemctl start rollcall-agent.target",
+        (true, false) => "sending, but not reading the machine; start that with: systemctl start rollcall-agent-reader",
+        (false, true) => "reading the machine, but not sending; start that with: systemctl start rollcall-agent-sender",
+    };
+    writeln!(out, "agent            {agent}")?;
     writeln!(
         out,
         "certificate      generation {}, ends {} ({})",
@@ -109,6 +120,10 @@ fn print(out: &mut impl Write, status: &Status, now: Timestamp) -> std::io::Resu
         Some(at) => writeln!(out, "last check-in    {at} ({})", distance(now, at))?,
         None => writeln!(out, "last check-in    never")?,
     }
+    match status.last_inventory {
+        Some(at) => writeln!(out, "last inventory   {at} ({})", distance(now, at))?,
+        None => writeln!(out, "last inventory   none in the spool")?,
+    }
     writeln!(out, "acknowledged     {} sections, {} exchanges", status.acknowledged_sections, status.exchanges_answered)?;
     if let Some(ahead) = status.clock_ahead_ms.filter(|ahead| ahead.abs() >= 2_000) {
         writeln!(out, "clock            {} s {} the collector's", ahead.abs() / 1_000, if ahead > 0 { "ahead of" } else { "behind" })?;
@@ -116,8 +131,8 @@ fn print(out: &mut impl Write, status: &Status, now: Timestamp) -> std::io::Resu
     let waiting = if status.upload_waiting { ", one document on its way" } else { "" };
     writeln!(
         out,
-        "spool            {} bytes{waiting}; {} dropped, {} superseded, {} damaged",
-        status.spool_bytes, status.dropped_documents, status.superseded_inventories, status.damaged_files
+        "spool            {} of {} bytes{waiting}; {} dropped, {} superseded, {} damaged",
+        status.spool_bytes, status.spool_limit, status.dropped_documents, status.superseded_inventories, status.damaged_files
     )?;
     if let Some(held) = &status.held {
         writeln!(out, "held             since {}: {}", held.since, held.reason)?;

@@ -9,8 +9,8 @@ use std::{
 };
 
 use rollcall_agent::{
-    client::ClientError,
-    enroll::{EnrollError, Enrolled, enroll},
+    client::{ClientError, Route},
+    enroll::{EnrollError, Enrolled, Joining, enroll},
     keys::AgentKey,
     state::{Held, Progress, StateDirectory},
 };
@@ -31,7 +31,8 @@ async fn collector() -> (Collector, tempfile::TempDir, StateDirectory) {
 }
 
 async fn join(state: &StateDirectory, token: Option<&str>, patience: Duration) -> Result<Enrolled, EnrollError> {
-    enroll(state, token, patience, |_| {}).await
+    let machine = rollcall_agent::enroll::this_machine()?;
+    enroll(state, Joining { token, machine, urls: Vec::new(), route: Route::default(), patience }, |_| {}).await
 }
 
 fn issue(pki: &Pki, request: &EnrollRequest) -> EnrollResponse {

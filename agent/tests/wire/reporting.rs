@@ -8,6 +8,7 @@ use std::{
 
 use rollcall_agent::{
     cycle::{Agent, CycleError},
+    settings::{Given, Settings, Text},
     state::{Identity, StateDirectory},
 };
 use rollcall_shared::{
@@ -32,8 +33,16 @@ async fn enrolled(validity: (i64, i64)) -> (Collector, tempfile::TempDir, StateD
     (collector, directory, state)
 }
 
+fn settings(state: &StateDirectory) -> Settings {
+    let state_dir = Some(Text(state.path().to_str().unwrap().to_owned()));
+    Settings::of(&Given { state_dir, disable_sections: "packages".parse().ok(), ..Given::default() }).unwrap()
+}
+
+/// An agent that knows only what is on disk, and has looked at the machine.
 fn open(state: &StateDirectory) -> Agent {
-    Agent::open(state.clone(), 64 << 20, vec!["packages".into()]).unwrap()
+    let mut agent = Agent::open(state.clone(), &settings(state), true).unwrap();
+    agent.collect();
+    agent
 }
 
 /// A collector's memory: digests by section.
@@ -240,12 +249,16 @@ async fn a_document_refused_for_good_is_not_sent_again_and_its_nonce_is_kept() {
 async fn a_damaged_spool_is_counted_and_nothing_of_it_is_sent() {
     let (collector, _directory, state) = enrolled((0, 7)).await;
     let known = Known::default();
-    std::fs::write(state.spool().join("upload.rcs"), b"garbage").unwrap();
-    std::fs::write(state.spool().join("windows.rcs"), b"RCSPOOL1garbage").unwrap();
+    drop(open(&state));
+    let spool = settings(&state).spool();
+    for name in ["sender/upload.rcs", "reader/windows.rcs", "reader/inventory.rcs"] {
+        std::fs::write(spool.directory().join(name), b"RCSPOOL2garbage").unwrap();
+    }
     collector.answer(ordinary(&known));
     let mut agent = open(&state);
     agent.exchange().await.unwrap();
     assert!(agent.is_acknowledged());
-    assert_eq!(agent.progress().damaged, 2);
+    let damaged_by_reader = spool.reader().inventory().unwrap().unwrap().counts().damaged;
+    assert_eq!((agent.progress().damaged, damaged_by_reader), (1, 2));
     assert_eq!(collector.asked().len(), 2);
 }

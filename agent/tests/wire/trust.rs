@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
 use rollcall_agent::{
-    client::{Client, ClientError},
+    client::{Client, ClientError, Route},
     keys::AgentKey,
     tls::{Time, Trust},
 };
@@ -26,7 +26,7 @@ fn request() -> RecoverRequest {
 /// Whether a client that trusts `trust` at `time` gets as far as an answer.
 async fn believes(collector: &Collector, trust: Trust, time: Time) -> bool {
     collector.answer(|_| Answer::problem(418, "reached"));
-    let client = Client::anonymous(collector.token().urls, trust, time).unwrap();
+    let client = Client::anonymous(collector.token().urls, trust, time, Route::default()).unwrap();
     match client.recover(&request()).await {
         Err(ClientError::Refused { problem, .. }) => problem.status == 418,
         Err(ClientError::Untrusted { .. }) => false,

@@ -20,7 +20,10 @@ use super::SharedDesk;
 use crate::{app::App, auth::Refusal};
 
 const SCRIPT: &str = include_str!("install.sh");
-const UNIT: &str = include_str!("../../../packaging/systemd/rollcall-agent.service");
+const TARGET: &str = include_str!("../../../packaging/systemd/rollcall-agent.target");
+const READER: &str = include_str!("../../../packaging/systemd/rollcall-agent-reader.service");
+const SENDER: &str = include_str!("../../../packaging/systemd/rollcall-agent-sender.service");
+const USERS: &str = include_str!("../../../packaging/sysusers.d/rollcall-agent.conf");
 
 /// What `uname -m` says, of the machines that an agent can be offered for.
 const ARCHITECTURES: &[&str] = &["x86_64", "aarch64", "armv7l", "armv6l", "i686", "riscv64", "ppc64le", "s390x"];
@@ -33,11 +36,14 @@ pub(super) async fn script(State(desk): State<SharedDesk>) -> Response {
 fn script_of(app: &App) -> String {
     // Origins and pins hold no character that a shell reads.
     let collectors: Vec<String> = app.agent_urls().iter().map(|url| url.origin().ascii_serialization()).collect();
-    let unit = UNIT.replace("/usr/bin/rollcall-agent", "/usr/local/bin/rollcall-agent");
+    let installed = |unit: &str| unit.trim_end().replace("/usr/bin/rollcall-agent", "/usr/local/bin/rollcall-agent");
     SCRIPT
         .replace("@COLLECTORS@", &collectors.join(" "))
         .replace("@PIN@", &app.certificate.public_key_pin())
-        .replace("@UNIT@", unit.trim_end())
+        .replace("@TARGET@", TARGET.trim_end())
+        .replace("@READER@", &installed(READER))
+        .replace("@SENDER@", &installed(SENDER))
+        .replace("@USERS@", USERS.trim_end())
 }
 
 /// `GET /install/rollcall-agent-ARCHITECTURE`

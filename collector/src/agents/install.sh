@@ -12,10 +12,28 @@ fail() {
     exit 1
 }
 
-unit() {
+target() {
     cat <<'UNIT'
-@UNIT@
+@TARGET@
 UNIT
+}
+
+reader() {
+    cat <<'UNIT'
+@READER@
+UNIT
+}
+
+sender() {
+    cat <<'UNIT'
+@SENDER@
+UNIT
+}
+
+users() {
+    cat <<'USERS'
+@USERS@
+USERS
 }
 
 # Everything is inside a function, so that a download that was cut short does nothing.
@@ -55,12 +73,32 @@ install_for_all() {
     mv -f "$work/rollcall-agent" /usr/local/bin/rollcall-agent
     enroll /usr/local/bin/rollcall-agent
     if [ -d /run/systemd/system ]; then
-        unit >/etc/systemd/system/rollcall-agent.service
+        make_users
+        target >/etc/systemd/system/rollcall-agent.target
+        reader >/etc/systemd/system/rollcall-agent-reader.service
+        sender >/etc/systemd/system/rollcall-agent-sender.service
         systemctl daemon-reload
-        systemctl enable --now rollcall-agent.service
-        echo 'rollcall: the agent runs as the service rollcall-agent; see: systemctl status rollcall-agent'
+        systemctl enable rollcall-agent.target
+        # One that runs already is to be the new one.
+        systemctl restart rollcall-agent.target rollcall-agent-reader.service rollcall-agent-sender.service
+        echo 'rollcall: the agent runs as two services; see: systemctl status "rollcall-agent*"'
     else
         echo 'rollcall: systemd does not run here; start the agent with: rollcall-agent run'
+    fi
+}
+
+# Two users of the system: neither half of the agent can touch what is the other's.
+make_users() {
+    mkdir -p /etc/sysusers.d
+    users >/etc/sysusers.d/rollcall-agent.conf
+    if command -v systemd-sysusers >/dev/null; then
+        systemd-sysusers /etc/sysusers.d/rollcall-agent.conf
+    else
+        getent group rollcall-agent >/dev/null || groupadd --system rollcall-agent
+        for user in rollcall-reader rollcall-sender; do
+            getent passwd "$user" >/dev/null ||
+                useradd --system --no-create-home --home-dir / --shell /usr/sbin/nologin --groups rollcall-agent "$user"
+        done
     fi
 }
 

@@ -183,6 +183,7 @@ impl<'a> Agent<'a> {
             root,
             sections,
             dropped_documents: 0,
+            superseded_inventories: 0,
         };
         self.collector.post(&self.client, paths::CHECK_IN, &request).await
     }

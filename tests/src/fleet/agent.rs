@@ -161,6 +161,7 @@ impl SimulatedAgent {
             root: Digest::root(sections.iter().map(|(name, digest)| (name.as_str(), *digest))),
             sections,
             dropped_documents: 0,
+            superseded_inventories: 0,
         }
     }
 

@@ -28,6 +28,13 @@ pub struct CheckInRequest {
     /// Documents that the agent had to drop because its spool was full, since it was enrolled.
     #[serde(default)]
     pub dropped_documents: u64,
+    /// Inventories that newer ones replaced before the collector had them, since the agent was enrolled.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub superseded_inventories: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Which exchange with the collector this is. The agent stores `counter` as used only once the answer has arrived.

@@ -3,6 +3,7 @@
 //! A collector answers data, "this machine has no such thing", or failure. One failure never fails the document.
 
 mod accounts;
+mod budget;
 mod bundles;
 mod certificates;
 mod cloud;
@@ -44,6 +45,8 @@ use rollcall_shared::{
         VirtualGuests,
     },
 };
+
+pub use budget::{Budget, Limits, Subject};
 
 use crate::{
     files::Root,

@@ -1,0 +1,300 @@
+//! The half that looks at the machine. It opens no internet socket; what it finds goes to the spool, and nowhere else.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rollcall_shared::{
+    Digest, Timestamp,
+    wire::v1::{Connections, Section, SectionData},
+};
+
+use crate::{
+    clock::LocalTime,
+    collect::{self, Budget, Limits, Machine, Subject},
+    files::Root,
+    memory,
+    observe::{Attribution, Sampler, Windows},
+    settings::Settings,
+    spool::{Acknowledged, Counts, Draft, ReaderFiles, SenderFiles, Snapshot, Spool, SpoolError},
+};
+
+/// Watching sockets, with what was added up so far.
+pub struct Watch {
+    sampler: Sampler,
+    // Shared with an inventory while it is collected, on a thread of its own that may come to hang.
+    windows: Arc<Windows>,
+    latest: Arc<Result<Attribution, String>>,
+}
+
+impl Watch {
+    /// Goes on from these windows.
+    pub fn new(windows: Windows) -> Self {
+        let latest = Err("the socket table was not read yet".to_owned());
+        Self { sampler: Sampler::default(), windows: Arc::new(windows), latest: Arc::new(latest) }
+    }
+
+    /// Takes one sample. A failure is kept as the reason why sections are missing.
+    pub fn sample(&mut self, root: &Root, now: Timestamp) {
+        let latest = self.sampler.sample_machine(root).map_err(|error| format!("the kernel's socket table: {error}"));
+        if let Ok(sample) = &latest {
+            Arc::make_mut(&mut self.windows).add(&sample.sightings, now);
+        }
+        self.latest = Arc::new(latest);
+    }
+
+    /// Collects these sections, all for `None`, at once and for as long as it takes.
+    pub fn collect(&self, root: &Root, now: Timestamp, only: Option<&[String]>) -> BTreeMap<String, Section> {
+        let machine = Machine::new(root, now, &self.windows, self.latest.as_ref().as_ref().map_err(Clone::clone));
+        collect::collect(&machine, only)
+    }
+
+    /// What is to be looked at.
+    pub fn subject(&self, root: &Root, now: Timestamp) -> Subject {
+        Subject { root: root.clone(), now, windows: Arc::clone(&self.windows), attribution: Arc::clone(&self.latest) }
+    }
+}
+
+/// The reading half of an agent.
+pub struct Reader {
+    own: ReaderFiles,
+    others: SenderFiles,
+    root: Root,
+    enabled: Vec<String>,
+    watch: Watch,
+    budget: Budget,
+    latest: Option<Latest>,
+    number: u64,
+    counts: Counts,
+    schedule: Schedule,
+}
+
+/// The inventory in the spool.
+struct Latest {
+    digests: BTreeMap<String, Digest>,
+    /// What the windows of connections were at; `None` for one of an earlier process.
+    windows: Option<u64>,
+}
+
+/// How an inventory went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collected {
+    /// It is in the spool.
+    Stored,
+    /// There was no room for it, and the one before stands.
+    NotStored,
+    /// The agent has used up its share of the processor; the inventory before stands until there is some again.
+    Postponed,
+}
+
+impl Reader {
+    /// The reading half that works on this spool. Damaged files of its own are removed and counted.
+    pub fn open(spool: &Spool, settings: &Settings) -> Self {
+        let schedule = Schedule::new(settings.inventory_interval(), settings.sample_interval());
+        Self::new(spool, &settings.disabled_sections(), settings.limits(), schedule)
+    }
+
+    fn new(spool: &Spool, disabled: &[String], limits: Limits, schedule: Schedule) -> Self {
+        let own = spool.reader();
+        let damaged = own.remove_damaged();
+        let windows = own.windows().unwrap_or_else(|error| {
+            tracing::warn!(%error, "connections observed before this start are lost");
+            Windows::default()
+        });
+        let before = own.inventory().ok().flatten();
+        let mut counts = before.as_ref().map(Snapshot::counts).unwrap_or_default();
+        counts.damaged += damaged;
+        let names = collect::COLLECTORS.iter().map(|collector| collector.name.to_owned());
+        Self {
+            others: spool.sender(),
+            root: Root::new("/"),
+            enabled: names.filter(|name| !disabled.contains(name)).collect(),
+            watch: Watch::new(windows),
+            budget: Budget::new(limits),
+            number: before.as_ref().map_or(0, Snapshot::number),
+            latest: before.map(|before| Latest { digests: owned(before.digests()), windows: None }),
+            counts,
+            schedule,
+            own,
+        }
+    }
+
+    /// Takes one sample of the socket table.
+    pub fn sample(&mut self) {
+        self.watch.sample(&self.root, Timestamp::now());
+    }
+
+    /// Looks at the machine anew and puts what it finds into the spool. What the collector holds by now is forgotten where it
+    /// need not be kept.
+    pub fn collect(&mut self) -> Collected {
+        self.learn();
+        if !self.budget.may_start() {
+            tracing::warn!("the inventory is postponed: this agent has used its share of the processor (cpu-share)");
+            return Collected::Postponed;
+        }
+        let at = LocalTime::now();
+        self.schedule.collected(at.since_boot);
+        let mut draft = Draft::new(&at);
+        let subject = self.watch.subject(&self.root, at.local);
+        self.budget.collect(collect::COLLECTORS, &subject, &self.enabled, |name, section| {
+            if let Err(error) = draft.add(name, &section) {
+                tracing::error!(section = name, %error, "a section could not be compressed and is left out");
+            }
+        });
+        drop(subject);
+        let collected = self.store(draft);
+        memory::give_back();
+        collected
+    }
+
+    fn store(&mut self, mut draft: Draft) -> Collected {
+        let digests = owned(draft.digests());
+        let acknowledged = self.acknowledged();
+        let is_new = self.latest.as_ref().is_some_and(|latest| latest.digests != digests);
+        let is_lost = |latest: &Latest| !acknowledged.covers(latest.digests.iter().map(|(name, digest)| (name.as_str(), *digest)));
+        let supersedes = is_new && self.latest.as_ref().is_some_and(is_lost);
+        let mut counts = self.counts;
+        counts.superseded += u64::from(supersedes);
+        draft.numbered(self.number + 1, counts);
+        match self.own.set_inventory(&draft) {
+            Ok(()) => {
+                self.number += 1;
+                self.counts = counts;
+                self.latest = Some(Latest { digests, windows: Some(self.watch.windows.revision()) });
+                Collected::Stored
+            }
+            Err(error) => {
+                self.counts.dropped += u64::from(matches!(error, SpoolError::Full { .. }));
+                tracing::error!(%error, "the inventory could not be stored; the one before stands");
+                Collected::NotStored
+            }
+        }
+    }
+
+    /// Stores the windows of connections. A failure is logged: watching goes on in memory.
+    pub fn store_windows(&self) {
+        if let Err(error) = self.own.set_windows(&self.watch.windows) {
+            tracing::warn!(%error, "observed connections could not be stored and would be lost by a restart");
+        }
+    }
+
+    /// Hears from the sending half what the collector holds: windows of connections that it has need not be kept.
+    pub fn learn(&mut self) {
+        let acknowledged = self.acknowledged();
+        self.schedule.planned = acknowledged.next.as_ref().and_then(|next| next.in_this_start(&LocalTime::now()));
+        let Some(Latest { digests, windows: Some(revision) }) = &self.latest else { return };
+        let known = acknowledged.sections.get(Connections::NAME);
+        if known.is_some() && known == digests.get(Connections::NAME) {
+            let revision = *revision;
+            Arc::make_mut(&mut self.watch.windows).acknowledge(revision);
+        }
+    }
+
+    fn acknowledged(&self) -> Acknowledged {
+        self.others.acknowledged().unwrap_or_else(|error| {
+            tracing::warn!(%error, "what the collector has acknowledged is not known; everything is kept");
+            Acknowledged::default()
+        })
+    }
+
+    /// Whether the machine is to be looked at now.
+    pub fn is_due(&self) -> bool {
+        self.schedule.is_due(crate::clock::since_boot())
+    }
+
+    /// Until the next look at the socket table or the machine.
+    pub fn sample_interval(&self) -> Duration {
+        self.schedule.sample
+    }
+}
+
+fn owned<'a>(digests: impl Iterator<Item = (&'a str, Digest)>) -> BTreeMap<String, Digest> {
+    digests.map(|(name, digest)| (name.to_owned(), digest)).collect()
+}
+
+/// When the machine is looked at, where the sending half is another process: shortly before each check-in, and from time to
+/// time while there is none. Times are milliseconds since the machine was started.
+#[derive(Clone, Debug)]
+struct Schedule {
+    /// At least this between two looks.
+    least: Duration,
+    sample: Duration,
+    last: Option<i64>,
+    /// The next check-in, as the sending half says. It cannot make the machine be looked at more often than `least`.
+    planned: Option<i64>,
+}
+
+impl Schedule {
+    /// How often the machine is looked at while no check-in is planned: nobody waits for it.
+    const UNPLANNED: i64 = 15 * 60_000;
+
+    fn new(least: Duration, sample: Duration) -> Self {
+        Self { least: least.max(sample), sample, last: None, planned: None }
+    }
+
+    fn collected(&mut self, now: i64) {
+        self.last = Some(now);
+    }
+
+    fn is_due(&self, now: i64) -> bool {
+        let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let Some(last) = self.last else { return true };
+        if now.saturating_sub(last) < millis(self.least) {
+            return false;
+        }
+        // The next sample may come too late for the check-in; once for each is enough.
+        let lead = millis(self.sample).saturating_add(1_000);
+        let before = self.planned.map(|planned| planned.saturating_sub(lead));
+        before.is_some_and(|before| now >= before && last < before) || now.saturating_sub(last) >= Self::UNPLANNED.max(millis(self.least))
+    }
+}
+
+/// Waits for the first inventory of the reading process.
+///
+/// # Errors
+/// [`SpoolError`], except for what a reading process will put right by itself.
+pub async fn first_inventory(files: &ReaderFiles, patience: Duration) -> Result<Option<Snapshot>, SpoolError> {
+    const PAUSE: Duration = Duration::from_millis(250);
+    let start = Instant::now();
+    loop {
+        match files.inventory() {
+            Ok(Some(snapshot)) => return Ok(Some(snapshot)),
+            Ok(None) | Err(SpoolError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        if start.elapsed() >= patience {
+            return Ok(None);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_is_looked_at_shortly_before_each_check_in() {
+        const MINUTE: i64 = 60_000;
+        let schedule = |last, planned| Schedule { last, planned, ..Schedule::new(Duration::from_secs(0), Duration::from_secs(20)) };
+        let cases = [
+            ("at first", schedule(None, None), 0, true),
+            ("long before", schedule(Some(0), Some(15 * MINUTE)), 5 * MINUTE, false),
+            ("shortly before", schedule(Some(0), Some(15 * MINUTE)), 15 * MINUTE - 15_000, true),
+            ("once is enough", schedule(Some(15 * MINUTE - 15_000), Some(15 * MINUTE)), 15 * MINUTE + 10_000, false),
+            ("nobody checks in", schedule(Some(15 * MINUTE - 15_000), Some(15 * MINUTE)), 29 * MINUTE, false),
+            ("for long", schedule(Some(15 * MINUTE - 15_000), Some(15 * MINUTE)), 30 * MINUTE, true),
+            ("no plan", schedule(Some(0), None), 14 * MINUTE, false),
+            ("no plan, for long", schedule(Some(0), None), 15 * MINUTE, true),
+            ("driven on", schedule(Some(0), Some(1)), 10_000, false),
+        ];
+        for (what, schedule, now, expected) in cases {
+            assert_eq!(schedule.is_due(now), expected, "{what}");
+        }
+        let seldom =
+            Schedule { last: Some(0), planned: Some(MINUTE), ..Schedule::new(Duration::from_secs(3_600), Duration::from_secs(20)) };
+        assert!(!seldom.is_due(30 * MINUTE) && seldom.is_due(60 * MINUTE));
+    }
+}
