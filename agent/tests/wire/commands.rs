@@ -18,13 +18,13 @@ use super::{
     reporting::{Known, ordinary},
 };
 
-struct Machine {
-    collector: Collector,
-    directory: tempfile::TempDir,
+pub(crate) struct Machine {
+    pub(crate) collector: Collector,
+    pub(crate) directory: tempfile::TempDir,
 }
 
 impl Machine {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let collector = Collector::start(Arc::new(Pki::new()), &Leaf::default()).await;
         let (pki, mut answer) = (Arc::clone(&collector.pki), ordinary(&Known::default()));
         collector.answer(move |asked| match asked.path.as_str() {
@@ -37,7 +37,7 @@ impl Machine {
         Self { collector, directory: tempfile::tempdir().unwrap() }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall-agent"));
         command.args(arguments).env_clear().env("ROLLCALL_STATE_DIR", self.directory.path().join("state"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -45,7 +45,7 @@ impl Machine {
     }
 
     /// Runs a command to its end: its exit code, and all that it printed.
-    async fn run(&self, arguments: &[&str], input: &str) -> (i32, String) {
+    pub(crate) async fn run(&self, arguments: &[&str], input: &str) -> (i32, String) {
         let mut command = self.command(arguments);
         let input = input.to_owned();
         let output: Output = tokio::task::spawn_blocking(move || {
@@ -59,14 +59,14 @@ impl Machine {
         (output.status.code().unwrap(), String::from_utf8(text).unwrap())
     }
 
-    async fn enroll(&self) {
+    pub(crate) async fn enroll(&self) {
         let (code, printed) = self.run(&["enroll", "--token-file", "-"], &self.collector.token().to_text()).await;
         assert_eq!(code, 0, "{printed}");
         assert!(printed.contains("enrolled as agent 00000000-0000-0000-0000-000000000007") && printed.contains("next:"), "{printed}");
     }
 
     /// Waits until so many check-ins have arrived.
-    async fn check_ins(&self, wanted: usize) {
+    pub(crate) async fn check_ins(&self, wanted: usize) {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut seen = 0;
         while seen < wanted {
@@ -77,7 +77,7 @@ impl Machine {
     }
 }
 
-async fn ended(mut child: Child) -> i32 {
+pub(crate) async fn ended(mut child: Child) -> i32 {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -91,7 +91,7 @@ async fn ended(mut child: Child) -> i32 {
     }
 }
 
-fn signal(child: &Child, signal: rustix::process::Signal) {
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
 }

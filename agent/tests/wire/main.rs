@@ -2,6 +2,10 @@
 
 mod collector;
 mod commands;
+mod doctor;
 mod enrolling;
 mod reporting;
+mod routes;
+mod separation;
 mod trust;
+mod units;

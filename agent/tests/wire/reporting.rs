@@ -22,7 +22,7 @@ use super::collector::{Answer, Asked, Collector, Leaf, Pki};
 const AGENT: AgentId = AgentId(Uuid::from_u128(7));
 
 /// An enrolled agent whose certificate is valid from and until these days from now.
-async fn enrolled(validity: (i64, i64)) -> (Collector, tempfile::TempDir, StateDirectory) {
+pub(crate) async fn enrolled(validity: (i64, i64)) -> (Collector, tempfile::TempDir, StateDirectory) {
     let collector = Collector::start(Arc::new(Pki::new()), &Leaf::default()).await;
     let directory = tempfile::tempdir().unwrap();
     let state = StateDirectory::new(directory.path().join("state"));
@@ -33,7 +33,7 @@ async fn enrolled(validity: (i64, i64)) -> (Collector, tempfile::TempDir, StateD
     (collector, directory, state)
 }
 
-fn settings(state: &StateDirectory) -> Settings {
+pub(crate) fn settings(state: &StateDirectory) -> Settings {
     let state_dir = Some(Text(state.path().to_str().unwrap().to_owned()));
     Settings::of(&Given { state_dir, disable_sections: "packages".parse().ok(), ..Given::default() }).unwrap()
 }
