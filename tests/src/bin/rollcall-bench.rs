@@ -29,13 +29,13 @@ enum What {
         #[arg(long, default_value_t = 50)]
         questions: usize,
     },
-    /// CPU time and peak memory of one inventory, against `dpkg-query -W`.
+    /// What an inventory costs against FusionInventory's and facter's, memory at rest, bytes on the wire.
     Agent {
         /// The agent.
         #[arg(long)]
         agent: PathBuf,
         /// Times each is run.
-        #[arg(long, default_value_t = 15)]
+        #[arg(long, default_value_t = 7)]
         rounds: usize,
     },
     /// Runs a command and prints the CPU time (µs) and peak memory (bytes) it used.
@@ -52,7 +52,7 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
         What::Ingest { machines } => ingest::run(machines).await,
         What::Impact { cis, questions } => impact::run(&impact::Options { cis, questions, ..impact::Options::default() }).await,
-        What::Agent { agent, rounds } => agent::run(&agent, rounds),
+        What::Agent { agent, rounds } => agent::run(&agent, rounds).await,
         What::Measure { command } => agent::measure(&command),
     }
 }

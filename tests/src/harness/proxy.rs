@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -23,6 +23,7 @@ pub struct Proxy {
     address: SocketAddr,
     target: watch::Sender<String>,
     holding: Arc<AtomicBool>,
+    bytes: Arc<AtomicU64>,
     cut: watch::Sender<u64>,
     accepting: JoinHandle<()>,
 }
@@ -38,13 +39,19 @@ impl Proxy {
         let (target, targets) = watch::channel(target.to_owned());
         let (cut, cuts) = watch::channel(0);
         let holding = Arc::new(AtomicBool::new(false));
-        let accepting = tokio::spawn(accept(listener, targets, Arc::clone(&holding), cuts));
-        Ok(Self { address, target, holding, cut, accepting })
+        let bytes = Arc::new(AtomicU64::new(0));
+        let accepting = tokio::spawn(accept(listener, targets, Arc::clone(&holding), Arc::clone(&bytes), cuts));
+        Ok(Self { address, target, holding, bytes, cut, accepting })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Bytes that went by so far, both ways.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::SeqCst)
     }
 
     /// New connections go there.
@@ -76,10 +83,16 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, targets: watch::Receiver<String>, holding: Arc<AtomicBool>, cuts: watch::Receiver<u64>) {
+async fn accept(
+    listener: TcpListener,
+    targets: watch::Receiver<String>,
+    holding: Arc<AtomicBool>,
+    bytes: Arc<AtomicU64>,
+    cuts: watch::Receiver<u64>,
+) {
     while let Ok((client, _)) = listener.accept().await {
         let target = targets.borrow().clone();
-        let (holding, mut cuts) = (Arc::clone(&holding), cuts.clone());
+        let (holding, bytes, mut cuts) = (Arc::clone(&holding), Arc::clone(&bytes), cuts.clone());
         cuts.mark_unchanged();
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect(&target).await else { return };
@@ -87,8 +100,8 @@ async fn accept(listener: TcpListener, targets: watch::Receiver<String>, holding
             let (server_read, server_write) = server.into_split();
             let requested = Arc::new(AtomicBool::new(false));
             tokio::select! {
-                () = requests(client_read, server_write, &requested) => {}
-                () = answers(server_read, client_write, &holding, &requested) => {}
+                () = requests(client_read, server_write, &requested, &bytes) => {}
+                () = answers(server_read, client_write, &holding, &requested, &bytes) => {}
                 _ = cuts.changed() => {}
             }
         });
@@ -96,12 +109,13 @@ async fn accept(listener: TcpListener, targets: watch::Receiver<String>, holding
 }
 
 /// Passes what the client sends; notes when the first encrypted record goes by, which ends its part of the handshake.
-async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, requested: &AtomicBool) {
+async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, requested: &AtomicBool, bytes: &AtomicU64) {
     const APPLICATION_DATA: u8 = 23;
     let mut buffer = vec![0; 16 << 10];
     let mut header = Vec::with_capacity(5);
     let mut rest_of_record = 0_usize;
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        bytes.fetch_add(length as u64, Ordering::SeqCst);
         for &byte in &buffer[..length] {
             if rest_of_record > 0 {
                 rest_of_record -= 1;
@@ -122,9 +136,10 @@ async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, requested: &A
     }
 }
 
-async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, holding: &AtomicBool, requested: &AtomicBool) {
+async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, holding: &AtomicBool, requested: &AtomicBool, bytes: &AtomicU64) {
     let mut buffer = vec![0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        bytes.fetch_add(length as u64, Ordering::SeqCst);
         let keep_back = holding.load(Ordering::SeqCst) && requested.load(Ordering::SeqCst);
         if !keep_back && to.write_all(&buffer[..length]).await.is_err() {
             return;

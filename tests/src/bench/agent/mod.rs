@@ -1,0 +1,86 @@
+//! What the agent costs: one inventory against other agents' in the same run, memory at rest, bytes on the wire. One table
+//! with target and measurement, and whether the target is reached.
+
+mod cost;
+mod rest;
+mod wire;
+
+use std::path::Path;
+
+pub use cost::measure;
+
+/// One line of the table.
+pub struct Line {
+    /// What was measured.
+    pub what: String,
+    /// The target in words; empty where there is none.
+    pub target: String,
+    /// The measurement in words.
+    pub measured: String,
+    /// Whether it is reached; `None` without a target.
+    pub reached: Option<bool>,
+}
+
+impl Line {
+    fn at_most(what: impl Into<String>, measured: f64, most: f64, unit: &str) -> Self {
+        Self {
+            what: what.into(),
+            target: format!("<= {most} {unit}"),
+            measured: format!("{measured:.2} {unit}"),
+            reached: Some(measured <= most),
+        }
+    }
+
+    fn at_least(what: impl Into<String>, measured: f64, least: f64, unit: &str) -> Self {
+        Self {
+            what: what.into(),
+            target: format!(">= {least} {unit}"),
+            measured: format!("{measured:.1} {unit}"),
+            reached: Some(measured >= least),
+        }
+    }
+
+    fn plain(what: impl Into<String>, measured: impl Into<String>) -> Self {
+        Self { what: what.into(), target: String::new(), measured: measured.into(), reached: None }
+    }
+}
+
+/// Measures everything, each tool `rounds` times in turn, and prints the table.
+///
+/// # Errors
+/// If a tool is missing, or the agent or collector cannot be run.
+pub async fn run(agent: &Path, rounds: usize) -> anyhow::Result<()> {
+    let mut lines = cost::lines(agent, rounds)?;
+    lines.extend(rest::lines(agent).await?);
+    lines.extend(wire::lines(agent).await?);
+    println!("{}", table(&lines));
+    Ok(())
+}
+
+fn table(lines: &[Line]) -> String {
+    let widest = |cell: fn(&Line) -> &str| lines.iter().map(|line| cell(line).chars().count()).max().unwrap_or(0);
+    let (what, target, measured) = (widest(|line| &line.what), widest(|line| &line.target), widest(|line| &line.measured));
+    let row = |line: &Line| {
+        let reached = match line.reached {
+            Some(true) => "reached",
+            Some(false) => "NOT reached",
+            None => "",
+        };
+        format!("  {:<what$}  {:>target$}  {:>measured$}  {reached}", line.what, line.target, line.measured).trim_end().to_owned()
+    };
+    lines.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_says_what_is_reached() {
+        let lines = [Line::at_most("memory", 17.0, 16.0, "MiB"), Line::at_least("CPU", 25.0, 20.0, "x"), Line::plain("bytes", "5")];
+        let shown = table(&lines);
+        let ends: Vec<_> = shown.lines().map(|line| line.split_whitespace().last().unwrap()).collect();
+        assert_eq!(ends, ["reached", "reached", "5"]);
+        assert!(shown.lines().next().unwrap().ends_with("NOT reached"), "{shown}");
+    }
+}
