@@ -1,23 +1,76 @@
-//! The id databases `pci.ids` and `usb.ids`, and the class numbers of both buses.
+//! The id databases `pci.ids` and `usb.ids`, the tables that are built in, and the class numbers of both buses.
 
-use super::text::{clean, lines};
+use super::text::clean;
+
+/// Names of PCI devices, see [`packed_names`].
+pub const PCI_NAMES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pci-names"));
+/// Names of USB devices, see [`packed_names`].
+pub const USB_NAMES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/usb-names"));
 
 /// The names of a vendor and of one of its products, as far as the database has them.
 ///
 /// Both databases have a vendor at the start of a line and its products below it after one tab; lines after two tabs say
 /// more about a product and are passed over.
 pub fn names(database: &[u8], vendor_id: &str, product_id: &str) -> (Option<String>, Option<String>) {
-    let mut below = lines(database).skip_while(|line| entry(line, vendor_id).is_none());
-    let Some(vendor) = below.next().and_then(|line| entry(line, vendor_id)) else { return (None, None) };
-    let product = below
-        .take_while(|line| line.starts_with(b"\t") || line.starts_with(b"#") || line.is_empty())
-        .find_map(|line| entry(line.strip_prefix(b"\t")?, product_id));
-    (clean(vendor), product.and_then(clean))
+    let Some(vendor) = entry(database, format!("\n{vendor_id}  ").as_bytes()) else { return (None, None) };
+    // The vendor's part ends before a line that is neither a product nor a remark.
+    let below = memchr::memchr_iter(b'\n', &database[vendor..]).map(|at| vendor + at);
+    let end = below.filter(|at| !matches!(database.get(at + 1), Some(b'\t' | b'#' | b'\n'))).find(|at| at + 1 < database.len());
+    let part = &database[vendor..end.unwrap_or(database.len())];
+    let product = entry(part, format!("\n\t{product_id}  ").as_bytes()).and_then(|at| clean(line(&part[at..])));
+    (clean(line(part)), product)
 }
 
-/// The name on a line `ID  NAME`.
-fn entry<'a>(line: &'a [u8], id: &str) -> Option<&'a [u8]> {
-    line.strip_prefix(id.as_bytes())?.strip_prefix(b"  ")
+/// Where the name begins on the first line that begins so, after the end of the line before.
+fn entry(bytes: &[u8], beginning: &[u8]) -> Option<usize> {
+    if bytes.starts_with(&beginning[1..]) {
+        return Some(beginning.len() - 1);
+    }
+    memchr::memmem::find(bytes, beginning).map(|at| at + beginning.len())
+}
+
+fn line(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == b'\n').next().unwrap_or_default()
+}
+
+/// The names of a vendor and of one of its products in one of the tables that are built in; the agent's `build.rs` says how
+/// they are laid out.
+pub fn packed_names<'a>(table: &'a [u8], vendor_id: &str, product_id: &str) -> (Option<&'a str>, Option<&'a str>) {
+    let find = || {
+        let number = |id: &str| u16::from_str_radix(id, 16).ok().map(u32::from);
+        let (vendor, product) = (number(vendor_id)?, number(product_id)?);
+        let count = |at: usize| usize::try_from(u32_at(table, at)?).ok();
+        let (vendors, products) = (count(0)?, count(4)?);
+        let entries = table.get(HEADER..)?.get(..vendors.checked_add(products)?.checked_mul(ENTRY)?)?;
+        let (vendors, products) = entries.split_at(vendors * ENTRY);
+        let names = &table[HEADER + entries.len()..];
+        Some((packed(vendors, names, vendor), packed(products, names, vendor << 16 | product)))
+    };
+    find().unwrap_or_default()
+}
+
+const HEADER: usize = 8;
+const ENTRY: usize = 8;
+
+fn packed<'a>(entries: &[u8], names: &'a [u8], number: u32) -> Option<&'a str> {
+    let (mut low, mut high) = (0, entries.len() / ENTRY);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match u32_at(entries, middle * ENTRY)?.cmp(&number) {
+            std::cmp::Ordering::Less => low = middle + 1,
+            std::cmp::Ordering::Greater => high = middle,
+            std::cmp::Ordering::Equal => {
+                let place = usize::try_from(u32_at(entries, middle * ENTRY + 4)?).ok()?;
+                let (&length, rest) = names.get(place..)?.split_first()?;
+                return std::str::from_utf8(rest.get(..usize::from(length))?).ok();
+            }
+        }
+    }
+    None
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 /// What a PCI device is, by its class and subclass numbers.
@@ -88,10 +141,20 @@ mod tests {
         assert_eq!(found("8086", "00"), (Some("Intel Corporation".into()), None), "classes are not products");
     }
 
+    #[test]
+    fn names_are_built_in() {
+        assert_eq!(packed_names(PCI_NAMES, "8086", "1237"), (Some("Intel Corporation"), Some("440FX - 82441FX PMC [Natoma]")));
+        assert_eq!(packed_names(USB_NAMES, "046d", "082d"), (Some("Logitech, Inc."), Some("HD Pro Webcam C920")));
+        assert_eq!(packed_names(PCI_NAMES, "8086", "zz"), (None, None));
+        assert_eq!(packed_names(USB_NAMES, "1d6b", "fffe").1, None);
+        assert_eq!(packed_names(&PCI_NAMES[..100], "8086", "1237"), (None, None));
+    }
+
     proptest::proptest! {
         #[test]
         fn no_input_panics(bytes: Vec<u8>) {
             names(&bytes, "1af4", "1041");
+            packed_names(&bytes, "1af4", "1041");
         }
     }
 }

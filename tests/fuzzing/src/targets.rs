@@ -6,8 +6,9 @@
 use std::hint::black_box;
 
 use rollcall_agent::parse::{
-    accounts, certificate, cgroup, cloud, command_line, cpuinfo, device_mapper, dpkg, edid, guests, hardware_ids, kernel, key_value, lldp,
-    login_records, mountinfo, netlink, oui, package_databases, process_stat, proxies, routes, smbios, text, unit_file,
+    accounts, certificate, cgroup, cloud, command_line, cpuinfo, cups, device_mapper, dpkg, edid, guests, hardware_ids, input_devices,
+    kernel, key_value, lldp, login_records, mountinfo, netlink, oui, package_databases, process_stat, proxies, routes, smbios, sound_cards,
+    text, unit_file,
 };
 
 /// One thing fuzzed.
@@ -26,11 +27,13 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "cloud", run: run_cloud },
     Target { name: "command_line", run: run_command_line },
     Target { name: "cpuinfo", run: |bytes| drop(black_box(cpuinfo::cpuinfo(bytes))) },
+    Target { name: "cups", run: |bytes| drop(black_box((cups::printers(bytes), cups::ppd_model(bytes)))) },
     Target { name: "device_mapper", run: run_device_mapper },
     Target { name: "dpkg", run: |bytes| drop(black_box(dpkg::status(bytes))) },
     Target { name: "edid", run: |bytes| drop(black_box(edid::monitor(bytes))) },
     Target { name: "guests", run: run_guests },
     Target { name: "hardware_ids", run: run_hardware_ids },
+    Target { name: "input_devices", run: |bytes| drop(black_box(input_devices::input_devices(bytes))) },
     Target { name: "kernel", run: run_kernel },
     Target { name: "key_value", run: run_key_value },
     Target { name: "lldp", run: |bytes| drop(black_box((lldp::saved(bytes), lldp::neighbour(bytes)))) },
@@ -43,6 +46,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "proxies", run: |bytes| drop(black_box((proxies::assignments(bytes), proxies::apt(bytes), proxies::dnf(bytes)))) },
     Target { name: "routes", run: run_routes },
     Target { name: "smbios", run: run_smbios },
+    Target { name: "sound_cards", run: |bytes| drop(black_box(sound_cards::sound_cards(bytes))) },
     Target { name: "spool", run: run_spool },
     Target { name: "state", run: run_state },
     Target { name: "text", run: run_text },
@@ -93,7 +97,7 @@ fn run_guests(bytes: &[u8]) {
 }
 
 fn run_hardware_ids(bytes: &[u8]) {
-    black_box(hardware_ids::names(bytes, "8086", "0d57"));
+    black_box((hardware_ids::names(bytes, "8086", "0d57"), hardware_ids::packed_names(bytes, "8086", "0d57")));
     let (id, rest) = argument(bytes);
     black_box(hardware_ids::names(rest, &id, &id));
     if let [class, subclass, protocol, ..] = *bytes {

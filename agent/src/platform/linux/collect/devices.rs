@@ -1,8 +1,8 @@
 //! Devices on the PCI and USB buses, from sysfs.
 //!
-//! Names come from the id databases that the machine itself has (pciutils, usbutils, hwdata) and from what USB devices say
-//! of themselves. None is built in: the `pci-ids` crate fetches its data from the network while it is compiled, and tables
-//! of both would double the agent's size. Numbers are always sent, so that names can be looked up later.
+//! Names come from what USB devices say of themselves, from the id databases that the machine itself has (pciutils,
+//! usbutils, hwdata: they may be newer, and its other tools say the same), and then from those that are built in. Numbers
+//! are always sent, so that names can be looked up later.
 
 use std::{cell::OnceCell, collections::BTreeSet, io};
 
@@ -11,7 +11,7 @@ use rollcall_shared::wire::v1::{Device, Devices};
 use super::{Machine, Outcome};
 use crate::{
     files::Root,
-    parse::hardware_ids::{self, pci_class, usb_class},
+    parse::hardware_ids::{self, PCI_NAMES, USB_NAMES, pci_class, usb_class},
 };
 
 const PCI: &str = "/sys/bus/pci/devices";
@@ -23,6 +23,7 @@ const MOST_DATABASE: u64 = 8 << 20;
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Devices> {
     let root = machine.root;
+    let databases = Databases::new(root);
     let mut buses = 0;
     let mut devices = Vec::new();
     for (at, read) in [(PCI, pci as fn(&Root, &Databases<'_>, &str) -> Option<Device>), (USB, usb)] {
@@ -32,7 +33,6 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Devices> {
             Err(error) => return Outcome::failed(at, &error),
         };
         buses += 1;
-        let databases = Databases::new(root);
         devices.extend(names.iter().filter_map(|name| read(root, &databases, name)));
     }
     if buses == 0 {
@@ -46,23 +46,25 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Devices> {
 }
 
 /// The id databases of the machine, read when the first name is asked for.
-struct Databases<'a> {
+pub(super) struct Databases<'a> {
     root: &'a Root,
     pci: OnceCell<Vec<u8>>,
     usb: OnceCell<Vec<u8>>,
 }
 
 impl<'a> Databases<'a> {
-    fn new(root: &'a Root) -> Self {
+    pub(super) fn new(root: &'a Root) -> Self {
         Self { root, pci: OnceCell::new(), usb: OnceCell::new() }
     }
 
-    fn pci(&self) -> &[u8] {
-        self.pci.get_or_init(|| self.read("pci.ids"))
+    pub(super) fn pci(&self, vendor_id: &str, product_id: &str) -> (Option<String>, Option<String>) {
+        let own = hardware_ids::names(self.pci.get_or_init(|| self.read("pci.ids")), vendor_id, product_id);
+        or_built_in(own, PCI_NAMES, vendor_id, product_id)
     }
 
-    fn usb(&self) -> &[u8] {
-        self.usb.get_or_init(|| self.read("usb.ids"))
+    fn usb(&self, vendor_id: &str, product_id: &str) -> (Option<String>, Option<String>) {
+        let own = hardware_ids::names(self.usb.get_or_init(|| self.read("usb.ids")), vendor_id, product_id);
+        or_built_in(own, USB_NAMES, vendor_id, product_id)
     }
 
     fn read(&self, name: &str) -> Vec<u8> {
@@ -70,6 +72,20 @@ impl<'a> Databases<'a> {
         let read = |directory: &&str| self.root.read_up_to(&format!("{directory}/{name}"), MOST_DATABASE).ok();
         directories.iter().find_map(read).unwrap_or_default()
     }
+}
+
+/// What the machine's own database lacks, the table that is built in may have.
+fn or_built_in(
+    (vendor, product): (Option<String>, Option<String>),
+    table: &[u8],
+    vendor_id: &str,
+    product_id: &str,
+) -> (Option<String>, Option<String>) {
+    if vendor.is_some() && product.is_some() {
+        return (vendor, product);
+    }
+    let (known_vendor, known_product) = hardware_ids::packed_names(table, vendor_id, product_id);
+    (vendor.or_else(|| known_vendor.map(str::to_owned)), product.or_else(|| known_product.map(str::to_owned)))
 }
 
 fn pci(root: &Root, databases: &Databases<'_>, address: &str) -> Option<Device> {
@@ -82,7 +98,7 @@ fn pci(root: &Root, databases: &Databases<'_>, address: &str) -> Option<Device> 
         let byte = |at: usize| u8::from_str_radix(code.get(at..at + 2)?, 16).ok();
         pci_class(byte(0)?, byte(2)?)
     });
-    let (vendor, product) = hardware_ids::names(databases.pci(), &vendor_id, &product_id);
+    let (vendor, product) = databases.pci(&vendor_id, &product_id);
     let subsystem = id("subsystem_vendor").zip(id("subsystem_device")).filter(|(vendor, _)| vendor != "0000");
     Some(Device {
         bus: "pci".to_owned(),
@@ -124,7 +140,7 @@ fn usb(root: &Root, databases: &Databases<'_>, address: &str) -> Option<Device> 
     let (vendor, product) = match (text("manufacturer"), text("product")) {
         (Some(vendor), Some(product)) => (Some(vendor), Some(product)),
         (vendor, product) => {
-            let (known_vendor, known_product) = hardware_ids::names(databases.usb(), &vendor_id, &product_id);
+            let (known_vendor, known_product) = databases.usb(&vendor_id, &product_id);
             (vendor.or(known_vendor), product.or(known_product))
         }
     };
@@ -190,6 +206,14 @@ mod tests {
             (&["audio".into(), "camera".into()][..], &["uvcvideo".into()][..])
         );
         assert_eq!(webcam.serial.as_deref(), Some("A1B2C3D4"));
+    }
+
+    #[test]
+    fn without_databases_the_built_in_names_are_told() {
+        let files = [("/sys/bus/pci/devices/0000:00:00.0/vendor", "0x8086\n"), ("/sys/bus/pci/devices/0000:00:00.0/device", "0x1237\n")];
+        let Outcome::Data(found) = collect_one(&files, collect) else { panic!("no data") };
+        let names = (found.devices[0].vendor.as_deref(), found.devices[0].product.as_deref());
+        assert_eq!(names, (Some("Intel Corporation"), Some("440FX - 82441FX PMC [Natoma]")));
     }
 
     #[test]

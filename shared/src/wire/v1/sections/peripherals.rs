@@ -206,9 +206,9 @@ pub struct Camera {
 pub struct InputDevice {
     /// Name.
     pub name: String,
-    /// What it is: `keyboard`, `mouse`, `touchpad`, `touchscreen`, `tablet`, `joystick`, `button`, `other`.
+    /// What it is: `keyboard`, `mouse`, `touchpad`, `touchscreen`, `joystick`.
     pub kind: String,
-    /// How it is attached: `usb`, `bluetooth`, `ps2`, `i2c`, `virtual`, …
+    /// How it is attached: `usb`, `bluetooth`, `ps2`, `i2c`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bus: Option<String>,
     /// The vendor's number, four hexadecimal digits.
