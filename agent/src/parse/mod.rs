@@ -1,6 +1,7 @@
 //! Parsers. Each takes bytes, opens nothing, and answers damaged input with less, never with a panic.
 
 pub mod accounts;
+pub mod ata;
 pub mod certificate;
 pub mod cgroup;
 pub mod cloud;
@@ -17,6 +18,7 @@ pub mod kernel;
 pub mod key_value;
 pub mod lldp;
 pub mod login_records;
+pub mod lvm_backup;
 pub mod mountinfo;
 pub mod netlink;
 pub mod oui;
@@ -24,7 +26,9 @@ pub mod package_databases;
 pub mod process_stat;
 pub mod proxies;
 pub mod routes;
+pub mod smartd;
 pub mod smbios;
 pub mod sound_cards;
 pub mod text;
+pub mod udev;
 pub mod unit_file;

@@ -1,5 +1,7 @@
 //! `/proc/self/mountinfo`.
 
+use std::net::IpAddr;
+
 use super::text::{fields, lines};
 
 /// One mount.
@@ -17,12 +19,18 @@ pub struct Mount {
     pub kind: String,
     /// Mounted read-only.
     pub read_only: bool,
+    /// Address of the server that the kernel talks to, where the options tell it.
+    pub server_address: Option<IpAddr>,
 }
 
 impl Mount {
     /// The server of a remote file system.
     pub fn server(&self) -> Option<String> {
         let server = match self.kind.as_str() {
+            // `user@cluster.name=/path`: the servers stand in the options.
+            "ceph" if !self.source.contains(":/") => return self.server_address.map(|address| address.to_string()),
+            // `server@tcp:/name`
+            "lustre" => self.source.split(['@', ':']).next()?,
             "nfs" | "nfs4" | "ceph" | "glusterfs" | "fuse.glusterfs" | "fuse.sshfs" => {
                 let host = self.source.split(":/").next()?;
                 // Ceph lists its monitors with ports; sshfs may name a user.
@@ -98,7 +106,20 @@ fn mount(line: &[u8]) -> Option<Mount> {
         source: unescaped(source),
         kind: unescaped(kind),
         read_only: has(options) || has(super_options),
+        server_address: server_address(super_options),
     })
+}
+
+/// `addr=` of NFS and CIFS, the first monitor of Ceph's `mon_addr=`.
+fn server_address(options: &[u8]) -> Option<IpAddr> {
+    let value = |key: &[u8]| options.split(|&byte| byte == b',').find_map(|option| std::str::from_utf8(option.strip_prefix(key)?).ok());
+    let first_monitor = || {
+        let first = value(b"mon_addr=")?.split('/').next()?;
+        first.parse::<std::net::SocketAddr>().ok().map(|address| address.ip())
+    };
+    // A zone says which link an address is of.
+    let address = || value(b"addr=")?.split('%').next()?.parse().ok();
+    address().or_else(first_monitor).filter(|address| !address.is_unspecified())
 }
 
 /// The kernel writes blanks and backslashes as `\040`.
@@ -151,6 +172,23 @@ mod tests {
         );
         let servers: Vec<_> = mounts.iter().filter_map(Mount::server).collect();
         assert_eq!(servers, ["nas01.example.org", "files", "fd00::1"]);
+        assert_eq!(mounts[2].server_address, None);
+    }
+
+    #[test]
+    fn the_address_of_a_server_is_in_the_options() {
+        let cases = [
+            ("nfs4 nas:/a rw,vers=4.2,clientaddr=10.0.0.5,local_lock=none,addr=10.0.0.9", Some("nas"), Some("10.0.0.9")),
+            ("cifs //files/share rw,addr=fe80::1%2", Some("files"), Some("fe80::1")),
+            ("ceph admin@0f-1.home=/ rw,mon_addr=10.0.0.1:6789/10.0.0.2:6789", Some("10.0.0.1"), Some("10.0.0.1")),
+            ("lustre 10.0.0.3@tcp:/scratch rw", Some("10.0.0.3"), None),
+            ("ext4 /dev/sda1 rw,addr=nonsense", None, None),
+        ];
+        for (rest, server, address) in cases {
+            let [mount] = &mountinfo(format!("1 2 0:1 / /x rw - {rest}").as_bytes())[..] else { panic!("{rest}") };
+            let found = mount.server_address.map(|address| address.to_string());
+            assert_eq!((mount.server().as_deref(), found.as_deref()), (server, address), "{rest}");
+        }
     }
 
     proptest::proptest! {

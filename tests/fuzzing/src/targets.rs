@@ -6,9 +6,9 @@
 use std::hint::black_box;
 
 use rollcall_agent::parse::{
-    accounts, certificate, cgroup, cloud, command_line, cpuinfo, cups, device_mapper, dpkg, edid, guests, hardware_ids, input_devices,
-    kernel, key_value, lldp, login_records, mountinfo, netlink, oui, package_databases, process_stat, proxies, routes, smbios, sound_cards,
-    text, unit_file,
+    accounts, ata, certificate, cgroup, cloud, command_line, cpuinfo, cups, device_mapper, dpkg, edid, guests, hardware_ids, input_devices,
+    kernel, key_value, lldp, login_records, lvm_backup, mountinfo, netlink, oui, package_databases, process_stat, proxies, routes, smartd,
+    smbios, sound_cards, text, udev, unit_file,
 };
 
 /// One thing fuzzed.
@@ -22,6 +22,7 @@ pub(crate) struct Target {
 /// Everything that is fuzzed.
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "accounts", run: run_accounts },
+    Target { name: "ata", run: |bytes| drop(black_box(ata::information(bytes))) },
     Target { name: "certificate", run: |bytes| drop(black_box(certificate::certificates(bytes, 10))) },
     Target { name: "cgroup", run: |bytes| drop(black_box(cgroup::place(bytes))) },
     Target { name: "cloud", run: run_cloud },
@@ -38,6 +39,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "key_value", run: run_key_value },
     Target { name: "lldp", run: |bytes| drop(black_box((lldp::saved(bytes), lldp::neighbour(bytes)))) },
     Target { name: "login_records", run: run_login_records },
+    Target { name: "lvm_backup", run: |bytes| drop(black_box(lvm_backup::volume_group(bytes))) },
     Target { name: "mountinfo", run: run_mountinfo },
     Target { name: "netlink", run: run_netlink },
     Target { name: "oui", run: run_oui },
@@ -45,11 +47,13 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "process_stat", run: run_process_stat },
     Target { name: "proxies", run: |bytes| drop(black_box((proxies::assignments(bytes), proxies::apt(bytes), proxies::dnf(bytes)))) },
     Target { name: "routes", run: run_routes },
+    Target { name: "smartd", run: run_smartd },
     Target { name: "smbios", run: run_smbios },
     Target { name: "sound_cards", run: |bytes| drop(black_box(sound_cards::sound_cards(bytes))) },
     Target { name: "spool", run: run_spool },
     Target { name: "state", run: run_state },
     Target { name: "text", run: run_text },
+    Target { name: "udev", run: run_udev },
     Target { name: "unit_file", run: |bytes| drop(black_box(unit_file::unit_file(bytes))) },
 ];
 
@@ -156,12 +160,23 @@ fn run_routes(bytes: &[u8]) {
     black_box(routes::temporary_addresses(bytes));
 }
 
+fn run_smartd(bytes: &[u8]) {
+    black_box(smartd::state(bytes));
+    let (name, rest) = argument(bytes);
+    black_box((smartd::is_of(&name, &lossy(rest)), smartd::in_file_name(&name)));
+}
+
 fn run_smbios(bytes: &[u8]) {
     let version = smbios::version(bytes).unwrap_or((3, 0));
     black_box(smbios::tables(bytes, version));
     black_box(smbios::tables(bytes, (2, 5)));
     black_box(smbios::iso_date(&lossy(bytes)));
     black_box(bytes.first().and_then(|code| smbios::chassis_form(*code)));
+}
+
+fn run_udev(bytes: &[u8]) {
+    let (name, rest) = argument(bytes);
+    black_box((udev::property(bytes, "ID_FS_TYPE"), udev::property(rest, &name)));
 }
 
 fn run_text(bytes: &[u8]) {

@@ -7,7 +7,10 @@ use rollcall_shared::wire::v1::{FileSystem, FileSystems};
 use super::{Machine, Outcome, storage};
 use crate::{
     files::Root,
-    parse::mountinfo::{self, Mount},
+    parse::{
+        mountinfo::{self, Mount},
+        udev,
+    },
 };
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<FileSystems> {
@@ -47,8 +50,12 @@ fn file_system(root: &Root, mount: Mount) -> FileSystem {
     // A server that does not answer would hang whoever asks it for its size.
     let usage = if root.is_live() && remote_server.is_none() { usage(&mount.mount_point) } else { None };
     let encrypted = if remote_server.is_none() { storage::is_encrypted(root, &mount.source, &mount.device_number) } else { None };
+    let noted = if remote_server.is_none() { noted(root, &mount) } else { Vec::new() };
     FileSystem {
         encrypted,
+        remote_address: mount.server_address.filter(|_| remote_server.is_some()),
+        uuid: udev::property(&noted, "ID_FS_UUID"),
+        label: udev::property(&noted, "ID_FS_LABEL"),
         device: mount.source,
         kind: mount.kind,
         size_bytes: usage.map(|(size, _)| size),
@@ -56,8 +63,17 @@ fn file_system(root: &Root, mount: Mount) -> FileSystem {
         read_only: mount.read_only,
         remote_server,
         mount_point: mount.mount_point,
-        ..FileSystem::default()
     }
+}
+
+/// What udev noted of the device; file systems of several devices have numbers of their own, and are known by one of theirs.
+fn noted(root: &Root, mount: &Mount) -> Vec<u8> {
+    let read = |device: &str| root.read(&format!("/run/udev/data/b{device}")).ok();
+    let by_name = || {
+        let name = mount.source.strip_prefix("/dev/").filter(|name| !name.contains('/'))?;
+        read(&root.text(&format!("/sys/class/block/{name}/dev"))?)
+    };
+    read(&mount.device_number).or_else(by_name).unwrap_or_default()
 }
 
 fn usage(mount_point: &str) -> Option<(u64, u8)> {
@@ -91,10 +107,18 @@ mod tests {
             28 27 254:0 /srv /srv/bind rw - ext4 /dev/vda rw\n\
             29 27 0:5 / /data rw - tmpfs tmpfs rw\n\
             30 27 8:1 / /data rw - xfs /dev/sda1 ro\n\
-            31 27 0:9 / /net rw - nfs4 nas:/a rw\n";
-        let Outcome::Data(found) = collect_one(&[("/proc/self/mountinfo", mounts)], collect) else { panic!("no data") };
+            31 27 0:9 / /net rw - nfs4 nas:/a rw,addr=10.0.0.9\n";
+        let Outcome::Data(found) =
+            collect_one(&[("/proc/self/mountinfo", mounts), ("/run/udev/data/b8:1", "E:ID_FS_UUID=0f-1\n")], collect)
+        else {
+            panic!("no data")
+        };
         let seen: Vec<_> =
             found.file_systems.iter().map(|fs| (fs.mount_point.as_str(), fs.read_only, fs.remote_server.as_deref())).collect();
         assert_eq!(seen, [("/", false, None), ("/data", true, None), ("/net", false, Some("nas"))]);
+        assert_eq!(
+            (found.file_systems[1].uuid.as_deref(), found.file_systems[2].remote_address),
+            (Some("0f-1"), Some("10.0.0.9".parse().unwrap()))
+        );
     }
 }

@@ -23,6 +23,7 @@ mod operating_system;
 mod packages;
 mod peripherals;
 mod platform;
+mod pools;
 mod proxies;
 mod security;
 mod security_tools;

@@ -2,14 +2,15 @@
 
 use std::io;
 
-use rollcall_shared::wire::v1::{Array, ArrayMember, MappedDevice, Partition, Storage, Swap};
+use rollcall_shared::wire::v1::{Array, ArrayMember, DevicePath, MappedDevice, Partition, Storage, Swap};
 
-use super::{Machine, Outcome};
+use super::{Machine, Outcome, pools};
 use crate::{
     files::Root,
     parse::{
         device_mapper::{self, Kind},
         text::{clean, fields, lines, number},
+        udev,
     },
 };
 
@@ -39,9 +40,17 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Storage> {
         }
     }
     found.mapped.sort_by(|a, b| a.name.cmp(&b.name));
-    match complete {
-        true => Outcome::Data(found),
-        false => Outcome::Partial(found, format!("only the first {MOST_DEVICES} block devices are listed")),
+    found.pools = pools::pools(root, &found.partitions);
+    found.iscsi = pools::iscsi(root);
+    found.fibre_channel = pools::fibre_channel(root);
+    let mut missing = (!complete).then(|| format!("only the first {MOST_DEVICES} block devices are listed"));
+    match pools::volume_groups(root) {
+        Ok(groups) => found.volume_groups = groups,
+        Err(error) => missing = Some(format!("/etc/lvm/backup: {error}; volume groups are not known")),
+    }
+    match missing {
+        None => Outcome::Data(found),
+        Some(missing) => Outcome::Partial(found, missing),
     }
 }
 
@@ -95,14 +104,20 @@ fn partition(root: &Root, name: &str) -> Option<Partition> {
     // The device tree has a partition below its disk.
     let place = root.link(&format!("{BLOCK}/{name}"))?;
     let disk = place.rsplit('/').nth(1)?.to_owned();
+    // What is on it is known by what udev read there; no disk is opened here.
+    let noted = root.text(&at(name, "dev")).and_then(|device| root.read(&format!("/run/udev/data/b{device}")).ok()).unwrap_or_default();
+    let noted = |property: &str| udev::property(&noted, property);
     Some(Partition {
         start_bytes: bytes(root, name, "start"),
         size_bytes: bytes(root, name, "size")?,
         label: value(b"PARTNAME="),
         uuid: value(b"PARTUUID="),
+        type_id: noted("ID_PART_ENTRY_TYPE"),
+        content: noted("ID_FS_TYPE"),
+        content_uuid: noted("ID_FS_UUID"),
+        content_label: noted("ID_FS_LABEL"),
         name: name.to_owned(),
         disk,
-        ..Partition::default()
     })
 }
 
@@ -110,10 +125,19 @@ fn array(root: &Root, name: &str) -> Option<Array> {
     let text = |file: &str| root.text(&at(name, file));
     let member = |entry: String| {
         let device = entry.strip_prefix("dev-")?;
-        Some(ArrayMember { device: device.to_owned(), state: text(&format!("md/{entry}/state")), ..ArrayMember::default() })
+        Some(ArrayMember {
+            device: device.to_owned(),
+            state: text(&format!("md/{entry}/state")),
+            slot: root.number(&at(name, &format!("md/{entry}/slot"))),
+        })
     };
+    let members: Vec<ArrayMember> = root.names(&at(name, "md")).unwrap_or_default().into_iter().filter_map(member).collect();
+    let spares = members.iter().filter(|member| member.state.as_deref() == Some("spare")).count();
     Some(Array {
         name: name.to_owned(),
+        metadata: text("md/metadata_version"),
+        activity: text("md/sync_action"),
+        spares: u32::try_from(spares).ok().filter(|&spares| spares > 0),
         level: text("md/level"),
         state: text("md/array_state"),
         size_bytes: bytes(root, name, "size")?,
@@ -121,8 +145,7 @@ fn array(root: &Root, name: &str) -> Option<Array> {
         raid_disks: text("md/raid_disks").and_then(|disks| disks.split(' ').next()?.parse().ok()),
         degraded: root.number(&at(name, "md/degraded")),
         uuid: text("md/uuid"),
-        members: root.names(&at(name, "md")).unwrap_or_default().into_iter().filter_map(member).collect(),
-        ..Array::default()
+        members,
     })
 }
 
@@ -147,6 +170,8 @@ fn mapped(root: &Root, device: &str) -> Option<MappedDevice> {
         }
         Kind::Multipath(wwid) => {
             found.wwid = Some(wwid.to_owned());
+            let path = |disk: &String| DevicePath { device: disk.clone(), state: root.text(&at(disk, "device/state")) };
+            found.paths = found.on.iter().map(path).collect();
             "multipath"
         }
         Kind::Partition => "partition",
@@ -209,6 +234,19 @@ mod tests {
         ("/sys/class/block/md0/md/degraded", "1\n"),
         ("/sys/class/block/md0/md/dev-sdb1/state", "in_sync\n"),
         ("/sys/class/block/md0/md/dev-sdc1/state", "faulty\n"),
+        ("/sys/class/block/md0/md/dev-sdb1/slot", "0\n"),
+        ("/sys/class/block/md0/md/dev-sdc1/slot", "none\n"),
+        ("/sys/class/block/md0/md/dev-sdd1/state", "spare\n"),
+        ("/sys/class/block/md0/md/sync_action", "recover\n"),
+        ("/sys/class/block/dm-4/size", "8\n"),
+        ("/sys/class/block/dm-4/dm/name", "mpatha\n"),
+        ("/sys/class/block/dm-4/dm/uuid", "mpath-36005\n"),
+        ("/sys/class/block/dm-4/slaves/sdx", ""),
+        ("/sys/class/block/dm-4/slaves/sdy", ""),
+        ("/sys/class/block/sdx/device/state", "running\n"),
+        ("/sys/class/block/sdy/device/state", "offline\n"),
+        ("/sys/devices/pci0/block/sda/sda2/dev", "8:2\n"),
+        ("/run/udev/data/b8:2", "E:ID_FS_TYPE=crypto_LUKS\nE:ID_FS_UUID=0f-2\n"),
         // A device that claims to lie on itself.
         ("/sys/class/block/dm-3/size", "8\n"),
         ("/sys/class/block/dm-3/dm/name", "loop\n"),
@@ -232,15 +270,23 @@ mod tests {
             mapped,
             [
                 ("loop", "other", None),
+                ("mpatha", "multipath", None),
                 ("sda2_crypt", "crypt", None),
                 ("vg--a-mixed", "lvm", Some("mixed")),
                 ("vg--a-root", "lvm", Some("root"))
             ]
         );
-        assert_eq!((found.mapped[1].encryption.as_deref(), found.mapped[1].on.as_slice()), (Some("luks2"), &["sda2".to_owned()][..]));
+        assert_eq!((found.mapped[2].encryption.as_deref(), found.mapped[2].on.as_slice()), (Some("luks2"), &["sda2".to_owned()][..]));
         let [array] = &found.arrays[..] else { panic!("{found:?}") };
-        assert_eq!((array.level.as_deref(), array.degraded, array.members.len()), (Some("raid1"), Some(1), 2));
-        assert_eq!(array.members[1], ArrayMember { device: "sdc1".into(), state: Some("faulty".into()), ..ArrayMember::default() });
+        assert_eq!((array.level.as_deref(), array.degraded, array.members.len()), (Some("raid1"), Some(1), 3));
+        assert_eq!((array.activity.as_deref(), array.spares, array.members[0].slot), (Some("recover"), Some(1), Some(0)));
+        assert_eq!(
+            (found.partitions[1].content.as_deref(), found.partitions[1].content_uuid.as_deref()),
+            (Some("crypto_LUKS"), Some("0f-2"))
+        );
+        let paths: Vec<_> = found.mapped[1].paths.iter().map(|path| (path.device.as_str(), path.state.as_deref())).collect();
+        assert_eq!(paths, [("sdx", Some("running")), ("sdy", Some("offline"))]);
+        assert_eq!(array.members[1], ArrayMember { device: "sdc1".into(), state: Some("faulty".into()), slot: None });
         let swaps: Vec<_> = found.swaps.iter().map(|swap| (swap.device.as_str(), swap.size_bytes, swap.encrypted)).collect();
         assert_eq!(swaps, [("/dev/sda1", 512 * 1_024, Some(false)), ("/swapfile", 1_024 * 1_024, None)]);
     }
