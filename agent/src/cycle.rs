@@ -52,6 +52,28 @@ impl Agent {
         }
     }
 
+    /// Hears from now on of connections that are closed between two samples.
+    pub fn hear_closed(&mut self) {
+        if let Some(reader) = &mut self.reader {
+            reader.hear_closed();
+        }
+    }
+
+    /// Waits until there is something to [`Self::attend`] to between two samples; for ever without a reading half.
+    pub async fn disturbed(&mut self) {
+        match &mut self.reader {
+            Some(reader) => reader.disturbed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Attends to what happened between two samples.
+    pub fn attend(&mut self) {
+        if let Some(reader) = &mut self.reader {
+            reader.attend();
+        }
+    }
+
     /// Looks at the machine anew.
     pub fn collect(&mut self) {
         if let Some(reader) = &mut self.reader {

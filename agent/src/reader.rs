@@ -16,7 +16,7 @@ use crate::{
     collect::{self, Budget, Limits, Machine, Subject},
     files::Root,
     memory,
-    observe::{Attribution, Sampler, Windows},
+    observe::{Attention, Attribution, Sampler, Windows},
     settings::Settings,
     spool::{Acknowledged, Counts, Draft, ReaderFiles, SenderFiles, Snapshot, Spool, SpoolError},
 };
@@ -24,6 +24,7 @@ use crate::{
 /// Watching sockets, with what was added up so far.
 pub struct Watch {
     sampler: Sampler,
+    attention: Attention,
     // Shared with an inventory while it is collected, on a thread of its own that may come to hang.
     windows: Arc<Windows>,
     latest: Arc<Result<Attribution, String>>,
@@ -33,7 +34,7 @@ impl Watch {
     /// Goes on from these windows.
     pub fn new(windows: Windows) -> Self {
         let latest = Err("the socket table was not read yet".to_owned());
-        Self { sampler: Sampler::default(), windows: Arc::new(windows), latest: Arc::new(latest) }
+        Self { sampler: Sampler::default(), attention: Attention::default(), windows: Arc::new(windows), latest: Arc::new(latest) }
     }
 
     /// Takes one sample. A failure is kept as the reason why sections are missing.
@@ -43,6 +44,26 @@ impl Watch {
             Arc::make_mut(&mut self.windows).add(&sample.sightings, now);
         }
         self.latest = Arc::new(latest);
+    }
+
+    /// Hears from now on of connections that are closed between two samples. Only inside a runtime.
+    pub fn hear_closed(&mut self) {
+        self.sampler.hear_closed();
+        self.attention = Attention::new(self.sampler.closed());
+    }
+
+    /// Waits until there is something to [`Self::attend`] to between two samples: connections were closed, or a look for
+    /// short ones is due.
+    pub async fn disturbed(&mut self) {
+        self.attention.wait(self.sampler.look_due()).await;
+    }
+
+    /// Attends to what happened between two samples.
+    pub fn attend(&mut self, root: &Root) {
+        // The next sample meets the same error and tells it.
+        if let Err(error) = self.sampler.attend(root) {
+            tracing::debug!(%error, "the kernel's socket table");
+        }
     }
 
     /// Collects these sections, all for `None`, at once and for as long as it takes.
@@ -124,6 +145,21 @@ impl Reader {
     /// Takes one sample of the socket table.
     pub fn sample(&mut self) {
         self.watch.sample(&self.root, Timestamp::now());
+    }
+
+    /// See [`Watch::hear_closed`].
+    pub fn hear_closed(&mut self) {
+        self.watch.hear_closed();
+    }
+
+    /// See [`Watch::disturbed`].
+    pub async fn disturbed(&mut self) {
+        self.watch.disturbed().await;
+    }
+
+    /// See [`Watch::attend`].
+    pub fn attend(&mut self) {
+        self.watch.attend(&self.root);
     }
 
     /// Looks at the machine anew and puts what it finds into the spool. What the collector holds by now is forgotten where it

@@ -93,6 +93,7 @@ async fn read(mut reader: Reader, once: bool) -> anyhow::Result<u8> {
     let mut stop = Stop::new()?;
     tracing::info!(version = crate::client::VERSION_TEXT, "reading this machine");
     let mut store_at = Instant::now() + STORE_WINDOWS;
+    reader.hear_closed();
     loop {
         reader.sample();
         reader.learn();
@@ -104,13 +105,17 @@ async fn read(mut reader: Reader, once: bool) -> anyhow::Result<u8> {
         if once {
             return Ok(if collected == Some(Collected::Stored) { 0 } else { FAILURE });
         }
-        tokio::select! {
-            () = stop.wait() => {
-                reader.store_windows();
-                tracing::info!("stopped");
-                return Ok(0);
+        let sample_at = Instant::now() + reader.sample_interval();
+        loop {
+            tokio::select! {
+                () = stop.wait() => {
+                    reader.store_windows();
+                    tracing::info!("stopped");
+                    return Ok(0);
+                }
+                () = tokio::time::sleep_until(sample_at) => break,
+                () = reader.disturbed() => reader.attend(),
             }
-            () = tokio::time::sleep(reader.sample_interval()) => {}
         }
     }
 }
@@ -220,6 +225,7 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
     let mut check_in = Due::after(settings.start_jitter().mul_f64(rand::rng().random_range(0.0..=1.0)));
     let mut store_at = start + STORE_WINDOWS;
     let mut collected: Option<Instant> = None;
+    agent.hear_closed();
     loop {
         tokio::select! {
             () = stop.wait() => {
@@ -237,6 +243,10 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
                 if !check_in.is_past() {
                     continue;
                 }
+            }
+            () = agent.disturbed() => {
+                agent.attend();
+                continue;
             }
             () = tokio::time::sleep_until(check_in.at) => {}
         }

@@ -3,17 +3,27 @@
 use std::{
     collections::{HashMap, HashSet},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
+    time::{Duration, Instant},
 };
 
-use rollcall_shared::wire::v1::{Direction, DirectionMethod, Protocol};
+use rand::RngExt;
+use rollcall_shared::wire::v1::{Direction, DirectionMethod, Protocol, ServiceMethod};
+use rustix::time::{ClockId, clock_gettime};
 
-use super::windows::FlowKey;
+use super::{
+    callers::{Called, Callers},
+    closed::Closed,
+    holders::{Holder, Holders},
+    hunts::Hunts,
+    networks::Networks,
+    windows::FlowKey,
+};
 use crate::{
     files::Root,
     processes::{Owner, Processes},
-    sockets::{Socket, State, receives},
+    sockets::{self, Socket, State, receives},
 };
 
 /// A flow seen in one sample.
@@ -23,6 +33,8 @@ pub struct Sighting {
     pub key: FlowKey,
     /// How the direction is known.
     pub method: DirectionMethod,
+    /// How the service is known.
+    pub service_method: ServiceMethod,
 }
 
 /// A socket that waits for connections, and whose it is.
@@ -32,6 +44,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Where it is bound.
     pub at: SocketAddr,
+    /// The network namespace that it is in, if it is not the machine's own.
+    pub network: Option<String>,
     /// Whose it is.
     pub owner: Owner,
     /// The process, where the kernel tells.
@@ -53,30 +67,41 @@ pub struct Attribution {
     pub sightings: Vec<Sighting>,
 }
 
-/// Samples, and remembers between samples what the kernel forgets: who owned a connection that is now in `TIME_WAIT`, and
-/// who listened a moment ago.
+/// Samples, and remembers between samples what the kernel forgets: who owned a connection that is now closed, who calls
+/// whom, and who listened a moment ago.
 #[derive(Default)]
 pub struct Sampler {
-    owners: HashMap<u64, Holder>,
+    holders: Holders,
+    networks: Networks,
+    /// What the other network namespaces are known by.
+    labels: HashMap<u64, String>,
+    closed: Option<Closed>,
+    callers: Callers,
+    hunts: Hunts,
     connections: HashMap<Tuple, Known>,
-    /// With the number of the last sample that had them.
-    listeners: HashMap<(Protocol, SocketAddr), (Owner, u64)>,
+    listeners: HashMap<Place, Remembered>,
+    /// Local ports of the machine's own network where something listens.
+    served: HashSet<(Protocol, u16)>,
     samples: u64,
-    denied: bool,
 }
 
-type Tuple = (Protocol, SocketAddr, SocketAddr);
+/// Network namespace, protocol and both ends.
+type Tuple = (u64, Protocol, SocketAddr, SocketAddr);
+/// Network namespace, protocol and where something listens.
+type Place = (u64, Protocol, SocketAddr);
 
-#[derive(Clone)]
-struct Holder {
-    pid: u32,
-    name: String,
+/// What listens, and whose it is, by network namespace, protocol and port.
+type Listening = HashMap<(u64, Protocol, u16), Vec<(IpAddr, Owner)>>;
+
+struct Remembered {
     owner: Owner,
+    /// The last sample that had it.
+    seen: u64,
 }
 
-#[derive(Clone)]
 struct Known {
     owner: Owner,
+    owner_method: ServiceMethod,
     direction: Direction,
     method: DirectionMethod,
 }
@@ -85,133 +110,270 @@ struct Known {
 const REMEMBER_LISTENERS: u64 = 30;
 
 impl Sampler {
-    /// Makes sense of `sockets`, asking `/proc` below `root` who holds those not seen before.
-    pub fn sample(&mut self, sockets: &[Socket], root: &Root) -> Attribution {
-        self.samples += 1;
-        let ephemeral = ephemeral_range(root);
-        self.attribute(sockets, root);
-        let listeners: Vec<Listener> =
-            sockets.iter().filter(|socket| is_listener(socket, &ephemeral)).map(|socket| self.listener(socket)).collect();
-        for listener in &listeners {
-            self.listeners.insert((listener.protocol, listener.at), (listener.owner.clone(), self.samples));
-        }
-        let now = self.samples;
-        self.listeners.retain(|_, (_, seen)| now - *seen <= REMEMBER_LISTENERS);
-
-        let ports: HashMap<(Protocol, u16), Vec<(SocketAddr, Owner)>> =
-            self.listeners.iter().fold(HashMap::new(), |mut ports, ((protocol, at), (owner, _))| {
-                ports.entry((*protocol, at.port())).or_insert_with(Vec::new).push((*at, owner.clone()));
-                ports
-            });
-        let mut connections = HashMap::new();
-        let mut sightings = HashMap::new();
-        for socket in sockets.iter().filter(|socket| socket.state != State::Listen && socket.peer.port() != 0) {
-            let tuple = (socket.protocol, socket.local, socket.peer);
-            let known = self.connections.get(&tuple);
-            let known = self.judge(socket, known, &ports, &ephemeral);
-            if known.owner != Owner::Person {
-                let key = flow_key(socket, &known);
-                sightings.entry(key).and_modify(|method: &mut DirectionMethod| *method = known.method.min(*method)).or_insert(known.method);
-            }
-            connections.insert(tuple, known);
-        }
-        self.connections = connections;
-        let pids = self.owners.values().map(|holder| (holder.owner.clone(), holder.pid)).collect();
-        let sightings = sightings.into_iter().map(|(key, method)| Sighting { key, method }).collect();
-        Attribution { listeners, pids, denied: self.denied, sightings }
-    }
-
     /// Takes one sample of the running machine.
     ///
     /// # Errors
     /// As the kernel says of its socket tables.
     pub fn sample_machine(&mut self, root: &Root) -> io::Result<Attribution> {
-        Ok(self.sample(&crate::sockets::dump()?, root))
+        let mut sockets = sockets::dump()?;
+        let processes = Processes::new(root);
+        for network in self.networks.read(&processes, &mut sockets) {
+            self.labels.insert(network.id, network.label);
+        }
+        if let Some(closed) = &mut self.closed {
+            closed.read(|protocol, port| self.served.contains(&(protocol, port)));
+            sockets.extend(closed.take());
+        }
+        Ok(self.make_sense(&sockets, &processes))
     }
 
-    /// Learns who holds the sockets; those seen in the sample before are known.
-    fn attribute(&mut self, sockets: &[Socket], root: &Root) {
-        let present: HashSet<u64> = sockets.iter().map(|socket| socket.inode).filter(|&inode| inode != 0).collect();
-        self.owners.retain(|inode, _| present.contains(inode));
-        let mut wanted: HashSet<u64> = present.into_iter().filter(|inode| !self.owners.contains_key(inode)).collect();
-        if wanted.is_empty() {
+    /// Makes sense of `sockets`, asking `/proc` below `root` who holds those not seen before.
+    pub fn sample(&mut self, sockets: &[Socket], root: &Root) -> Attribution {
+        self.make_sense(sockets, &Processes::new(root))
+    }
+
+    fn make_sense(&mut self, sockets: &[Socket], processes: &Processes) -> Attribution {
+        self.samples += 1;
+        let ephemeral = ephemeral_range(processes.root());
+        let (listening, connected): (Vec<&Socket>, Vec<&Socket>) = sockets
+            .iter()
+            .filter(|socket| socket.state != State::Listen || is_listener(socket, &ephemeral))
+            .partition(|socket| socket.state == State::Listen);
+        self.learn_holders(sockets, &listening, &connected, processes);
+        let listeners: Vec<Listener> = listening.iter().map(|socket| self.listener(socket)).collect();
+        let ports = self.remember(&listening);
+        let sightings = self.connections(&connected, &ports, &ephemeral);
+        Attribution { listeners, pids: self.holders.pids(), denied: self.holders.denied(), sightings }
+    }
+
+    /// Finds out who holds what listens and what calls. What is called is whose the listener is.
+    fn learn_holders(&mut self, sockets: &[Socket], listening: &[&Socket], connected: &[&Socket], processes: &Processes) {
+        let served: HashSet<(u64, Protocol, u16)> =
+            listening.iter().map(|socket| (socket.network, socket.protocol, socket.local.port())).collect();
+        let calls = |socket: &&&Socket| !served.contains(&(socket.network, socket.protocol, socket.local.port()));
+        self.holders.learn(sockets, listening.iter().chain(connected.iter().filter(calls)).copied(), processes);
+        // The few listeners without an owner may be a worker's that only their connections tell of.
+        let unowned: HashSet<(u64, Protocol, u16)> = listening
+            .iter()
+            .filter(|socket| self.holders.of(socket.inode).is_none())
+            .map(|socket| (socket.network, socket.protocol, socket.local.port()))
+            .collect();
+        if !unowned.is_empty() {
+            let theirs = connected.iter().filter(|socket| unowned.contains(&(socket.network, socket.protocol, socket.local.port())));
+            self.holders.learn(sockets, theirs.copied(), processes);
+        }
+    }
+
+    /// Remembers what listens, and returns it by port.
+    fn remember(&mut self, listening: &[&Socket]) -> Listening {
+        let now = self.samples;
+        for socket in listening {
+            let owner = self.holders.of(socket.inode).map_or(Owner::Unknown, |holder| holder.owner.clone());
+            self.listeners.insert((socket.network, socket.protocol, socket.local), Remembered { owner, seen: now });
+        }
+        self.listeners.retain(|_, remembered| now - remembered.seen <= REMEMBER_LISTENERS);
+        self.served =
+            self.listeners.keys().filter(|(network, _, _)| *network == 0).map(|(_, protocol, at)| (*protocol, at.port())).collect();
+        let mut ports = Listening::new();
+        for ((network, protocol, at), remembered) in &self.listeners {
+            ports.entry((*network, *protocol, at.port())).or_default().push((at.ip(), remembered.owner.clone()));
+        }
+        ports
+    }
+
+    /// What is connected, once for each flow. Connections that live come first: they tell whose the closed ones were.
+    fn connections(&mut self, connected: &[&Socket], ports: &Listening, ephemeral: &RangeInclusive<u16>) -> Vec<Sighting> {
+        let now = Instant::now();
+        let mut before = std::mem::take(&mut self.connections);
+        let mut sightings: HashMap<FlowKey, (DirectionMethod, ServiceMethod)> = HashMap::new();
+        let (closed, live): (Vec<&Socket>, Vec<&Socket>) = connected.iter().partition(|socket| socket.state == State::Closed);
+        for socket in live.into_iter().chain(closed).filter(|socket| socket.peer.port() != 0) {
+            let tuple = (socket.network, socket.protocol, socket.local, socket.peer);
+            // A connection that is in the table and among the closed ones is one.
+            if self.connections.contains_key(&tuple) {
+                continue;
+            }
+            let mut known = self.judge(socket, before.remove(&tuple), ports, ephemeral);
+            if known.direction == Direction::Outgoing {
+                self.attribute_call(socket, &mut known, now);
+            }
+            if known.owner != Owner::Person {
+                let methods = (known.method, known.owner_method);
+                let best = sightings.entry(self.flow_key(socket, &known)).or_insert(methods);
+                *best = (best.0.min(methods.0), best.1.min(methods.1));
+            }
+            self.connections.insert(tuple, known);
+        }
+        // Namespaces that were not read this time are as they were.
+        let read: HashSet<u64> = connected.iter().map(|socket| socket.network).collect();
+        self.connections.extend(before.into_iter().filter(|((network, ..), _)| *network != 0 && !read.contains(network)).take(MOST_KEPT));
+        self.callers.forget(self.samples);
+        sightings.into_iter().map(|(key, (method, service_method))| Sighting { key, method, service_method }).collect()
+    }
+
+    /// Remembers who calls, where the kernel tells; where it does not, and exactly one service here is known to call that port of
+    /// that peer, it is taken to be this one's. What is left is looked out for.
+    fn attribute_call(&mut self, socket: &Socket, known: &mut Known, now: Instant) {
+        let called: Called = (socket.network, socket.protocol, socket.peer);
+        if known.owner != Owner::Unknown && known.owner_method == ServiceMethod::Socket {
+            self.callers.note(called, &known.owner, self.samples);
             return;
         }
-        let processes = Processes::new(root);
-        let mut found = HashMap::new();
-        self.denied = processes.holders(&mut wanted, &mut found);
-        for (inode, pid) in found {
-            if let Some(process) = processes.get(pid) {
-                let owner = processes.owner(&process);
-                self.owners.insert(inode, Holder { pid, name: process.stat.name.clone(), owner });
-            }
+        if known.owner == Owner::Unknown
+            && let Some(service) = self.callers.only_service(&called)
+        {
+            known.owner = Owner::Service(service.clone());
+            known.owner_method = ServiceMethod::OnlyCaller;
+        }
+        // Whoever calls the internet for a moment is mostly a person's program, and would be looked for all day.
+        if socket.state == State::Closed && socket.network == 0 && is_local(socket.peer.ip()) {
+            self.hunts.want((socket.protocol, socket.peer), now);
         }
     }
 
     fn listener(&self, socket: &Socket) -> Listener {
-        let holder = self.owners.get(&socket.inode);
+        let holder = self.holders.of(socket.inode);
         Listener {
             protocol: socket.protocol,
             at: socket.local,
+            network: self.label(socket.network),
             owner: holder.map_or(Owner::Unknown, |holder| holder.owner.clone()),
-            pid: holder.map(|holder| holder.pid),
-            process: holder.map(|holder| holder.name.clone()),
+            pid: holder.and_then(|holder| holder.pid),
+            process: holder.and_then(|holder| holder.name.clone()),
         }
+    }
+
+    fn label(&self, network: u64) -> Option<String> {
+        (network != 0).then(|| self.labels.get(&network).cloned().unwrap_or_default())
     }
 
     /// Which end began it, and whose the local end is.
-    fn judge(
-        &self,
-        socket: &Socket,
-        before: Option<&Known>,
-        ports: &HashMap<(Protocol, u16), Vec<(SocketAddr, Owner)>>,
-        ephemeral: &RangeInclusive<u16>,
-    ) -> Known {
-        let holder = self.owners.get(&socket.inode).map(|holder| &holder.owner);
-        if let Some(before) = before {
+    fn judge(&self, socket: &Socket, before: Option<Known>, ports: &Listening, ephemeral: &RangeInclusive<u16>) -> Known {
+        let holder: Option<&Holder> = self.holders.of(socket.inode);
+        let owner = || holder.map_or(Owner::Unknown, |holder| holder.owner.clone());
+        if let Some(mut before) = before {
             // A connection does not turn round, and does not change hands where the kernel no longer tells whose it is.
-            let owner = match (&before.owner, holder) {
-                (Owner::Unknown, Some(holder)) => holder.clone(),
-                (owner, _) => owner.clone(),
-            };
-            return Known { owner, ..before.clone() };
+            if holder.is_some() && (before.owner == Owner::Unknown || before.owner_method != ServiceMethod::Socket) {
+                (before.owner, before.owner_method) = (owner(), ServiceMethod::Socket);
+            }
+            return before;
         }
-        let holder = holder.cloned().unwrap_or(Owner::Unknown);
-        match socket.state {
-            State::Opening => return Known { owner: holder, direction: Direction::Outgoing, method: DirectionMethod::State },
-            State::Listen | State::Accepting | State::Connected | State::TimeWait => {}
+        let known = |owner, direction, method| Known { owner, owner_method: ServiceMethod::Socket, direction, method };
+        if socket.state == State::Opening {
+            return known(owner(), Direction::Outgoing, DirectionMethod::State);
         }
-        let listener = ports.get(&(socket.protocol, socket.local.port())).and_then(|listeners| {
+        let listener = ports.get(&(socket.network, socket.protocol, socket.local.port())).and_then(|listeners| {
             // The exact address before a wildcard: two services may share a port on different addresses.
-            let exact = listeners.iter().find(|(at, _)| at.ip() == socket.local.ip());
-            exact.or_else(|| listeners.iter().find(|(at, _)| receives(at.ip(), socket.local.ip())))
+            let exact = listeners.iter().find(|(at, _)| *at == socket.local.ip());
+            exact.or_else(|| listeners.iter().find(|(at, _)| receives(*at, socket.local.ip())))
         });
-        if let Some((_, owner)) = listener {
+        if let Some((_, listens)) = listener {
             // Whoever listens answers for it; an ssh session or a worker holds the socket only for now.
-            let owner = if *owner == Owner::Unknown { holder } else { owner.clone() };
-            return Known { owner, direction: Direction::Incoming, method: DirectionMethod::Listener };
+            let owner = if *listens == Owner::Unknown { owner() } else { listens.clone() };
+            return known(owner, Direction::Incoming, DirectionMethod::Listener);
         }
         if socket.state == State::Accepting {
-            return Known { owner: holder, direction: Direction::Incoming, method: DirectionMethod::State };
+            return known(owner(), Direction::Incoming, DirectionMethod::State);
         }
         if !ephemeral.contains(&socket.local.port()) && ephemeral.contains(&socket.peer.port()) && socket.protocol == Protocol::Tcp {
             // Whoever listened here has gone before the first sample.
-            return Known { owner: holder, direction: Direction::Incoming, method: DirectionMethod::EphemeralRange };
+            return known(owner(), Direction::Incoming, DirectionMethod::EphemeralRange);
         }
-        Known { owner: holder, direction: Direction::Outgoing, method: DirectionMethod::Listener }
+        known(owner(), Direction::Outgoing, DirectionMethod::Listener)
+    }
+
+    fn flow_key(&self, socket: &Socket, known: &Known) -> FlowKey {
+        let incoming = known.direction == Direction::Incoming;
+        FlowKey {
+            direction: known.direction,
+            protocol: socket.protocol,
+            network: self.label(socket.network),
+            service: known.owner.service().cloned(),
+            local_address: socket.local.ip(),
+            local_port: incoming.then(|| socket.local.port()),
+            peer_address: socket.peer.ip(),
+            peer_port: (!incoming).then(|| socket.peer.port()),
+        }
     }
 }
 
-fn flow_key(socket: &Socket, known: &Known) -> FlowKey {
-    let incoming = known.direction == Direction::Incoming;
-    FlowKey {
-        direction: known.direction,
-        protocol: socket.protocol,
-        service: known.owner.service().cloned(),
-        local_address: socket.local.ip(),
-        local_port: incoming.then(|| socket.local.port()),
-        peer_address: socket.peer.ip(),
-        peer_port: (!incoming).then(|| socket.peer.port()),
+/// Between two samples.
+impl Sampler {
+    /// Hears from now on of connections that are closed between two samples. Where the kernel cannot tell, `TIME_WAIT` is all
+    /// that is seen of them.
+    pub fn hear_closed(&mut self) {
+        match Closed::open() {
+            Ok(closed) => self.closed = Some(closed),
+            Err(error) => {
+                tracing::info!(%error, "the kernel does not tell of closed connections; short ones are known from TIME_WAIT alone")
+            }
+        }
+    }
+
+    /// What [`Self::attend`] has to be called for: readable when connections were closed.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.closed.as_ref()
+    }
+
+    /// When the next look for short connections is due.
+    pub fn look_due(&self) -> Option<Instant> {
+        self.hunts.due()
+    }
+
+    /// Reads what the kernel tells of closed connections, and looks for short ones if that is due.
+    ///
+    /// # Errors
+    /// As the kernel says of its socket tables.
+    pub fn attend(&mut self, root: &Root) -> io::Result<()> {
+        if let Some(closed) = &mut self.closed {
+            closed.read(|protocol, port| self.served.contains(&(protocol, port)));
+        }
+        let ports = self.hunts.ports(Instant::now());
+        if ports.is_empty() {
+            return Ok(());
+        }
+        let begun = processor_time();
+        let looked = sockets::dump_held(ports).map(|sockets| self.look(&sockets, &Processes::new(root), Instant::now()));
+        self.hunts.looked(Instant::now(), processor_time().saturating_sub(begun), rand::rng().random_range(0.0..=1.0));
+        looked
+    }
+
+    /// Learns who holds the connections that are looked out for.
+    fn look(&mut self, sockets: &[Socket], processes: &Processes, now: Instant) {
+        let is_new = |socket: &&Socket| {
+            self.hunts.wants(&(socket.protocol, socket.peer), now)
+                && socket.inode != 0
+                && !self.served.contains(&(socket.protocol, socket.local.port()))
+                && !self.connections.contains_key(&(0, socket.protocol, socket.local, socket.peer))
+        };
+        let new: Vec<&Socket> = sockets.iter().filter(is_new).collect();
+        if new.is_empty() {
+            return;
+        }
+        self.holders.find(&new, processes);
+        for socket in new {
+            let Some(holder) = self.holders.of(socket.inode) else { continue };
+            self.callers.note((0, socket.protocol, socket.peer), &holder.owner, self.samples);
+            let (direction, method) = (Direction::Outgoing, DirectionMethod::Listener);
+            let known = Known { owner: holder.owner.clone(), owner_method: ServiceMethod::Socket, direction, method };
+            self.connections.insert((0, socket.protocol, socket.local, socket.peer), known);
+        }
+    }
+}
+
+/// Connections remembered of namespaces that are not read in each sample.
+const MOST_KEPT: usize = 20_000;
+
+/// Processor time that this thread has used.
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// This machine, or one of the same site.
+fn is_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
     }
 }
 
@@ -237,7 +399,7 @@ mod tests {
     use super::*;
 
     fn socket(protocol: Protocol, state: State, local: &str, peer: &str) -> Socket {
-        Socket { protocol, state, local: local.parse().unwrap(), peer: peer.parse().unwrap(), inode: 0 }
+        Socket { protocol, state, local: local.parse().unwrap(), peer: peer.parse().unwrap(), inode: 0, cgroup: 0, network: 0 }
     }
 
     fn tcp(state: State, local: &str, peer: &str) -> Socket {
@@ -274,9 +436,9 @@ mod tests {
                 &["Incoming 127.0.0.1 5432 by Listener", "Outgoing 127.0.0.1 5432 by Listener"],
             ),
             // Connections that were closed between samples.
-            (&[tcp(State::TimeWait, "10.0.0.1:41000", "10.0.0.2:443")], &["Outgoing 10.0.0.2 443 by Listener"]),
+            (&[tcp(State::Closed, "10.0.0.1:41000", "10.0.0.2:443")], &["Outgoing 10.0.0.2 443 by Listener"]),
             (
-                &[tcp(State::Listen, "[::]:443", any), tcp(State::TimeWait, "10.0.0.1:443", "10.0.0.3:5000")],
+                &[tcp(State::Listen, "[::]:443", any), tcp(State::Closed, "10.0.0.1:443", "10.0.0.3:5000")],
                 &["Incoming 10.0.0.3 443 by Listener"],
             ),
             // The state says it before any table does.
@@ -312,7 +474,7 @@ mod tests {
         for _ in 0..2 * REMEMBER_LISTENERS {
             assert_eq!(sample(&mut sampler, std::slice::from_ref(&open)), ["Incoming 10.0.0.9 50000 by Listener"]);
         }
-        let closed = Socket { state: State::TimeWait, ..open };
+        let closed = Socket { state: State::Closed, ..open };
         assert_eq!(sample(&mut sampler, &[closed]), ["Incoming 10.0.0.9 50000 by Listener"]);
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use rollcall_shared::{
     Timestamp,
-    wire::v1::{Connections, Direction, DirectionMethod, Flow, Protocol, ServiceKey},
+    wire::v1::{Connections, Direction, DirectionMethod, Flow, Protocol, ServiceKey, ServiceMethod},
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub struct FlowKey {
     pub direction: Direction,
     /// Protocol.
     pub protocol: Protocol,
+    /// The network namespace of the local end, if it is not the machine's own.
+    pub network: Option<String>,
     /// The local service, where the kernel told.
     pub service: Option<ServiceKey>,
     /// The local address.
@@ -39,6 +41,7 @@ pub struct FlowKey {
 #[derive(Clone, Debug)]
 struct FlowStats {
     method: DirectionMethod,
+    service_method: ServiceMethod,
     samples_seen: u32,
     first_seen: Timestamp,
     last_seen: Timestamp,
@@ -99,7 +102,13 @@ impl Windows {
         window.samples = window.samples.saturating_add(1);
         window.end = now;
         for sighting in sightings {
-            let seen = FlowStats { method: sighting.method, samples_seen: 1, first_seen: now, last_seen: now };
+            let seen = FlowStats {
+                method: sighting.method,
+                service_method: sighting.service_method,
+                samples_seen: 1,
+                first_seen: now,
+                last_seen: now,
+            };
             match add_flow(&mut window.flows, &sighting.key, seen) {
                 Added::New => {
                     window.acknowledged = false;
@@ -176,7 +185,7 @@ impl Windows {
         }
         // Where a service is known to talk to a peer, an unattributed connection to the same peer (most often one in
         // TIME_WAIT, which no process holds) says nothing new.
-        let ends = |key: &FlowKey| (key.direction, key.protocol, key.local_port, key.peer_address, key.peer_port);
+        let ends = |key: &FlowKey| (key.direction, key.protocol, key.network.clone(), key.local_port, key.peer_address, key.peer_port);
         let explained: BTreeSet<_> = named.keys().filter(|key| key.service.is_some()).map(ends).collect();
         let flows = named.into_iter().filter(|(key, _)| key.service.is_some() || !explained.contains(&ends(key)));
         let times = || self.windows.iter();
@@ -216,6 +225,7 @@ impl Windows {
             for flow in stored.connections.flows {
                 let stats = FlowStats {
                     method: flow.direction_method,
+                    service_method: flow.service_method.unwrap_or_default(),
                     samples_seen: flow.samples_seen,
                     first_seen: flow.first_seen,
                     last_seen: flow.last_seen,
@@ -243,6 +253,7 @@ enum Added {
 fn add_flow(flows: &mut BTreeMap<FlowKey, FlowStats>, key: &FlowKey, stats: FlowStats) -> Added {
     if let Some(known) = flows.get_mut(key) {
         known.method = known.method.min(stats.method);
+        known.service_method = known.service_method.min(stats.service_method);
         known.samples_seen = known.samples_seen.saturating_add(stats.samples_seen);
         known.first_seen = known.first_seen.min(stats.first_seen);
         known.last_seen = known.last_seen.max(stats.last_seen);
@@ -260,6 +271,8 @@ fn flow(key: FlowKey, stats: &FlowStats) -> Flow {
         direction: key.direction,
         direction_method: stats.method,
         protocol: key.protocol,
+        network: key.network,
+        service_method: key.service.as_ref().map(|_| stats.service_method).filter(|method| *method != ServiceMethod::Socket),
         service: key.service,
         local_address: key.local_address,
         local_port: key.local_port,
@@ -275,6 +288,7 @@ fn key_of(flow: Flow) -> FlowKey {
     FlowKey {
         direction: flow.direction,
         protocol: flow.protocol,
+        network: flow.network,
         service: flow.service,
         local_address: flow.local_address,
         local_port: flow.local_port,
@@ -293,13 +307,14 @@ mod tests {
         let key = FlowKey {
             direction: Direction::Outgoing,
             protocol: Protocol::Tcp,
+            network: None,
             service: service.map(|text| ServiceKey(text.into())),
             local_address: "10.0.0.1".parse().unwrap(),
             local_port: None,
             peer_address: "10.0.0.2".parse().unwrap(),
             peer_port: Some(port),
         };
-        Sighting { key, method: DirectionMethod::Listener }
+        Sighting { key, method: DirectionMethod::Listener, service_method: ServiceMethod::Socket }
     }
 
     fn at(millis: i64) -> Timestamp {

@@ -13,7 +13,11 @@ pub mod dpkg;
 pub mod edid;
 pub mod guests;
 pub mod hardware_ids;
+<<<<<<< HEAD
 pub mod input_devices;
+=======
+pub mod inet_diag;
+>>>>>>> f9e0061 (Agent: short connections, other network namespaces, and who holds what without reading it again)
 pub mod kernel;
 pub mod key_value;
 pub mod lldp;
@@ -23,6 +27,7 @@ pub mod mountinfo;
 pub mod netlink;
 pub mod oui;
 pub mod package_databases;
+pub mod proc_net;
 pub mod process_stat;
 pub mod proxies;
 pub mod routes;

@@ -124,6 +124,7 @@ impl Daemon {
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             port,
             service: Some(self.key()),
+            network: None,
             process: self.executable.rsplit('/').next().map(str::to_owned),
             ..ListeningSocket::default()
         })

@@ -32,6 +32,8 @@ pub fn wire(machines: &mut [Machine], links: &BTreeSet<Link>, seed: u64) {
             direction_method: DirectionMethod::Listener,
             protocol: Protocol::Tcp,
             service: Some(link.client_service.clone()),
+            service_method: None,
+            network: None,
             local_address: client,
             local_port: None,
             peer_address: server,

@@ -69,6 +69,11 @@ impl Processes {
         Self { root: root.clone(), users, known: RefCell::default(), containers: RefCell::default() }
     }
 
+    /// The machine that they run on.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
     /// The numbers of all processes.
     ///
     /// # Errors
@@ -128,16 +133,24 @@ impl Processes {
 
     /// Whose process it is.
     pub fn owner(&self, process: &Process) -> Owner {
-        match &process.place {
-            Place::Unit(unit) => Owner::Service(ServiceKey::unit(unit)),
-            Place::Container(id) => Owner::Service(ServiceKey::container(&self.container_name(id))),
-            Place::Session => Owner::Person,
-            Place::Unknown if process.stat.is_kernel => Owner::Unknown,
-            Place::Unknown if self.is_of_person(process) => Owner::Person,
-            Place::Unknown => match (&process.program, &process.user) {
-                (Some(program), Some(user)) => Owner::Service(ServiceKey::process(program, user)),
-                _ => Owner::Unknown,
-            },
+        if let Some(owner) = self.owner_of_place(&process.place) {
+            return owner;
+        }
+        match (&process.program, &process.user) {
+            _ if process.stat.is_kernel => Owner::Unknown,
+            _ if self.is_of_person(process) => Owner::Person,
+            (Some(program), Some(user)) => Owner::Service(ServiceKey::process(program, user)),
+            _ => Owner::Unknown,
+        }
+    }
+
+    /// Whose the processes of a place are, where the place alone tells.
+    pub fn owner_of_place(&self, place: &Place) -> Option<Owner> {
+        match place {
+            Place::Unit(unit) => Some(Owner::Service(ServiceKey::unit(unit))),
+            Place::Container(id) => Some(Owner::Service(ServiceKey::container(&self.container_name(id)))),
+            Place::Session => Some(Owner::Person),
+            Place::Unknown => None,
         }
     }
 
@@ -203,34 +216,6 @@ impl Processes {
         let container = containers.into_iter().find(|container| container.id == id)?;
         crate::parse::text::clean(container.names.first()?.as_bytes())
     }
-
-    /// Finds the process that holds each of these sockets and adds it to `found`.
-    ///
-    /// Returns whether some process could not be looked into, so that a socket without an owner may still have one.
-    pub fn holders(&self, wanted: &mut std::collections::HashSet<u64>, found: &mut std::collections::HashMap<u64, u32>) -> bool {
-        let mut denied = false;
-        // The newest processes first: what is new since the last look is most often theirs.
-        for pid in self.pids().unwrap_or_default().into_iter().rev() {
-            if wanted.is_empty() {
-                break;
-            }
-            match self.root.path(&format!("/proc/{pid}/fd")).read_dir() {
-                Ok(entries) => {
-                    for entry in entries.flatten() {
-                        let link = std::fs::read_link(entry.path());
-                        let inode = link.ok().and_then(|link| process_stat::socket_inode(link.as_os_str().as_encoded_bytes()));
-                        if let Some(inode) = inode
-                            && wanted.remove(&inode)
-                        {
-                            found.insert(inode, pid);
-                        }
-                    }
-                }
-                Err(error) => denied |= error.kind() == io::ErrorKind::PermissionDenied,
-            }
-        }
-        denied
-    }
 }
 
 #[cfg(test)]
@@ -281,14 +266,5 @@ mod tests {
             assert_eq!(&processes.owner(&processes.get(*pid).unwrap()), expected, "{pid}");
         }
         assert!(processes.get(99).is_none());
-    }
-
-    #[test]
-    fn sockets_are_found_by_who_holds_them() {
-        let (directory, processes) = machine(&[(10, "(a) S 1 1 1 0 -1 0", "/", "/a"), (11, "(b) S 1 1 1 0 -1 0", "/", "/b")]);
-        symlink("socket:[42]", directory.path().join("proc/10/fd/3")).unwrap();
-        let (mut wanted, mut found) = ([42, 43].into(), std::collections::HashMap::new());
-        assert!(!processes.holders(&mut wanted, &mut found));
-        assert_eq!((found, wanted.len()), ([(42, 10)].into(), 1));
     }
 }

@@ -5,14 +5,13 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
-use netlink_packet_sock_diag::{
-    SockDiagMessage,
-    constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP},
-    inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags},
-};
 use netlink_sys::{Socket as Netlink, SocketAddr as NetlinkAddress, protocols::NETLINK_SOCK_DIAG};
 use rollcall_shared::wire::v1::Protocol;
+
+use crate::parse::{
+    inet_diag::{self, DiagSocket, Message},
+    proc_net::TableSocket,
+};
 
 /// What a socket is doing; the states that mean the same to us are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,8 +24,8 @@ pub enum State {
     Accepting,
     /// Connected or closing.
     Connected,
-    /// Closed, and remembered by the kernel for a minute; no process holds it.
-    TimeWait,
+    /// Closed, and still remembered by the kernel or by us; no process holds it.
+    Closed,
 }
 
 /// One socket.
@@ -42,98 +41,119 @@ pub struct Socket {
     pub peer: SocketAddr,
     /// What `/proc/PID/fd` knows it by; 0 where no process holds it.
     pub inode: u64,
+    /// The control group that it was made in; 0 where the kernel does not tell.
+    pub cgroup: u64,
+    /// The network namespace that it is in; 0 for the machine's own.
+    pub network: u64,
 }
+
+/// The protocols and families that there are tables of.
+const TABLES: &[(u8, u8)] = &[
+    (inet_diag::IPV4, inet_diag::TCP),
+    (inet_diag::IPV6, inet_diag::TCP),
+    (inet_diag::IPV4, inet_diag::UDP),
+    (inet_diag::IPV6, inet_diag::UDP),
+];
+
+const ALL_STATES: u32 = u32::MAX;
+/// Those of a connection that a process holds.
+const HELD_STATES: u32 = (1 << 1) | (1 << 2) | (1 << 4) | (1 << 5) | (1 << 8);
 
 /// Every TCP and UDP socket of this network namespace.
 ///
 /// # Errors
 /// As the kernel says; a table that the kernel does not have (no IPv6) is empty.
 pub fn dump() -> io::Result<Vec<Socket>> {
-    let mut netlink = Netlink::new(NETLINK_SOCK_DIAG)?;
-    netlink.bind_auto()?;
-    netlink.connect(&NetlinkAddress::new(0, 0))?;
+    let mut tables = Tables::open()?;
     let mut sockets = Vec::new();
-    for (family, protocol) in [(AF_INET, IPPROTO_TCP), (AF_INET6, IPPROTO_TCP), (AF_INET, IPPROTO_UDP), (AF_INET6, IPPROTO_UDP)] {
-        table(&netlink, family, protocol, &mut sockets)?;
+    for &(family, protocol) in TABLES {
+        tables.read(family, protocol, ALL_STATES, 0, &mut sockets)?;
     }
     Ok(sockets)
 }
 
-fn table(netlink: &Netlink, family: u8, protocol: u8, sockets: &mut Vec<Socket>) -> io::Result<()> {
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let socket_id = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
-    let request = InetRequest { family, protocol, extensions: ExtensionFlags::empty(), states: StateFlags::all(), socket_id };
-    let mut packet = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
-    packet.finalize();
-    let mut bytes = vec![0; packet.buffer_len()];
-    packet.serialize(&mut bytes);
-    netlink.send(&bytes, 0)?;
-
-    // The kernel never puts more than 32 KiB into one answer to a dump.
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let size = netlink.recv(&mut &mut buffer[..], 0)?;
-        if read_answer(buffer.get(..size).unwrap_or_default(), protocol, sockets)? {
-            return Ok(());
+/// Connections that a process of this network namespace holds to one of these ports of a peer.
+///
+/// # Errors
+/// As the kernel says.
+pub fn dump_held(to: impl IntoIterator<Item = (Protocol, u16)>) -> io::Result<Vec<Socket>> {
+    let mut tables = Tables::open()?;
+    let mut sockets = Vec::new();
+    for (protocol, port) in to {
+        let number = if protocol == Protocol::Tcp { inet_diag::TCP } else { inet_diag::UDP };
+        for family in [inet_diag::IPV4, inet_diag::IPV6] {
+            tables.read(family, number, HELD_STATES, port, &mut sockets)?;
         }
     }
+    Ok(sockets)
 }
 
-/// Reads one answer of the kernel; `true` when it was the last.
-fn read_answer(mut bytes: &[u8], protocol: u8, sockets: &mut Vec<Socket>) -> io::Result<bool> {
-    const NLMSG_ALIGN: usize = 4;
-    while !bytes.is_empty() {
-        let message = NetlinkMessage::<SockDiagMessage>::deserialize(bytes).map_err(io::Error::other)?;
-        let length = (message.header.length as usize).next_multiple_of(NLMSG_ALIGN);
-        match message.payload {
-            NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => sockets.extend(socket(&response, protocol)),
-            NetlinkPayload::Done(_) => return Ok(true),
-            NetlinkPayload::Error(error) => {
-                let error = error.to_io();
-                // A kernel without IPv6 or without this diagnosis module.
-                return if error.kind() == io::ErrorKind::NotFound { Ok(true) } else { Err(error) };
+struct Tables {
+    netlink: Netlink,
+    buffer: Vec<u8>,
+}
+
+impl Tables {
+    fn open() -> io::Result<Self> {
+        let mut netlink = Netlink::new(NETLINK_SOCK_DIAG)?;
+        netlink.bind_auto()?;
+        netlink.connect(&NetlinkAddress::new(0, 0))?;
+        // The kernel never puts more than 32 KiB into one answer to a dump.
+        Ok(Self { netlink, buffer: vec![0; 32 << 10] })
+    }
+
+    fn read(&mut self, family: u8, protocol: u8, states: u32, peer_port: u16, sockets: &mut Vec<Socket>) -> io::Result<()> {
+        self.netlink.send(&inet_diag::request(family, protocol, states, peer_port), 0)?;
+        loop {
+            let size = self.netlink.recv(&mut &mut self.buffer[..], 0)?;
+            for message in inet_diag::messages(self.buffer.get(..size).unwrap_or_default()) {
+                match message {
+                    Message::Socket(found) => sockets.extend(socket(&found, protocol)),
+                    Message::Done => return Ok(()),
+                    // A kernel without IPv6 or without this diagnosis module.
+                    Message::Error(error) if error == rustix::io::Errno::NOENT.raw_os_error() => return Ok(()),
+                    Message::Error(error) => return Err(io::Error::from_raw_os_error(error)),
+                }
             }
-            _ => {}
         }
-        if length == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer holds a message without length"));
-        }
-        bytes = bytes.get(length..).unwrap_or_default();
     }
-    Ok(false)
 }
 
-fn socket(response: &InetResponse, protocol: u8) -> Option<Socket> {
-    use netlink_packet_sock_diag::constants::{TCP_CLOSE, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT};
-    // Request sockets are listed in a state of their own, number 12, which StateFlags does not name.
-    const TCP_NEW_SYN_RECV: u8 = 12;
-    let header = &response.header;
-    let id = &header.socket_id;
-    let is_udp = protocol == IPPROTO_UDP;
-    let state = match header.state {
-        TCP_LISTEN => State::Listen,
-        TCP_CLOSE if is_udp => State::Listen,
-        // A TCP socket that was never connected talks to nobody.
-        TCP_CLOSE => return None,
-        TCP_SYN_SENT => State::Opening,
-        TCP_SYN_RECV | TCP_NEW_SYN_RECV => State::Accepting,
-        TCP_TIME_WAIT => State::TimeWait,
-        _ => State::Connected,
-    };
+fn socket(found: &DiagSocket, protocol: u8) -> Option<Socket> {
+    let is_udp = protocol == inet_diag::UDP;
     Some(Socket {
         protocol: if is_udp { Protocol::Udp } else { Protocol::Tcp },
-        state,
-        local: SocketAddr::new(plain(id.source_address), id.source_port),
-        peer: SocketAddr::new(plain(id.destination_address), id.destination_port),
-        inode: u64::from(header.inode),
+        state: state(found.state, is_udp)?,
+        local: found.local,
+        peer: found.peer,
+        inode: u64::from(found.inode),
+        cgroup: found.cgroup.unwrap_or_default(),
+        network: 0,
     })
 }
 
-fn plain(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
-        IpAddr::V4(_) => address,
+/// A socket of the tables of another network namespace.
+pub fn in_network(found: &TableSocket, protocol: Protocol, network: u64) -> Option<Socket> {
+    let state = state(found.state, protocol == Protocol::Udp)?;
+    Some(Socket { protocol, state, local: found.local, peer: found.peer, inode: found.inode, cgroup: 0, network })
+}
+
+/// What the kernel's number means; `None` for a TCP socket that was never connected, which talks to nobody.
+fn state(number: u8, is_udp: bool) -> Option<State> {
+    const SYN_SENT: u8 = 2;
+    const SYN_RECEIVED: u8 = 3;
+    const TIME_WAIT: u8 = 6;
+    const CLOSE: u8 = 7;
+    const LISTEN: u8 = 10;
+    /// Connections that are being opened are listed in a state of their own.
+    const NEW_SYN_RECEIVED: u8 = 12;
+    match number {
+        LISTEN => Some(State::Listen),
+        CLOSE => is_udp.then_some(State::Listen),
+        SYN_SENT => Some(State::Opening),
+        SYN_RECEIVED | NEW_SYN_RECEIVED => Some(State::Accepting),
+        TIME_WAIT => Some(State::Closed),
+        _ => Some(State::Connected),
     }
 }
 
@@ -166,20 +186,15 @@ mod tests {
         assert!(seen(Protocol::Tcp, State::Connected, client.local_addr().unwrap(), at.port()));
         assert!(seen(Protocol::Tcp, State::Connected, at, client.local_addr().unwrap().port()));
         assert!(seen(Protocol::Udp, State::Listen, udp.local_addr().unwrap(), 0));
+
+        let held = dump_held([(Protocol::Tcp, at.port())]).unwrap();
+        assert_eq!(held.iter().map(|socket| socket.local).collect::<Vec<_>>(), [client.local_addr().unwrap()]);
     }
 
     #[test]
-    fn mapped_addresses_are_ipv4_and_wildcards_receive() {
-        assert_eq!(plain("::ffff:10.0.0.1".parse().unwrap()), "10.0.0.1".parse::<IpAddr>().unwrap());
+    fn wildcards_receive() {
         let receives = |bound: &str, address: &str| receives(bound.parse().unwrap(), address.parse().unwrap());
         assert!(receives("0.0.0.0", "10.0.0.1") && receives("::", "10.0.0.1") && receives("10.0.0.1", "10.0.0.1"));
         assert!(!receives("0.0.0.0", "fd00::1") && !receives("127.0.0.1", "10.0.0.1"));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_answer_panics(bytes: Vec<u8>) {
-            let _ = read_answer(&bytes, IPPROTO_TCP, &mut Vec::new());
-        }
     }
 }

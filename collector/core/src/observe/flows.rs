@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use rollcall_shared::{
     Timestamp,
-    wire::v1::{Connections, Direction, DirectionMethod, ServiceKey},
+    wire::v1::{Connections, Direction, DirectionMethod, Flow, ServiceKey, ServiceMethod},
 };
 
 use super::{AddressScope, scope, services::bounded_key};
@@ -60,10 +60,14 @@ pub(super) fn read(connections: &Connections) -> Flows {
             continue;
         }
         let samples_seen = u64::from(flow.samples_seen).min(samples);
-        let how = match flow.direction_method {
-            DirectionMethod::Listener => "direction from the listener table",
-            DirectionMethod::State => "direction from the socket's state",
-            DirectionMethod::EphemeralRange => "direction from the ephemeral port range",
+        if flow.network.is_some() && !is_told_apart(flow) {
+            continue;
+        }
+        let how = match (flow.service_method, flow.direction_method) {
+            (Some(ServiceMethod::OnlyCaller), _) => "by the only service there that was seen calling it",
+            (_, DirectionMethod::Listener) => "direction from the listener table",
+            (_, DirectionMethod::State) => "direction from the socket's state",
+            (_, DirectionMethod::EphemeralRange) => "direction from the ephemeral port range",
         };
         let service = flow.service.as_ref().map(bounded_key);
         match (flow.direction, flow.peer_port, flow.local_port) {
@@ -79,4 +83,11 @@ pub(super) fn read(connections: &Connections) -> Flows {
         }
     }
     flows
+}
+
+/// Whether a flow in a network namespace of its own says who is meant: what a container calls at a loopback address or its own is itself, and
+/// what it is called by says nothing unless the service is known, because the machine's own services listen elsewhere.
+fn is_told_apart(flow: &Flow) -> bool {
+    let is_own = flow.peer_address.to_canonical().is_loopback() || flow.peer_address == flow.local_address;
+    !is_own && (flow.direction == Direction::Outgoing || flow.service.is_some())
 }

@@ -88,8 +88,11 @@ pub(super) fn read_listeners(listening: &Listening) -> Listeners {
     let mut listeners = Listeners::new();
     for socket in &listening.sockets {
         if let Some(service) = &socket.service {
-            let endpoint = Endpoint { protocol: socket.protocol, address: socket.address.to_canonical(), port: socket.port };
-            listeners.entry(bounded_key(service)).or_default().insert(endpoint);
+            let endpoints = listeners.entry(bounded_key(service)).or_default();
+            // Where it listens in a network namespace of its own is not an address of the machine.
+            if socket.network.is_none() {
+                endpoints.insert(Endpoint { protocol: socket.protocol, address: socket.address.to_canonical(), port: socket.port });
+            }
         }
     }
     listeners

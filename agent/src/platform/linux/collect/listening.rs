@@ -22,6 +22,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Listening> {
             address: listener.at.ip(),
             port: listener.at.port(),
             service: listener.owner.service().cloned(),
+            network: listener.network.clone(),
             process: listener.process.clone(),
             ..ListeningSocket::default()
         })

@@ -306,6 +306,8 @@ impl Machine {
             direction_method: DirectionMethod::Listener,
             protocol: Protocol::Tcp,
             service: service.map(unit),
+            service_method: None,
+            network: None,
             local_address: self.network.as_ref().map_or(ip(0), |network| network.interfaces[0].addresses[0].address),
             local_port: (!outgoing).then_some(port),
             peer_address: peer,

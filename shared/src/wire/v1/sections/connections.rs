@@ -35,6 +35,13 @@ pub struct Flow {
     /// The local service; absent where the kernel did not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceKey>,
+    /// How the service is known, where it is not the kernel that told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_method: Option<ServiceMethod>,
+    /// The network namespace of the local end, where it is not the machine's own: the container or service that it belongs to.
+    /// Addresses in it may be those of other namespaces and machines too, and loopback is its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// The local address.
     pub local_address: IpAddr,
     /// The local port for incoming flows. Absent for outgoing ones: it is ephemeral.
@@ -75,13 +82,25 @@ pub enum DirectionMethod {
     EphemeralRange,
 }
 
+/// How a flow's service is known, best first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceMethod {
+    /// The kernel told who held the socket.
+    #[default]
+    Socket,
+    /// The connections were closed before anybody could look; this is the only local service that was seen holding one to
+    /// that port of that peer.
+    OnlyCaller,
+}
+
 impl SectionData for Connections {
     const NAME: &'static str = "connections";
 
     fn stable(&self) -> impl Serialize + '_ {
         self.flows
             .iter()
-            .map(|flow| (flow.direction, flow.protocol, &flow.service, flow.local_port, flow.peer_address, flow.peer_port))
+            .map(|flow| (flow.direction, flow.protocol, &flow.service, &flow.network, flow.local_port, flow.peer_address, flow.peer_port))
             .collect::<BTreeSet<_>>()
     }
 }
@@ -98,6 +117,8 @@ mod tests {
             direction_method: DirectionMethod::Listener,
             protocol: Protocol::Tcp,
             service: Some(ServiceKey::unit("app.service")),
+            service_method: None,
+            network: None,
             local_address: "10.0.0.1".parse().unwrap(),
             local_port: None,
             peer_address: "10.0.0.2".parse().unwrap(),

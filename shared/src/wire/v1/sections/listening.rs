@@ -27,6 +27,7 @@ impl Default for ListeningSocket {
             address: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             port: 0,
             service: None,
+            network: None,
             process: None,
             executable: None,
             package: None,
@@ -65,6 +66,9 @@ pub struct ListeningSocket {
     /// The service behind it; absent where the kernel did not tell (not enough privilege).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceKey>,
+    /// The network namespace that it listens in, where it is not the machine's own: the container or service that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// The process's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,

@@ -1,0 +1,284 @@
+//! Who holds a socket. What is known is kept: a socket's inode is its own for as long as it lives.
+
+use std::{
+    collections::{HashMap, HashSet},
+    mem::MaybeUninit,
+    os::unix::fs::DirEntryExt,
+    rc::Rc,
+};
+
+use rustix::{
+    fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw},
+    io::Errno,
+};
+
+use crate::{
+    files::Root,
+    parse::{cgroup, process_stat},
+    processes::{Owner, Processes},
+    sockets::Socket,
+};
+
+/// Who holds a socket.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Holder {
+    /// The process, where it was looked for.
+    pub(super) pid: Option<u32>,
+    /// Its name.
+    pub(super) name: Option<String>,
+    /// Whose it is.
+    pub(super) owner: Owner,
+}
+
+/// The holders of the sockets seen last.
+#[derive(Default)]
+pub(super) struct Holders {
+    known: HashMap<u64, Rc<Holder>>,
+    /// Sockets that nobody was found to hold (the kernel's own, say), and the look at which they are searched for again.
+    nobodys: HashMap<u64, u64>,
+    /// Processes that hold sockets: a new one is most often theirs.
+    talkers: Vec<u32>,
+    groups: HashMap<u64, Option<Owner>>,
+    looks: u64,
+    denied: bool,
+}
+
+/// After this many looks a socket that nobody held is searched for again: its process may not have been readable then.
+const SEARCH_AGAIN: u64 = 30;
+/// Processes that are remembered to hold sockets.
+const MOST_TALKERS: usize = 256;
+/// Control groups that are looked at.
+const MOST_GROUPS: usize = 16_384;
+
+impl Holders {
+    /// Who holds the socket, as far as [`Self::learn`] found out.
+    pub(super) fn of(&self, inode: u64) -> Option<&Holder> {
+        self.known.get(&inode).map(Rc::as_ref)
+    }
+
+    /// A process of each service that holds a socket.
+    pub(super) fn pids(&self) -> HashMap<Owner, u32> {
+        self.known.values().filter_map(|holder| Some((holder.owner.clone(), holder.pid?))).collect()
+    }
+
+    /// Whether some process could not be looked into, so that a socket without a holder may still have one.
+    pub(super) fn denied(&self) -> bool {
+        self.denied
+    }
+
+    /// Forgets all but the `present` sockets and finds out who holds the `wanted` ones. Processes are read only for those not
+    /// known before, and only until all are found.
+    pub(super) fn learn<'a>(&mut self, present: &[Socket], wanted: impl Iterator<Item = &'a Socket>, processes: &Processes) {
+        self.looks += 1;
+        let now = self.looks;
+        self.nobodys.retain(|_, until| *until > now);
+        let new: Vec<&Socket> = wanted
+            .filter(|socket| socket.inode != 0 && !self.known.contains_key(&socket.inode) && !self.nobodys.contains_key(&socket.inode))
+            .collect();
+        // Most samples bring few new sockets: sweeping out can wait until it is worth it.
+        if self.known.len() > present.len() {
+            let present: HashSet<u64> = present.iter().map(|socket| socket.inode).collect();
+            self.known.retain(|inode, _| present.contains(inode));
+        }
+        if !new.is_empty() {
+            self.find(&new, processes);
+        }
+    }
+
+    /// Finds out who holds these sockets, at once: they may be gone in a moment.
+    pub(super) fn find(&mut self, sockets: &[&Socket], processes: &Processes) {
+        let mut wanted: HashSet<u64> = HashSet::new();
+        for socket in sockets {
+            // A listening socket is often made by the service manager and handed over; a connection is made by who uses it.
+            let is_connection = socket.peer.port() != 0;
+            match is_connection.then(|| self.group_owner(socket.cgroup, processes)).flatten() {
+                Some(owner) => {
+                    self.known.insert(socket.inode, Rc::new(Holder { pid: None, name: None, owner }));
+                }
+                None => {
+                    wanted.insert(socket.inode);
+                }
+            }
+        }
+        self.search(&mut wanted, processes);
+        self.nobodys.extend(wanted.into_iter().map(|inode| (inode, self.looks + SEARCH_AGAIN)));
+    }
+
+    fn search(&mut self, wanted: &mut HashSet<u64>, processes: &Processes) {
+        if wanted.is_empty() {
+            return;
+        }
+        // Those that talked last come first.
+        for pid in self.talkers.clone().into_iter().rev() {
+            self.look_into(pid, wanted, processes);
+            if wanted.is_empty() {
+                return;
+            }
+        }
+        let searched: HashSet<u32> = self.talkers.iter().copied().collect();
+        self.denied = false;
+        // The newest processes first: what is new since the last look is most often theirs.
+        for pid in processes.pids().unwrap_or_default().into_iter().rev().filter(|pid| !searched.contains(pid)) {
+            self.look_into(pid, wanted, processes);
+            if wanted.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn look_into(&mut self, pid: u32, wanted: &mut HashSet<u64>, processes: &Processes) {
+        let mut found = Vec::new();
+        match sockets_of(processes.root(), pid, wanted, &mut found) {
+            Ok(()) => {}
+            Err(Errno::ACCESS | Errno::PERM) => self.denied = true,
+            Err(_) => self.talkers.retain(|talker| *talker != pid),
+        }
+        if found.is_empty() {
+            return;
+        }
+        let holder = processes
+            .get(pid)
+            .map(|process| Rc::new(Holder { pid: Some(pid), name: Some(process.stat.name.clone()), owner: processes.owner(&process) }));
+        let Some(holder) = holder else { return };
+        self.known.extend(found.into_iter().map(|inode| (inode, Rc::clone(&holder))));
+        self.talkers.retain(|talker| *talker != pid);
+        if self.talkers.len() >= MOST_TALKERS {
+            self.talkers.remove(0);
+        }
+        self.talkers.push(pid);
+    }
+
+    /// Whose control group it is, where its path names a service, a container or a session.
+    fn group_owner(&mut self, group: u64, processes: &Processes) -> Option<Owner> {
+        /// The root of the hierarchy, which is nobody's.
+        const ROOT: u64 = 1;
+        if group <= ROOT {
+            return None;
+        }
+        if !self.groups.contains_key(&group) {
+            self.groups = groups(processes);
+            // One that has gone since is not looked for again and again.
+            self.groups.entry(group).or_insert(None);
+        }
+        self.groups.get(&group).cloned().flatten()
+    }
+}
+
+/// Every control group of the unified hierarchy by its number, which is its directory's inode.
+fn groups(processes: &Processes) -> HashMap<u64, Option<Owner>> {
+    let mut groups = HashMap::new();
+    // Where the old hierarchies are in use as well, the unified one is below them.
+    let unified =
+        ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].into_iter().find(|at| processes.root().exists(&format!("{at}/cgroup.procs")));
+    let Some(unified) = unified else { return groups };
+    let mut left = vec![String::new()];
+    while let Some(path) = left.pop() {
+        let Ok(entries) = processes.root().path(&format!("{unified}{path}")).read_dir() else { continue };
+        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let path = format!("{path}/{name}");
+            if groups.len() >= MOST_GROUPS {
+                return groups;
+            }
+            groups.insert(entry.ino(), processes.owner_of_place(&cgroup::place(format!("0::{path}\n").as_bytes())));
+            left.push(path);
+        }
+    }
+    groups
+}
+
+/// Moves from `wanted` to `found` the sockets that a process holds.
+fn sockets_of(root: &Root, pid: u32, wanted: &mut HashSet<u64>, found: &mut Vec<u64>) -> Result<(), Errno> {
+    let directory =
+        openat(CWD, root.path(&format!("/proc/{pid}/fd")), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut target = [MaybeUninit::uninit(); 64];
+    for entry in Dir::read_from(&directory)? {
+        let entry = entry?;
+        let Ok((link, _)) = readlinkat_raw(&directory, entry.file_name(), &mut target) else { continue };
+        if let Some(inode) = process_stat::socket_inode(link)
+            && wanted.remove(&inode)
+        {
+            found.push(inode);
+            if wanted.is_empty() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::fs::{MetadataExt, symlink},
+        path::Path,
+    };
+
+    use rollcall_shared::wire::v1::{Protocol, ServiceKey};
+
+    use super::*;
+    use crate::sockets::State;
+
+    fn socket(inode: u64, cgroup: u64) -> Socket {
+        Socket {
+            protocol: Protocol::Tcp,
+            state: State::Connected,
+            local: "10.0.0.1:40000".parse().unwrap(),
+            peer: "10.0.0.2:5432".parse().unwrap(),
+            inode,
+            cgroup,
+            network: 0,
+        }
+    }
+
+    fn process(root: &Path, pid: u32, name: &str, sockets: &[u64]) {
+        let at = root.join(format!("proc/{pid}"));
+        fs::create_dir_all(at.join("fd")).unwrap();
+        fs::write(at.join("stat"), format!("{pid} ({name}) S 1 {pid} {pid} 0 -1 0")).unwrap();
+        fs::write(at.join("status"), "Uid:\t33\t33\t33\t33\n").unwrap();
+        symlink(format!("/usr/sbin/{name}"), at.join("exe")).unwrap();
+        for inode in sockets {
+            symlink(format!("socket:[{inode}]"), at.join(format!("fd/{inode}"))).unwrap();
+        }
+    }
+
+    fn service(key: &str) -> Owner {
+        Owner::Service(ServiceKey(key.into()))
+    }
+
+    fn learn(holders: &mut Holders, root: &Path, sockets: &[Socket]) {
+        holders.learn(sockets, sockets.iter(), &Processes::new(&Root::new(root)));
+    }
+
+    #[test]
+    fn what_is_known_is_kept_and_not_read_again() {
+        let root = tempfile::tempdir().unwrap();
+        process(root.path(), 10, "a", &[42]);
+        process(root.path(), 11, "b", &[44, 45]);
+        let mut holders = Holders::default();
+        learn(&mut holders, root.path(), &[socket(42, 0), socket(43, 0), socket(0, 0)]);
+        assert_eq!(holders.of(42).map(|holder| (holder.pid, &holder.owner)), Some((Some(10), &service("process:/usr/sbin/a@33"))));
+        assert!(holders.of(43).is_none() && !holders.denied());
+        // The process has gone, its socket's holder is still known; a new one is found.
+        fs::remove_dir_all(root.path().join("proc/10")).unwrap();
+        learn(&mut holders, root.path(), &[socket(42, 0), socket(44, 0)]);
+        assert_eq!(holders.of(44).and_then(|holder| holder.name.as_deref()), Some("b"));
+        assert!(holders.of(42).is_some());
+        learn(&mut holders, root.path(), &[socket(44, 0)]);
+        assert!(holders.of(42).is_none(), "a socket that was closed is forgotten");
+    }
+
+    #[test]
+    fn a_connection_of_a_unit_needs_no_look_into_processes() {
+        let root = tempfile::tempdir().unwrap();
+        let group = root.path().join("sys/fs/cgroup/system.slice/app.service");
+        fs::create_dir_all(&group).unwrap();
+        fs::write(root.path().join("sys/fs/cgroup/cgroup.procs"), "").unwrap();
+        let id = group.metadata().unwrap().ino();
+        let mut holders = Holders::default();
+        learn(&mut holders, root.path(), &[socket(42, id), socket(43, 1)]);
+        assert_eq!(holders.of(42).map(|holder| &holder.owner), Some(&service("unit:app.service")));
+        assert!(holders.of(43).is_none());
+    }
+}
