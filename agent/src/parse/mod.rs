@@ -13,11 +13,8 @@ pub mod dpkg;
 pub mod edid;
 pub mod guests;
 pub mod hardware_ids;
-<<<<<<< HEAD
 pub mod input_devices;
-=======
 pub mod inet_diag;
->>>>>>> f9e0061 (Agent: short connections, other network namespaces, and who holds what without reading it again)
 pub mod kernel;
 pub mod key_value;
 pub mod lldp;

@@ -6,9 +6,9 @@
 use std::hint::black_box;
 
 use rollcall_agent::parse::{
-    accounts, ata, certificate, cgroup, cloud, command_line, cpuinfo, cups, device_mapper, dpkg, edid, guests, hardware_ids, input_devices,
-    kernel, key_value, lldp, login_records, lvm_backup, mountinfo, netlink, oui, package_databases, process_stat, proxies, routes, smartd,
-    smbios, sound_cards, text, udev, unit_file,
+    accounts, ata, certificate, cgroup, cloud, command_line, cpuinfo, cups, device_mapper, dpkg, edid, guests, hardware_ids, inet_diag,
+    input_devices, kernel, key_value, lldp, login_records, lvm_backup, mountinfo, netlink, oui, package_databases, proc_net, process_stat,
+    proxies, routes, smartd, smbios, sound_cards, text, udev, unit_file,
 };
 
 /// One thing fuzzed.
@@ -34,6 +34,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "edid", run: |bytes| drop(black_box(edid::monitor(bytes))) },
     Target { name: "guests", run: run_guests },
     Target { name: "hardware_ids", run: run_hardware_ids },
+    Target { name: "inet_diag", run: run_inet_diag },
     Target { name: "input_devices", run: |bytes| drop(black_box(input_devices::input_devices(bytes))) },
     Target { name: "kernel", run: run_kernel },
     Target { name: "key_value", run: run_key_value },
@@ -44,6 +45,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "netlink", run: run_netlink },
     Target { name: "oui", run: run_oui },
     Target { name: "package_databases", run: run_package_databases },
+    Target { name: "proc_net", run: |bytes| drop(black_box(proc_net::sockets(bytes).count())) },
     Target { name: "process_stat", run: run_process_stat },
     Target { name: "proxies", run: |bytes| drop(black_box((proxies::assignments(bytes), proxies::apt(bytes), proxies::dnf(bytes)))) },
     Target { name: "routes", run: run_routes },
@@ -107,6 +109,11 @@ fn run_hardware_ids(bytes: &[u8]) {
     if let [class, subclass, protocol, ..] = *bytes {
         black_box((hardware_ids::pci_class(class, subclass), hardware_ids::usb_class(class, subclass, protocol)));
     }
+}
+
+fn run_inet_diag(bytes: &[u8]) {
+    black_box(inet_diag::messages(bytes).count());
+    black_box(inet_diag::request(inet_diag::IPV4, bytes.first().copied().unwrap_or(inet_diag::TCP), u32::MAX, 0));
 }
 
 fn run_kernel(bytes: &[u8]) {
