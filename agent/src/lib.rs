@@ -21,6 +21,7 @@ pub mod permissions;
 pub mod platform;
 pub mod proxy;
 pub mod reader;
+pub mod redact;
 pub mod sender;
 pub mod settings;
 pub mod spool;

@@ -161,6 +161,7 @@ kept_sections! {
     Security,
     Certificates,
     VirtualGuests,
+    Timers,
 }
 
 fn typed<T: SectionData + DeserializeOwned>(section: &Section, clock: Clock) -> Result<ReceivedSection<T>, Problem> {

@@ -22,6 +22,11 @@ pub fn place(bytes: &[u8]) -> Place {
         let mut parts = line.splitn(3, |&byte| byte == b':');
         let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
         let Ok(path) = std::str::from_utf8(path) else { continue };
+        // OpenRC without systemd: its own hierarchy, or `/openrc.NAME` in the unified one.
+        let openrc = if controllers == b"name=openrc" { path.strip_prefix('/') } else { path.strip_prefix("/openrc.") };
+        if let Some(name) = openrc.filter(|name| !name.is_empty() && name.len() <= 256 && !name.contains('/')) {
+            return Place::Unit(name.to_owned());
+        }
         let found = of_path(path);
         // Any hierarchy may name a container; only the unified and systemd's own ones name units.
         let names_units = controllers.is_empty() || controllers == b"name=systemd";
@@ -107,6 +112,8 @@ mod tests {
             ("9:name=systemd:/system.slice/ssh.service\n8:pids:/\n0::/", Place::Unit("ssh.service".into())),
             ("9:name=systemd:/\n0::/", Place::Unknown),
             ("0::/init.scope", Place::Unknown),
+            ("0::/openrc.nginx", Place::Unit("nginx".into())),
+            ("1:name=openrc:/sshd\n0::/", Place::Unit("sshd".into())),
         ];
         for (text, expected) in cases {
             assert_eq!(place(text.as_bytes()), expected, "{text}");

@@ -4,3 +4,4 @@ pub mod collect;
 mod netlink;
 pub mod processes;
 pub mod sockets;
+mod tree;

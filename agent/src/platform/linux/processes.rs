@@ -204,6 +204,20 @@ impl Processes {
         crate::parse::text::clean(config.name.trim_start_matches('/').as_bytes())
     }
 
+    /// The name of Docker's container with this address.
+    pub fn container_at(&self, address: &str) -> Option<String> {
+        const CONTAINERS: &str = "/var/lib/docker/containers";
+        const MOST_CONTAINERS: usize = 1_024;
+        let ids = self.root.names(CONTAINERS).ok()?;
+        // An address stands in quotes; the whole document need not be understood.
+        let (quoted, wanted) =
+            (format!("\"{address}\""), |bytes: &[u8], text: &str| memchr::memmem::find(bytes, text.as_bytes()).is_some());
+        ids.iter().take(MOST_CONTAINERS).find_map(|id| {
+            let bytes = self.root.read(&format!("{CONTAINERS}/{id}/config.v2.json")).ok()?;
+            wanted(&bytes, &quoted).then(|| self.container_name(id))
+        })
+    }
+
     fn podman_name(&self, id: &str) -> Option<String> {
         #[derive(serde::Deserialize)]
         struct Container {

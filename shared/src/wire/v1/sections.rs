@@ -24,6 +24,7 @@ mod peripherals;
 mod security;
 mod services;
 mod storage;
+mod timers;
 mod virtual_guests;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -32,7 +33,7 @@ use serde::Serialize;
 pub use self::{
     accounts::*, certificates::*, cloud::*, connections::*, cpu::*, daemon::*, devices::*, disks::*, file_systems::*, hardware::*,
     identity::*, listening::*, memory::*, neighbours::*, network::*, operating_system::*, packages::*, peripherals::*, security::*,
-    services::*, storage::*, virtual_guests::*,
+    services::*, storage::*, timers::*, virtual_guests::*,
 };
 
 /// A section's type.
@@ -81,6 +82,7 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<VirtualGuests>("Virtual machines and containers on this machine: names, ids, addresses; never their environment."),
     section::<Packages>("Installed software packages."),
     section::<Services>("What runs as a service, and which hosts its configuration names; never passwords, tokens or query strings."),
+    section::<Timers>("What is started at set times; what may be a secret in a command is replaced."),
     section::<Listening>("Sockets that wait for connections, with the service behind each."),
     section::<Connections>("Which service talked to which address and port, aggregated; never content."),
 ];

@@ -15,6 +15,7 @@ mod disks;
 mod file_systems;
 mod hardware;
 mod identity;
+mod init_scripts;
 mod listening;
 mod memory;
 mod neighbours;
@@ -27,8 +28,11 @@ mod pools;
 mod proxies;
 mod security;
 mod security_tools;
+mod service_settings;
 mod services;
 mod storage;
+mod timers;
+mod units;
 mod virtual_guests;
 
 use std::{
@@ -43,17 +47,19 @@ use rollcall_shared::{
     wire::v1::{
         Accounts, Certificates, Cloud, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Neighbours,
         Network, OperatingSystem, Packages, Peripherals, Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage,
-        VirtualGuests,
+        Timers, VirtualGuests,
     },
 };
 
 pub use budget::{Budget, Limits, Subject};
+use serde::de::DeserializeOwned;
 
 use crate::{
     files::Root,
     observe::{Attribution, Windows},
     parse::smbios::{self, Smbios},
     processes::Processes,
+    redact,
 };
 
 /// What a collector found.
@@ -104,6 +110,7 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: VirtualGuests::NAME, collect: |machine| section(machine, virtual_guests::collect) },
     Collector { name: Packages::NAME, collect: |machine| section(machine, packages::collect) },
     Collector { name: Services::NAME, collect: |machine| section(machine, services::collect) },
+    Collector { name: Timers::NAME, collect: |machine| section(machine, timers::collect) },
     Collector { name: Listening::NAME, collect: |machine| section(machine, listening::collect) },
     Collector { name: Connections::NAME, collect: |machine| section(machine, connections::collect) },
 ];
@@ -117,13 +124,23 @@ pub struct Machine<'a> {
     smbios: OnceCell<Option<Smbios>>,
     processes: OnceCell<Processes>,
     packages: OnceCell<Result<packages::Found, String>>,
+    owners: OnceCell<BTreeMap<String, String>>,
 }
 
 impl<'a> Machine<'a> {
     /// The machine at `root`, at `now` by the agent's clock, whose sockets were watched: `windows` is what was added up and
     /// `attribution` the latest sample, or why there is none.
     pub fn new(root: &'a Root, now: Timestamp, windows: &'a Windows, attribution: Result<&'a Attribution, String>) -> Self {
-        Self { root, now, windows, attribution, smbios: OnceCell::new(), processes: OnceCell::new(), packages: OnceCell::new() }
+        Self {
+            root,
+            now,
+            windows,
+            attribution,
+            smbios: OnceCell::new(),
+            processes: OnceCell::new(),
+            packages: OnceCell::new(),
+            owners: OnceCell::new(),
+        }
     }
 
     /// What SMBIOS says; `None` where the machine has none or it may not be read.
@@ -148,6 +165,11 @@ impl<'a> Machine<'a> {
 
     fn packages(&self) -> &Result<packages::Found, String> {
         self.packages.get_or_init(|| packages::read(self.root))
+    }
+
+    /// The package of each program that runs as a service or listens: one look through the lists of files for all sections.
+    fn owners(&self) -> &BTreeMap<String, String> {
+        self.owners.get_or_init(|| services::owners(self))
     }
 
     /// Who talked to whom. A service that listens, or is a unit, needs no other proof that it is one.
@@ -177,7 +199,10 @@ pub fn collect(machine: &Machine<'_>, only: Option<&[String]>) -> BTreeMap<Strin
     sections
 }
 
-fn section<T: SectionData>(machine: &Machine<'_>, collect: fn(&Machine<'_>) -> Outcome<T>) -> Result<Section, serde_json::Error> {
+fn section<T: SectionData + DeserializeOwned>(
+    machine: &Machine<'_>,
+    collect: fn(&Machine<'_>) -> Outcome<T>,
+) -> Result<Section, serde_json::Error> {
     let started = Instant::now();
     let (status, data) = match collect(machine) {
         Outcome::Data(data) => (SectionStatus::Ok, Some(data)),
@@ -186,7 +211,12 @@ fn section<T: SectionData>(machine: &Machine<'_>, collect: fn(&Machine<'_>) -> O
         Outcome::Failed(reason) => (SectionStatus::Failed { reason }, None),
     };
     let duration_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
-    Section::new(status, machine.now, duration_ms, data.as_ref())
+    let section = Section::new(status, machine.now, duration_ms, data.as_ref())?;
+    match redact::section(section.data.get()) {
+        None => Ok(section),
+        // Rare: what a collector let through is taken out, and the section made again, so that its digest is that of what is sent.
+        Some(clean) => Section::new(section.status, machine.now, duration_ms, Some(&serde_json::from_value::<T>(clean)?)),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rollcall_shared::wire::v1::{AccessControl, KernelModule, Security, SecurityTool, UpdatePolicy};
 
-use super::{Machine, Outcome, file_systems, hardware::efi_flag, security_tools::TOOLS, services::enabled_units};
+use super::{Machine, Outcome, file_systems, hardware::efi_flag, security_tools::TOOLS, units};
 use crate::{
     files::Root,
     parse::{
@@ -19,7 +19,7 @@ const MOST_MODULES: usize = 4_096;
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Security> {
     let root = machine.root;
-    let enabled = enabled_units(root);
+    let enabled = units::enabled(root);
     let (reboot_required, reboot_required_by) = reboot(root);
     let tainted = root.number("/proc/sys/kernel/tainted");
     let found = Security {

@@ -1,22 +1,23 @@
 //! What runs as a service.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use rollcall_shared::wire::v1::{Service, ServiceKey, Services};
 
-use super::{Machine, Outcome, daemons, packages};
+use super::{
+    Machine, Outcome, daemons,
+    init_scripts::{self, Script},
+    packages,
+    service_settings::{Known, Reading},
+    units,
+};
 use crate::{
-    files::Root,
-    parse::{
-        cgroup::Place,
-        unit_file::{self, UnitFile},
-    },
+    parse::cgroup::Place,
     processes::{Owner, Process},
 };
-
-/// Where systemd looks for units, what counts first.
-const UNIT_DIRECTORIES: &[&str] =
-    &["/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Services> {
     let mut mains = match mains(machine) {
@@ -24,15 +25,30 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Services> {
         Err(error) => return Outcome::failed("/proc", &error),
     };
     let talking = talking(machine);
-    // Units and containers are services whatever they do; a process on its own only if it listens or keeps talking.
-    mains.retain(|key, _| !key.0.starts_with("process:") || talking.contains_key(key));
+    let scripts = init_scripts::scripts(machine.root);
+    let of_script = script_keys(machine, &mains, &scripts);
+    // Units, containers and what a script started are services whatever they do; a process on its own only if it listens or keeps talking.
+    mains.retain(|key, _| !key.0.starts_with("process:") || talking.contains_key(key) || of_script.contains_key(key));
     for (key, main) in talking {
         mains.entry(key).or_insert(main);
     }
-    let programs: Vec<&str> = mains.values().filter_map(|main| main.as_ref()?.program.as_deref()).collect();
-    let owners = packages::owners(machine.root, &programs);
-    let enabled = enabled_units(machine.root);
-    let services = mains.iter().map(|(key, main)| service(machine, key, main.as_deref(), &owners, &enabled)).collect();
+    let reading = Reading::new(machine);
+    let enabled = units::enabled(machine.root);
+    let mut services: Vec<Service> = mains
+        .iter()
+        .map(|(key, main)| {
+            let service = service(machine, key, main.as_deref(), &enabled, &reading);
+            match of_script.get(key) {
+                Some(script) => with_script(service, script),
+                None => service,
+            }
+        })
+        .collect();
+    services.extend(units_that_do_not_run(machine, &mains, &enabled, &reading));
+    let found: BTreeSet<&str> = of_script.values().map(|script| script.name.as_str()).collect();
+    services.extend(scripts.iter().filter(|script| !found.contains(script.name.as_str())).filter_map(script_that_does_not_run));
+    services.sort_by(|a, b| a.key.cmp(&b.key));
+    services.dedup_by(|a, b| a.key == b.key);
     match &machine.attribution {
         Ok(attribution) if attribution.denied => Outcome::Partial(
             Services { services },
@@ -41,6 +57,98 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Services> {
         Ok(_) => Outcome::Data(Services { services }),
         Err(reason) => Outcome::Partial(Services { services }, format!("only units and containers are known: {reason}")),
     }
+}
+
+/// The package of each program and executable that runs as a service or listens.
+pub(super) fn owners(machine: &Machine<'_>) -> BTreeMap<String, String> {
+    let mains = mains(machine).unwrap_or_default().into_values().chain(talking(machine).into_values());
+    let mut programs: BTreeSet<String> = BTreeSet::new();
+    for process in mains.flatten() {
+        programs.extend(process.program.iter().chain(&process.executable).cloned());
+    }
+    if let Ok(attribution) = machine.attribution {
+        let pids = attribution.listeners.iter().filter_map(|listener| listener.pid);
+        programs.extend(pids.filter_map(|pid| machine.processes().get(pid)?.executable.clone()));
+    }
+    packages::owners(machine.root, &programs.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Which of these services a script started: by its pid file, else by the program that it starts.
+fn script_keys<'a>(machine: &Machine<'_>, mains: &BTreeMap<ServiceKey, Main>, scripts: &'a [Script]) -> BTreeMap<ServiceKey, &'a Script> {
+    let mut keys = BTreeMap::new();
+    for script in scripts {
+        let by_pid = script
+            .pid
+            .and_then(|pid| machine.processes().get(pid))
+            .and_then(|process| machine.processes().owner(&process).service().cloned());
+        let program = script.script.program.as_deref();
+        let runs = |main: &Main| main.as_ref().is_some_and(|main| program.is_some() && main.executable.as_deref() == program);
+        let key = by_pid.or_else(|| mains.iter().find(|(_, main)| runs(main)).map(|(key, _)| key.clone()));
+        if let Some(key) = key.filter(|key| !key.0.starts_with("container:")) {
+            keys.insert(key, script);
+        }
+    }
+    keys
+}
+
+fn with_script(service: Service, script: &Script) -> Service {
+    Service {
+        name: script.name.clone(),
+        description: script.script.description.clone().or(service.description),
+        manager: Some(script.manager.to_owned()),
+        enabled: Some(script.enabled),
+        ..service
+    }
+}
+
+/// An enabled script whose service is known not to run: OpenRC says so, or there is no process of the program that it starts.
+fn script_that_does_not_run(script: &Script) -> Option<Service> {
+    let is_stopped = script.started.map_or(script.script.program.is_some(), |started| !started);
+    (script.enabled && is_stopped).then(|| {
+        let program = script.script.program.clone();
+        let service = Service {
+            key: ServiceKey::unit(&script.name),
+            daemon: program.as_deref().and_then(daemons::daemon).map(str::to_owned),
+            executable: program,
+            running: Some(false),
+            ..Service::default()
+        };
+        with_script(service, script)
+    })
+}
+
+/// Units that some target wants, that are to keep running, and that have neither a process nor systemd's mark of an active unit.
+fn units_that_do_not_run(
+    machine: &Machine<'_>,
+    mains: &BTreeMap<ServiceKey, Main>,
+    enabled: &BTreeSet<String>,
+    reading: &Reading<'_>,
+) -> Vec<Service> {
+    if !units::is_running(machine.root) {
+        return Vec::new();
+    }
+    let stopped = |unit: &&String| {
+        // A template that is wanted is no service; its instances are.
+        unit.ends_with(".service")
+            && !unit.contains("@.")
+            && !mains.contains_key(&ServiceKey::unit(unit))
+            && !units::is_active(machine.root, unit)
+    };
+    let service = |unit: &String| {
+        let (_, file) = units::unit(machine.root, unit)?;
+        let is_expected = !file.is_oneshot && !file.command.is_empty();
+        is_expected.then(|| {
+            let executable = file.command.first().filter(|path| path.starts_with('/')).cloned();
+            let service = service(machine, &ServiceKey::unit(unit), None, enabled, reading);
+            Service {
+                running: Some(false),
+                daemon: executable.as_deref().and_then(daemons::daemon).map(str::to_owned),
+                executable,
+                ..service
+            }
+        })
+    };
+    enabled.iter().filter(stopped).filter_map(service).collect()
 }
 
 type Main = Option<Rc<Process>>;
@@ -79,13 +187,7 @@ fn talking(machine: &Machine<'_>) -> BTreeMap<ServiceKey, Main> {
     talking
 }
 
-fn service(
-    machine: &Machine<'_>,
-    key: &ServiceKey,
-    main: Option<&Process>,
-    owners: &BTreeMap<String, String>,
-    enabled: &std::collections::BTreeSet<String>,
-) -> Service {
+fn service(machine: &Machine<'_>, key: &ServiceKey, main: Option<&Process>, enabled: &BTreeSet<String>, reading: &Reading<'_>) -> Service {
     // A service that is not running at this moment is still known by its key.
     let (from_key, user_from_key) = match key.0.strip_prefix("process:").and_then(|rest| rest.rsplit_once('@')) {
         Some((executable, user)) => (Some(executable.to_owned()), Some(user.to_owned())),
@@ -94,13 +196,22 @@ fn service(
     let program = main.and_then(|process| process.program.clone()).or(from_key);
     let executable = main.and_then(|process| process.executable.clone()).or_else(|| program.clone());
     // The interpreter's package says nothing about the program it runs.
-    let package = program.as_ref().and_then(|program| owners.get(program)).cloned();
+    let package = program.as_ref().and_then(|program| machine.owners().get(program)).cloned();
     let version = package.as_ref().and_then(|name| {
         let installed = machine.packages().as_ref().ok()?;
         installed.packages.iter().find(|package| package.kind == "deb" && package.name == *name).map(|package| package.version.clone())
     });
     let unit = key.0.strip_prefix("unit:");
-    let file = unit.and_then(|unit| unit_file(machine.root, unit));
+    let file = unit.and_then(|unit| units::unit(machine.root, unit));
+    let known = Known { main, unit: unit.zip(file.as_ref()).map(|(unit, (path, file))| (unit, file, path.as_str())) };
+    let (daemon, found) = reading.of(&known);
+    let manager = match unit {
+        // Where systemd does not run, a unit is OpenRC's.
+        Some(unit) if unit.contains('.') => Some("systemd"),
+        Some(_) => Some("openrc"),
+        None => None,
+    };
+    let file = file.map(|(_, file)| file);
     let file_name = program.as_deref().and_then(|path| path.rsplit('/').next());
     let name = match (unit, key.0.strip_prefix("container:")) {
         (Some(unit), _) => unit.strip_suffix(".service").unwrap_or(unit),
@@ -109,8 +220,8 @@ fn service(
     };
     Service {
         name: name.to_owned(),
-        description: file.as_ref().and_then(|file| file.description.clone()).map(|text| resolved(&text, unit.unwrap_or_default())),
-        daemon: executable.as_deref().and_then(daemons::daemon).map(str::to_owned),
+        description: file.as_ref().and_then(|file| file.description.clone()).map(|text| units::resolved(&text, unit.unwrap_or_default())),
+        daemon: daemon.or_else(|| executable.as_deref().and_then(daemons::daemon)).map(str::to_owned),
         enabled: unit.zip(file).and_then(|(unit, file)| {
             let is_enabled = enabled.contains(unit);
             // A unit that cannot be enabled is started by another one; that it is not enabled says nothing.
@@ -126,34 +237,11 @@ fn service(
         version,
         executable,
         key: key.clone(),
-        manager: unit.map(|_| "systemd".to_owned()),
-        ..Service::default()
+        manager: manager.map(str::to_owned),
+        running: None,
+        details: Some(found.details).filter(|details| !details.is_empty()),
+        upstreams: found.upstreams,
     }
-}
-
-/// The unit's file; an instance (`a@b.service`) has its template's.
-fn unit_file(root: &Root, unit: &str) -> Option<UnitFile> {
-    let template = unit.split_once('@').map(|(name, _)| format!("{name}@.service"));
-    let names = std::iter::once(unit.to_owned()).chain(template);
-    let mut paths = names.flat_map(|name| UNIT_DIRECTORIES.iter().map(move |directory| format!("{directory}/{name}")));
-    paths.find_map(|path| root.read(&path).ok()).map(|bytes| unit_file::unit_file(&bytes))
-}
-
-/// `%i` and `%I` are the instance.
-fn resolved(description: &str, unit: &str) -> String {
-    let instance = unit.split_once('@').and_then(|(_, rest)| rest.strip_suffix(".service")).unwrap_or_default();
-    description.replace("%i", instance).replace("%I", instance)
-}
-
-/// The units that some target wants at start: links in `*.wants` directories.
-pub(super) fn enabled_units(root: &Root) -> std::collections::BTreeSet<String> {
-    let wants = |directory: &str| {
-        let names = root.names(directory).unwrap_or_default().into_iter();
-        let directory = directory.to_owned();
-        names.filter(|name| name.ends_with(".wants") || name.ends_with(".requires")).map(move |name| format!("{directory}/{name}"))
-    };
-    let directories = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/system"];
-    directories.iter().flat_map(|directory| wants(directory)).flat_map(|wants| root.names(&wants).unwrap_or_default()).collect()
 }
 
 #[cfg(test)]
