@@ -13,7 +13,7 @@ pub use undo::Undo;
 
 use undo::Step;
 
-use crate::model::{Change, Ci, Conflict, ConflictState, IdentityKey, Lifecycle, NeedGroup, Put, Relationship, Revision};
+use crate::model::{Change, Ci, Conflict, ConflictState, IdentityKey, Lifecycle, NeedGroup, Put, Relationship, Revision, Standing};
 
 /// Every live configuration item, relationship, need group and open conflict, as of one revision.
 ///
@@ -35,6 +35,8 @@ pub struct Estate {
     incoming: HashMap<CiId, BTreeSet<RelationshipId>>,
     need_groups: HashMap<NeedGroupId, NeedGroup>,
     groups_of: HashMap<CiId, BTreeSet<NeedGroupId>>,
+    /// Need groups that do not count: suggested and rejected ones.
+    suggestions: HashMap<NeedGroupId, NeedGroup>,
     conflicts: HashMap<ConflictId, Conflict>,
     conflicts_of: HashMap<CiId, BTreeSet<ConflictId>>,
     software: SoftwareIndex,
@@ -206,6 +208,16 @@ impl Estate {
         self.groups_of.get(&ci).into_iter().flatten().filter_map(|id| self.need_groups.get(id))
     }
 
+    /// Need groups that evidence suggests, and those that somebody rejected, in no order. They do not count.
+    pub fn suggestions(&self) -> impl Iterator<Item = &NeedGroup> {
+        self.suggestions.values()
+    }
+
+    /// The suggested or rejected need group of that id.
+    pub fn suggestion(&self, id: NeedGroupId) -> Option<&NeedGroup> {
+        self.suggestions.get(&id)
+    }
+
     /// Open conflicts, in no order.
     pub fn open_conflicts(&self) -> impl Iterator<Item = &Conflict> {
         self.conflicts.values().filter(|conflict| conflict.state == ConflictState::Open)
@@ -272,11 +284,16 @@ impl Estate {
         if let Some(before) = &before {
             remove_from(&mut self.groups_of, &before.ci, id);
         }
-        if let Some(group) = group {
-            self.groups_of.entry(group.ci).or_default().insert(id);
-            self.need_groups.insert(id, group);
+        let suggested = self.suggestions.remove(&id);
+        match group {
+            Some(group) if group.standing == Standing::Accepted => {
+                self.groups_of.entry(group.ci).or_default().insert(id);
+                self.need_groups.insert(id, group);
+            }
+            Some(group) => drop(self.suggestions.insert(id, group)),
+            None => {}
         }
-        before
+        before.or(suggested)
     }
 
     fn set_conflict(&mut self, id: ConflictId, conflict: Option<Conflict>) -> Option<Conflict> {

@@ -9,12 +9,12 @@ macro_rules! ci {
 }
 macro_rules! relationship {
     () => {
-        "id, kind, from_ci, to_ci, hardness, lifecycle, CAST(evidence AS TEXT), first_seen, valid_from, version"
+        "id, kind, from_ci, to_ci, hardness, judgement, lifecycle, CAST(evidence AS TEXT), first_seen, valid_from, version"
     };
 }
 macro_rules! need_group {
     () => {
-        "id, ci, name, CAST(members AS TEXT), min_up, min_up_unit, hardness, lifecycle, source, valid_from, version"
+        "id, ci, name, CAST(members AS TEXT), min_up, min_up_unit, hardness, lifecycle, standing, suggestion, source, valid_from, version"
     };
 }
 macro_rules! conflict {

@@ -71,6 +71,9 @@ pub(super) fn method(method: Method) -> &'static str {
         Method::Resolver => "resolver configuration",
         Method::Gateway => "default route",
         Method::Mount => "mounted file system",
+        Method::Guest => "guest of this host",
+        Method::Configuration => "configuration",
+        Method::Certificate => "certificate on the machine",
         Method::Declared => "declared",
         Method::Imported => "imported",
     }

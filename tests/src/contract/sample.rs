@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rollcall::store::{AgentRecord, AttributedChange, AuditEntry, Batch, EnrollAttempt, EnrollOutcome, SharedStore, TokenRecord};
 use rollcall_core::{
-    Attribute, Change, Ci, Claim, Evidence, IdentityKey, IdentityKeyKind, Lifecycle, Method, MinUp, NeedGroup, Put, Relationship,
-    SoftwareEntry, Source,
+    Attribute, Change, Ci, Claim, Evidence, IdentityKey, IdentityKeyKind, Judge, Judgement, Lifecycle, Method, MinUp, NeedGroup, Pattern,
+    Purpose, Put, Relationship, SoftwareEntry, Source, Standing, Suggestion,
 };
 use rollcall_shared::{CiId, NeedGroupId, RelationshipId, Timestamp, TokenId, catalogue::Hardness};
 use serde_json::json;
@@ -63,6 +63,11 @@ pub fn relationship(n: u128, from_ci: CiId, to_ci: CiId, from: Timestamp) -> Rel
         from: from_ci,
         to: to_ci,
         hardness: n.is_multiple_of(2).then_some(Hardness::Soft),
+        judgement: n.is_multiple_of(2).then(|| Judgement {
+            purpose: Purpose::Directory,
+            by: Judge::Person(Source::User("ada".into())),
+            reason: HOSTILE.into(),
+        }),
         lifecycle: Lifecycle::Active,
         evidence: vec![
             Evidence {
@@ -104,6 +109,8 @@ pub fn need_group(n: u128, ci: CiId, members: &[CiId], from: Timestamp) -> NeedG
         min_up: if n.is_multiple_of(2) { MinUp::Count(u32::MAX) } else { MinUp::Percent(50) },
         hardness: Hardness::Hard,
         lifecycle: Lifecycle::Active,
+        standing: Standing::Accepted,
+        suggestion: n.is_multiple_of(2).then(|| Suggestion { pattern: Pattern::Replicas, evidence: vec![HOSTILE.into()] }),
         source: Source::User("ada".into()),
         valid_from: from,
         version: 1,

@@ -66,7 +66,14 @@ impl<'a> Basis<'a> {
     pub fn is_stale(&self, evidence: &EdgeEvidence) -> bool {
         let limit = match evidence.method {
             Method::Declared | Method::Imported => self.declared_stale_after_millis,
-            Method::Connection | Method::RunsOn | Method::Resolver | Method::Gateway | Method::Mount => self.observed_stale_after_millis,
+            Method::Connection
+            | Method::RunsOn
+            | Method::Resolver
+            | Method::Gateway
+            | Method::Mount
+            | Method::Guest
+            | Method::Configuration
+            | Method::Certificate => self.observed_stale_after_millis,
         };
         self.now.millis_since(self.confirmed_at(evidence)) > limit
     }

@@ -7,6 +7,7 @@ mod conflict;
 mod document;
 mod endpoint;
 mod ids;
+mod judgement;
 mod need_group;
 mod relationship;
 mod software;
@@ -18,7 +19,8 @@ pub use conflict::{Conflict, ConflictKind, ConflictState};
 pub use document::{AgentFacts, ImportFacts, ReceivedDocument, ReceivedSection};
 pub use endpoint::{Endpoint, EndpointError};
 pub use ids::IdSource;
-pub use need_group::{MinUp, NeedGroup};
+pub use judgement::{Judge, Judgement, Purpose};
+pub use need_group::{MinUp, NeedGroup, Pattern, Standing, Suggestion};
 pub use relationship::{Evidence, Method, Relationship};
 pub use software::{SoftwareEntry, SoftwareId, SoftwareSet};
 

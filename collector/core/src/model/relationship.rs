@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, catalogue::Hardness};
 
-use super::{attribute::Source, ci::Lifecycle, endpoint::Endpoint};
+use super::{attribute::Source, ci::Lifecycle, endpoint::Endpoint, judgement::Judgement};
 
 /// A directed relationship: `from` depends on `to`.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,9 @@ pub struct Relationship {
     pub to: CiId,
     /// Hardness set by a person or, for observed administration and the like, by classification; absent: the type's.
     pub hardness: Option<Hardness>,
+    /// What an observed connection is for, where it is more than the dependent's own work, or a person set the hardness: why the
+    /// hardness is what it is.
+    pub judgement: Option<Judgement>,
     /// Whether it counts; a retired one is kept for history.
     pub lifecycle: Lifecycle,
     /// Why it is believed, by method and reporter; never empty.
@@ -67,6 +70,12 @@ pub enum Method {
     Gateway,
     /// A mounted remote file system.
     Mount,
+    /// A hypervisor's or container host's list of guests, met by the guest's own ids.
+    Guest,
+    /// A service's or the machine's configuration names it.
+    Configuration,
+    /// A certificate that lies on the machine.
+    Certificate,
     /// A person or API client declared it.
     Declared,
     /// An import brought it.
@@ -75,7 +84,23 @@ pub enum Method {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 7] = [Self::Connection, Self::RunsOn, Self::Resolver, Self::Gateway, Self::Mount, Self::Declared, Self::Imported];
+    pub const ALL: [Self; 10] = [
+        Self::Connection,
+        Self::RunsOn,
+        Self::Resolver,
+        Self::Gateway,
+        Self::Mount,
+        Self::Guest,
+        Self::Configuration,
+        Self::Certificate,
+        Self::Declared,
+        Self::Imported,
+    ];
+
+    /// Whether people or imports said it; what agents saw is not.
+    pub const fn is_said(self) -> bool {
+        matches!(self, Self::Declared | Self::Imported)
+    }
 
     /// The name in data and API.
     pub const fn as_str(self) -> &'static str {
@@ -85,6 +110,9 @@ impl Method {
             Self::Resolver => "resolver",
             Self::Gateway => "gateway",
             Self::Mount => "mount",
+            Self::Guest => "guest",
+            Self::Configuration => "configuration",
+            Self::Certificate => "certificate",
             Self::Declared => "declared",
             Self::Imported => "imported",
         }

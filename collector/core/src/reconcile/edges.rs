@@ -5,23 +5,17 @@ use std::{
     net::IpAddr,
 };
 
-use rollcall_shared::{
-    AgentId, CiId, RelationshipId, Timestamp,
-    catalogue::{self, Hardness},
-    wire::v1::ServiceKey,
-};
+use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, wire::v1::ServiceKey};
 
 use super::{
     identify::{is_machine, listed},
+    noise,
     plan::Plan,
 };
 use crate::model::{Ci, Endpoint, Evidence, IdentityKey, IdentityKeyKind, Lifecycle, Method, Source};
 
 /// More endpoints than this say no more about a relationship.
 const MOST_ENDPOINTS: usize = 64;
-
-/// Ports by which people look after machines. A connection to one of these says who administers whom, not who needs whom.
-const ADMINISTRATION: &[u16] = &[22, 23, 3389, 5900, 5985, 5986];
 
 /// The key of an address's owner.
 pub(super) fn address_key(realm: &str, address: IpAddr) -> IdentityKey {
@@ -194,13 +188,9 @@ pub(super) fn set_evidence(plan: &mut Plan<'_>, id: RelationshipId, mut evidence
     if known.evidence == evidence {
         return;
     }
-    let (was, is) =
-        (classified(plan, known.kind.as_str(), known.from, &known.evidence), classified(plan, known.kind.as_str(), known.from, &evidence));
-    let judged = known.hardness == was || known.evidence.is_empty();
+    let verdict = noise::settled(plan, known, known.from, known.to, &evidence);
     plan.edit_relationship(id, reason, |relationship| {
-        if judged {
-            relationship.hardness = is;
-        }
+        (relationship.hardness, relationship.judgement) = verdict;
         if evidence.is_empty() {
             // What it rested on stays with the retired version: a relationship is never without a reason.
             relationship.lifecycle = Lifecycle::Retired;
@@ -208,25 +198,6 @@ pub(super) fn set_evidence(plan: &mut Plan<'_>, id: RelationshipId, mut evidence
             relationship.evidence = evidence;
         }
     });
-}
-
-/// How hard an observed connection is. `None` leaves it to the type.
-///
-/// What a service connects to, it needs. What is only known to come from *somewhere on* a machine (a person's program, a process whose owner
-/// the kernel did not tell, a host without an agent) makes the machine poorer, not dead. Administration is no dependency at all, unless a
-/// service does it (a backup over ssh).
-fn classified(plan: &Plan<'_>, kind: &str, from: CiId, evidence: &[Evidence]) -> Option<Hardness> {
-    let mut endpoints = evidence.iter().flat_map(|evidence| &evidence.endpoints).peekable();
-    if kind != "connects_to" || endpoints.peek().is_none() || evidence.iter().any(|evidence| evidence.method != Method::Connection) {
-        return None;
-    }
-    let administration = endpoints.all(|endpoint| ADMINISTRATION.contains(&endpoint.port));
-    let service = plan.ci(from).and_then(|ci| catalogue::class(&ci.class)).is_some_and(|class| class.is_a("service_instance"));
-    match (service, administration) {
-        (true, false) => None,
-        (true, true) | (false, false) => Some(Hardness::Soft),
-        (false, true) => Some(Hardness::None),
-    }
 }
 
 /// Evidence of an agent becomes that of its successor on the same machine: two agents of one machine are not two ends.
@@ -290,13 +261,10 @@ pub(super) fn move_ends(plan: &mut Plan<'_>, id: RelationshipId, from: CiId, to:
         set_evidence(plan, there, evidence, reason);
         plan.edit_relationship(id, reason, |relationship| relationship.lifecycle = Lifecycle::Retired);
     } else {
-        let judged = relationship.hardness == classified(plan, &relationship.kind, relationship.from, &relationship.evidence);
-        let now = classified(plan, &relationship.kind, from, &relationship.evidence);
+        let verdict = noise::settled(plan, &relationship, from, to, &relationship.evidence);
         plan.edit_relationship(id, reason, |relationship| {
             (relationship.from, relationship.to) = (from, to);
-            if judged {
-                relationship.hardness = now;
-            }
+            (relationship.hardness, relationship.judgement) = verdict;
         });
     }
 }

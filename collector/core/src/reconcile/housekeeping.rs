@@ -56,7 +56,9 @@ fn confirmed_at(plan: &Plan<'_>, reports: &HashMap<AgentId, Timestamp>, evidence
     let heard = evidence.agent.and_then(|agent| plan.estate.agent_last_seen(agent)).unwrap_or(evidence.last_seen);
     match evidence.method {
         Method::Declared | Method::Imported | Method::RunsOn => None,
-        Method::Resolver | Method::Gateway | Method::Mount => Some(heard.max(evidence.last_seen)),
+        Method::Resolver | Method::Gateway | Method::Mount | Method::Guest | Method::Configuration | Method::Certificate => {
+            Some(heard.max(evidence.last_seen))
+        }
         Method::Connection => {
             let last_report = evidence.agent.and_then(|agent| reports.get(&agent)).copied().unwrap_or(evidence.last_seen);
             // Twice: a report may come just before the refresh is due.

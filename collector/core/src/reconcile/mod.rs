@@ -12,6 +12,7 @@ mod identify;
 mod import;
 mod machine;
 mod neighbours;
+mod noise;
 mod plan;
 mod policy;
 mod services;

@@ -207,6 +207,7 @@ impl<'a> Plan<'a> {
             from,
             to,
             hardness: None,
+            judgement: None,
             lifecycle: Lifecycle::Active,
             evidence: Vec::new(),
             first_seen: self.now,
@@ -231,7 +232,11 @@ impl<'a> Plan<'a> {
     // --- Need groups ---
 
     pub(super) fn need_group(&self, id: NeedGroupId) -> Option<&NeedGroup> {
-        self.need_groups.get(id).or_else(|| self.estate.need_group(id)).filter(|it| it.lifecycle == Lifecycle::Active)
+        self.need_groups
+            .get(id)
+            .or_else(|| self.estate.need_group(id))
+            .or_else(|| self.estate.suggestion(id))
+            .filter(|it| it.lifecycle == Lifecycle::Active)
     }
 
     pub(super) fn new_id(&mut self) -> uuid::Uuid {
@@ -334,7 +339,7 @@ impl<'a> Plan<'a> {
             changes.push(Change { put: Put::Relationship(relationship), reason, differs });
         }
         for draft in self.need_groups.drafts {
-            let before = self.estate.need_group(draft.value.id);
+            let before = self.estate.need_group(draft.value.id).or_else(|| self.estate.suggestion(draft.value.id));
             let (reason, mut group) = (draft.reason(), draft.value);
             let differs = match before {
                 None if group.lifecycle == Lifecycle::Retired => continue,
@@ -383,6 +388,7 @@ fn relationship_differences(before: &Relationship, after: &Relationship, now: Ti
         ("from", before.from != after.from),
         ("to", before.to != after.to),
         ("hardness", before.hardness != after.hardness),
+        ("judgement", before.judgement != after.judgement),
         ("lifecycle", before.lifecycle != after.lifecycle),
         ("evidence", is_worth_a_version(before, after, now, policy)),
     ];
@@ -412,6 +418,8 @@ fn need_group_differences(before: &NeedGroup, after: &NeedGroup) -> Vec<String> 
         ("min_up", before.min_up != after.min_up),
         ("hardness", before.hardness != after.hardness),
         ("lifecycle", before.lifecycle != after.lifecycle),
+        ("standing", before.standing != after.standing),
+        ("suggestion", before.suggestion != after.suggestion),
         ("source", before.source != after.source),
     ];
     fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()

@@ -1,6 +1,8 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
-use rollcall_core::{Endpoint, Evidence, Method, MinUp, NeedGroup, Put, Relationship};
+use rollcall_core::{
+    Endpoint, Evidence, Judge, Judgement, Method, MinUp, NeedGroup, Pattern, Purpose, Put, Relationship, Standing, Suggestion,
+};
 use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, catalogue::Hardness};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,6 +18,7 @@ pub(in crate::store) struct RelationshipRow {
     from_ci: Uuid,
     to_ci: Uuid,
     hardness: Option<String>,
+    judgement: Option<String>,
     lifecycle: String,
     evidence: String,
     first_seen: i64,
@@ -38,6 +41,7 @@ impl RelationshipRow {
             from_ci: relationship.from.0,
             to_ci: relationship.to.0,
             hardness: relationship.hardness.map(|hardness| hardness_word(hardness).to_owned()),
+            judgement: relationship.judgement.as_ref().map(|it| json(&JudgementJson::from(it))).transpose()?,
             lifecycle: relationship.lifecycle.as_str().into(),
             evidence: json(&evidence)?,
             first_seen: relationship.first_seen.as_millis(),
@@ -58,6 +62,7 @@ impl Decode for RelationshipRow {
             from: CiId(self.from_ci),
             to: CiId(self.to_ci),
             hardness: self.hardness.as_deref().map(|word| at.word("hardness", word, hardness)).transpose()?,
+            judgement: self.judgement.as_deref().map(|text| judgement(at, text)).transpose()?,
             lifecycle: at.lifecycle(&self.lifecycle)?,
             evidence: evidence.into_iter().map(|evidence| evidence.decode(at)).collect::<Result<_, _>>()?,
             kind: self.kind,
@@ -78,6 +83,29 @@ impl Version for RelationshipRow {
     fn close(&mut self, at: i64) {
         self.valid_to = Some(at);
     }
+}
+
+/// What a connection is for, as JSON.
+#[derive(Serialize, Deserialize)]
+struct JudgementJson<'a> {
+    purpose: Cow<'a, str>,
+    by: Cow<'a, str>,
+    reason: Cow<'a, str>,
+}
+
+impl<'a> From<&'a Judgement> for JudgementJson<'a> {
+    fn from(judgement: &'a Judgement) -> Self {
+        Self { purpose: judgement.purpose.as_str().into(), by: judgement.by.to_string().into(), reason: judgement.reason.as_str().into() }
+    }
+}
+
+fn judgement(at: At<'_>, text: &str) -> Result<Judgement, StoreError> {
+    let json: JudgementJson<'_> = serde_json::from_str(text).map_err(|error| at.corrupt("judgement", error))?;
+    Ok(Judgement {
+        purpose: at.word("judgement", &json.purpose, Purpose::parse)?,
+        by: at.word("judgement", &json.by, Judge::parse)?,
+        reason: json.reason.into_owned(),
+    })
 }
 
 /// One piece of evidence as JSON.
@@ -143,6 +171,8 @@ pub(in crate::store) struct NeedGroupRow {
     min_up_unit: String,
     hardness: String,
     lifecycle: String,
+    standing: String,
+    suggestion: Option<String>,
     source: String,
     valid_from: i64,
     version: u32,
@@ -169,6 +199,8 @@ impl NeedGroupRow {
             min_up_unit: unit.into(),
             hardness: hardness_word(group.hardness).into(),
             lifecycle: group.lifecycle.as_str().into(),
+            standing: group.standing.as_str().into(),
+            suggestion: group.suggestion.as_ref().map(|it| json(&SuggestionJson::from(it))).transpose()?,
             source: group.source.to_string(),
             valid_from: group.valid_from.as_millis(),
             version: group.version,
@@ -193,6 +225,8 @@ impl Decode for NeedGroupRow {
             min_up,
             hardness: at.word("hardness", &self.hardness, hardness)?,
             lifecycle: at.lifecycle(&self.lifecycle)?,
+            standing: at.word("standing", &self.standing, Standing::parse)?,
+            suggestion: self.suggestion.as_deref().map(|text| suggestion(at, text)).transpose()?,
             source: at.source("source", &self.source)?,
             name: self.name,
             valid_from: time(self.valid_from),
@@ -211,6 +245,24 @@ impl Version for NeedGroupRow {
     fn close(&mut self, at: i64) {
         self.valid_to = Some(at);
     }
+}
+
+/// Why a need group is suggested, as JSON.
+#[derive(Serialize, Deserialize)]
+struct SuggestionJson<'a> {
+    pattern: Cow<'a, str>,
+    evidence: Cow<'a, [String]>,
+}
+
+impl<'a> From<&'a Suggestion> for SuggestionJson<'a> {
+    fn from(suggestion: &'a Suggestion) -> Self {
+        Self { pattern: suggestion.pattern.as_str().into(), evidence: Cow::Borrowed(&suggestion.evidence) }
+    }
+}
+
+fn suggestion(at: At<'_>, text: &str) -> Result<Suggestion, StoreError> {
+    let json: SuggestionJson<'_> = serde_json::from_str(text).map_err(|error| at.corrupt("suggestion", error))?;
+    Ok(Suggestion { pattern: at.word("suggestion", &json.pattern, Pattern::parse)?, evidence: json.evidence.into_owned() })
 }
 
 fn hardness_word(hardness: Hardness) -> &'static str {

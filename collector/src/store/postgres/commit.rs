@@ -52,22 +52,22 @@ const INSERT_CIS: &str = "INSERT INTO ci_version
 
 const CLOSE_RELATIONSHIPS: &str = close!("relationship_version", "id");
 const INSERT_RELATIONSHIPS: &str = "INSERT INTO relationship_version
-    (id, version, kind, from_ci, to_ci, hardness, lifecycle, evidence, first_seen, valid_from, valid_to, revision)
-    SELECT r.id, r.version, r.kind, r.from_ci, r.to_ci, r.hardness,
+    (id, version, kind, from_ci, to_ci, hardness, judgement, lifecycle, evidence, first_seen, valid_from, valid_to, revision)
+    SELECT r.id, r.version, r.kind, r.from_ci, r.to_ci, r.hardness, r.judgement,
            r.lifecycle, r.evidence::json, r.first_seen, r.valid_from, r.valid_to, $2
     FROM json_to_recordset($1::json) AS r (
-        id uuid, version bigint, kind text, from_ci uuid, to_ci uuid, hardness text, lifecycle text,
+        id uuid, version bigint, kind text, from_ci uuid, to_ci uuid, hardness text, judgement text, lifecycle text,
         evidence text, first_seen bigint, valid_from bigint, valid_to bigint)";
 
 const CLOSE_NEED_GROUPS: &str = close!("need_group_version", "id");
 const INSERT_NEED_GROUPS: &str = "INSERT INTO need_group_version
-    (id, version, ci, name, members, min_up, min_up_unit, hardness, lifecycle, source, valid_from, valid_to, revision)
+    (id, version, ci, name, members, min_up, min_up_unit, hardness, lifecycle, standing, suggestion, source, valid_from, valid_to, revision)
     SELECT r.id, r.version, r.ci, r.name, r.members::json, r.min_up,
-           r.min_up_unit, r.hardness, r.lifecycle, r.source, r.valid_from,
+           r.min_up_unit, r.hardness, r.lifecycle, r.standing, r.suggestion, r.source, r.valid_from,
            r.valid_to, $2
     FROM json_to_recordset($1::json) AS r (
         id uuid, version bigint, ci uuid, name text, members text, min_up bigint, min_up_unit text, hardness
-        text, lifecycle text, source text, valid_from bigint, valid_to bigint)";
+        text, lifecycle text, standing text, suggestion text, source text, valid_from bigint, valid_to bigint)";
 
 const CLOSE_BINDINGS: &str = close!("agent_binding", "agent");
 const INSERT_BINDINGS: &str = "INSERT INTO agent_binding (agent, ci, valid_from, valid_to, revision)

@@ -3,7 +3,10 @@ use sqlx::PgPool;
 use super::Result;
 use crate::store::open::{Migration, lacking};
 
-const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: include_str!("../../../migrations/postgres/0001_first.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("../../../migrations/postgres/0001_first.sql") },
+    Migration { version: 2, sql: include_str!("../../../migrations/postgres/0002_inference.sql") },
+];
 
 /// Held while the schema changes, so that collectors that start together do it once. Any number of our own.
 const LOCK: i64 = 0x0052_6f6c_6c63_616c;

@@ -46,16 +46,16 @@ const INSERT_CIS: &str = "INSERT INTO ci_version
 
 const CLOSE_RELATIONSHIPS: &str = close!("relationship_version", "id");
 const INSERT_RELATIONSHIPS: &str = "INSERT INTO relationship_version
-    (id, version, kind, from_ci, to_ci, hardness, lifecycle, evidence, first_seen, valid_from, valid_to, revision)
-    SELECT value ->> 'id', value ->> 'version', value ->> 'kind', value ->> 'from_ci', value ->> 'to_ci', value ->> 'hardness',
+    (id, version, kind, from_ci, to_ci, hardness, judgement, lifecycle, evidence, first_seen, valid_from, valid_to, revision)
+    SELECT value ->> 'id', value ->> 'version', value ->> 'kind', value ->> 'from_ci', value ->> 'to_ci', value ->> 'hardness', value ->> 'judgement',
            value ->> 'lifecycle', value ->> 'evidence', value ->> 'first_seen', value ->> 'valid_from', value ->> 'valid_to', ?2
     FROM json_each(?1)";
 
 const CLOSE_NEED_GROUPS: &str = close!("need_group_version", "id");
 const INSERT_NEED_GROUPS: &str = "INSERT INTO need_group_version
-    (id, version, ci, name, members, min_up, min_up_unit, hardness, lifecycle, source, valid_from, valid_to, revision)
+    (id, version, ci, name, members, min_up, min_up_unit, hardness, lifecycle, standing, suggestion, source, valid_from, valid_to, revision)
     SELECT value ->> 'id', value ->> 'version', value ->> 'ci', value ->> 'name', value ->> 'members', value ->> 'min_up',
-           value ->> 'min_up_unit', value ->> 'hardness', value ->> 'lifecycle', value ->> 'source', value ->> 'valid_from',
+           value ->> 'min_up_unit', value ->> 'hardness', value ->> 'lifecycle', value ->> 'standing', value ->> 'suggestion', value ->> 'source', value ->> 'valid_from',
            value ->> 'valid_to', ?2
     FROM json_each(?1)";
 

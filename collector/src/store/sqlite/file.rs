@@ -14,7 +14,10 @@ use crate::store::{
     open::{Migration, lacking},
 };
 
-const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: include_str!("../../../migrations/sqlite/0001_first.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("../../../migrations/sqlite/0001_first.sql") },
+    Migration { version: 2, sql: include_str!("../../../migrations/sqlite/0002_inference.sql") },
+];
 
 /// Enough that a page of the UI never waits for another; more would only take memory.
 const READERS: u32 = 8;

@@ -3,7 +3,7 @@ use rollcall_shared::{CiId, NeedGroupId, catalogue::Hardness};
 use super::{CommandError, Order, active, check_name, planned};
 use crate::{
     Estate,
-    model::{ChangeSet, Lifecycle, MinUp, NeedGroup},
+    model::{ChangeSet, Lifecycle, MinUp, NeedGroup, Standing},
 };
 
 /// What a need group says.
@@ -36,6 +36,8 @@ pub fn declare_need_group(estate: &Estate, ci: CiId, values: &NeedGroupValues, m
             min_up: values.min_up,
             hardness: values.hardness,
             lifecycle: Lifecycle::Active,
+            standing: Standing::Accepted,
+            suggestion: None,
             source: source.clone(),
             valid_from: plan.now,
             version: 1,

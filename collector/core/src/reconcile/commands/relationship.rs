@@ -5,8 +5,8 @@ use rollcall_shared::{CiId, RelationshipId, catalogue::Hardness};
 use super::{CommandError, Order, active, check_type, planned, short};
 use crate::{
     Estate,
-    model::{ChangeSet, Evidence, Lifecycle, Method, Source},
-    reconcile::edges,
+    model::{ChangeSet, Evidence, Judge, Judgement, Lifecycle, Method, Purpose, Source},
+    reconcile::{edges, noise, plan::Plan},
 };
 
 /// Declares that `from` depends on `to`; again, it only updates hardness and note.
@@ -50,14 +50,15 @@ pub fn declare_relationship(
             }),
         }
         edges::set_evidence(plan, id, evidence, reason.clone());
-        if plan.relationship(id).is_some_and(|it| hardness.is_some() && it.hardness != hardness) {
-            plan.edit_relationship(id, reason, |relationship| relationship.hardness = hardness);
+        if let Some(hardness) = hardness.filter(|hardness| plan.relationship(id).is_some_and(|it| it.hardness != Some(*hardness))) {
+            pin(plan, id, hardness, source, &reason);
         }
         Ok(())
     })
 }
 
-/// Sets how hard a relationship is, against the type's and what was inferred; `None` goes back to the type's.
+/// Sets how hard a relationship is, against the type's and what was inferred, and whatever is observed later; `None` goes back to what the
+/// evidence says.
 ///
 /// # Errors
 /// [`CommandError::NoRelationship`].
@@ -69,11 +70,26 @@ pub fn set_hardness(
 ) -> Result<ChangeSet, CommandError> {
     let known = estate.relationship(id).ok_or(CommandError::NoRelationship(id))?;
     planned(estate, &mut order, |plan, source| {
-        if known.hardness != hardness {
-            plan.edit_relationship(id, format!("hardness set by {source}"), |relationship| relationship.hardness = hardness);
+        match hardness {
+            Some(hardness) => pin(plan, id, hardness, source, &format!("hardness set by {source}")),
+            None => {
+                let (hardness, judgement) = noise::judge(plan, &known.kind, known.from, known.to, &known.evidence);
+                plan.edit_relationship(id, format!("hardness released by {source}"), |relationship| {
+                    (relationship.hardness, relationship.judgement) = (hardness, judgement);
+                });
+            }
         }
         Ok(())
     })
+}
+
+/// A person's word on how hard it is, which stands against what is observed. What it is for stays as it was found.
+fn pin(plan: &mut Plan<'_>, id: RelationshipId, hardness: Hardness, source: &Source, reason: &str) {
+    plan.edit_relationship(id, reason, |relationship| {
+        let purpose = relationship.judgement.as_ref().map_or(Purpose::Work, |judgement| judgement.purpose);
+        relationship.hardness = Some(hardness);
+        relationship.judgement = Some(Judgement { purpose, by: Judge::Person(source.clone()), reason: reason.to_owned() });
+    });
 }
 
 /// Takes a declared or imported relationship back, whoever declared it.
@@ -82,7 +98,7 @@ pub fn set_hardness(
 /// [`CommandError::NoRelationship`]; [`CommandError::Observed`] for what agents see.
 pub fn retire_relationship(estate: &Estate, id: RelationshipId, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
     let known = estate.relationship(id).ok_or(CommandError::NoRelationship(id))?;
-    let is_said = |evidence: &Evidence| matches!(evidence.method, Method::Declared | Method::Imported);
+    let is_said = |evidence: &Evidence| evidence.method.is_said();
     if let (Some(observed), false) = (known.evidence.iter().find(|it| !is_said(it)), known.evidence.iter().any(is_said)) {
         return Err(CommandError::Observed { detail: short(&observed.detail) });
     }

@@ -6,6 +6,7 @@ mod estate;
 mod fleet;
 mod identity;
 mod imports;
+mod noise;
 mod services;
 
 use std::{cell::Cell, collections::BTreeMap, net::IpAddr};
