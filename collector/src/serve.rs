@@ -161,6 +161,7 @@ fn policy(config: &Config, addresses: Addresses) -> Policy {
     Policy {
         retire_unconfirmed_ms: i64::from(config.retention.unconfirmed_relationship_days) * DAY_MS,
         collector_ports,
+        address_settling_ms: 2_000 * i64::from(config.agents.check_in_seconds),
         ..Policy::default()
     }
 }

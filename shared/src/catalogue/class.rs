@@ -87,6 +87,8 @@ const MACHINE: &[AttributeDefinition] = &[
     of("mac_addresses", "MAC addresses", TextList),
     // Bridges that reach no wire (containers, local guests): an address in them means something else on every machine.
     of("internal_networks", "Networks inside the machine", TextList),
+    // When each address came and went: ADDRESS EARLIEST-BEGIN BEGIN END LATEST-END, "-" for open.
+    of("address_history", "Addresses over time", TextList),
     of("package_count", "Installed packages", Integer("")),
     // Only another program's partial inventories are known: what is missing here may well be there.
     of("inventory_incomplete", "Inventory incomplete", Boolean),

@@ -102,13 +102,15 @@ pub enum IdentityKeyKind {
     ServiceOnMachine,
     /// An address in a network realm, for unmanaged hosts: `realm|address`.
     AddressInRealm,
+    /// An address that a machine had in a network realm, see its `address_history`: `realm|address`.
+    FormerAddressInRealm,
     /// An id given by an import or API client: `source|id`.
     External,
 }
 
 impl IdentityKeyKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SmbiosUuidAndSerial,
         Self::SerialAndManufacturer,
         Self::MachineId,
@@ -117,6 +119,7 @@ impl IdentityKeyKind {
         Self::NameAndSystem,
         Self::ServiceOnMachine,
         Self::AddressInRealm,
+        Self::FormerAddressInRealm,
         Self::External,
     ];
 
@@ -131,6 +134,7 @@ impl IdentityKeyKind {
             Self::NameAndSystem => "name_and_system",
             Self::ServiceOnMachine => "service_on_machine",
             Self::AddressInRealm => "address_in_realm",
+            Self::FormerAddressInRealm => "former_address_in_realm",
             Self::External => "external",
         }
     }

@@ -30,6 +30,8 @@ pub struct OutgoingFlow {
     pub to: Endpoint,
     /// Samples in which it was seen, at most those taken.
     pub samples_seen: u64,
+    /// How long before the collection it was last seen, milliseconds.
+    pub quiet_ms: i64,
     /// How the direction is known, in words.
     pub how: &'static str,
 }
@@ -45,6 +47,8 @@ pub struct IncomingFlow {
     pub from: IpAddr,
     /// Samples in which it was seen, at most those taken.
     pub samples_seen: u64,
+    /// How long before the collection it was last seen, milliseconds.
+    pub quiet_ms: i64,
     /// How the direction is known, in words.
     pub how: &'static str,
 }
@@ -70,14 +74,15 @@ pub(super) fn read(connections: &Connections) -> Flows {
             (_, DirectionMethod::EphemeralRange) => "direction from the ephemeral port range",
         };
         let service = flow.service.as_ref().map(bounded_key);
+        let quiet_ms = quiet(connections, flow);
         match (flow.direction, flow.peer_port, flow.local_port) {
             (Direction::Outgoing, Some(port), _) => {
                 let to = Endpoint { protocol: flow.protocol, address: peer, port };
-                flows.outgoing.push(OutgoingFlow { service, to, samples_seen, how });
+                flows.outgoing.push(OutgoingFlow { service, to, samples_seen, quiet_ms, how });
             }
             (Direction::Incoming, _, Some(port)) => {
                 let at = Endpoint { protocol: flow.protocol, address: flow.local_address.to_canonical(), port };
-                flows.incoming.push(IncomingFlow { service, at, from: peer, samples_seen, how });
+                flows.incoming.push(IncomingFlow { service, at, from: peer, samples_seen, quiet_ms, how });
             }
             (Direction::Outgoing, None, _) | (Direction::Incoming, _, None) => {}
         }
@@ -90,4 +95,9 @@ pub(super) fn read(connections: &Connections) -> Flows {
 fn is_told_apart(flow: &Flow) -> bool {
     let is_own = flow.peer_address.to_canonical().is_loopback() || flow.peer_address == flow.local_address;
     !is_own && (flow.direction == Direction::Outgoing || flow.service.is_some())
+}
+
+/// Both are the agent's clock, so that its skew does not matter. A flow without a time counts as seen last of all.
+fn quiet(connections: &Connections, flow: &Flow) -> i64 {
+    if flow.last_seen == Timestamp::default() { 0 } else { connections.window_end.millis_since(flow.last_seen).max(0) }
 }

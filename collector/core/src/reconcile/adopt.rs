@@ -3,22 +3,25 @@
 use rollcall_shared::CiId;
 
 use super::{
-    edges::{self, Owner, Residents},
+    edges::{self, Residents},
     identify::{is_machine, listed},
+    owner::{self, Owner},
     plan::Plan,
 };
-use crate::model::{IdentityKey, IdentityKeyKind, Lifecycle, NeedGroup};
+use crate::model::{Ci, IdentityKey, IdentityKeyKind, Lifecycle, NeedGroup};
 
 pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, realm: &str) {
     let mut residents = Residents::default();
+    let is_new = plan.estate.ci(machine).is_none_or(|before| !has_addresses(before));
     for key in new_addresses(plan, machine) {
         let address = key.value.rsplit_once('|').and_then(|(_, address)| address.parse().ok());
         let Some(address) = address else { continue };
-        if edges::owner(plan, realm, address) != Owner::Machine(machine) {
+        if owner::owner(plan, realm, address, plan.now) != Owner::Machine(machine) {
             continue;
         }
         let hosts: Vec<CiId> = plan.with_key(&key).into_iter().filter(|id| is_unmanaged(plan, *id)).collect();
-        for host in hosts {
+        // A machine that was elsewhere until now is not what was seen at this address before.
+        for host in hosts.into_iter().filter(|_| is_new) {
             adopt(plan, &mut residents, host, machine);
         }
     }
@@ -33,6 +36,10 @@ fn new_addresses(plan: &Plan<'_>, machine: CiId) -> Vec<IdentityKey> {
     let before = plan.estate.ci(machine).filter(|before| before.lifecycle == Lifecycle::Active);
     let is_new = |key: &&IdentityKey| key.kind == IdentityKeyKind::AddressInRealm && before.is_none_or(|before| !before.keys.contains(key));
     ci.keys.iter().filter(is_new).cloned().collect()
+}
+
+fn has_addresses(ci: &Ci) -> bool {
+    ci.keys.iter().any(|key| key.kind == IdentityKeyKind::AddressInRealm)
 }
 
 fn is_unmanaged(plan: &Plan<'_>, id: CiId) -> bool {

@@ -1,26 +1,14 @@
-//! Observed relationships and their evidence: who owns an address, what listens there, and how edges move when that gets known better.
+//! Observed relationships and their evidence: what listens at an address, and how edges move when that gets known better.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, wire::v1::ServiceKey};
 
-use super::{
-    identify::{is_machine, listed},
-    noise,
-    plan::Plan,
-};
+use super::{identify::listed, noise, plan::Plan};
 use crate::model::{Ci, Endpoint, Evidence, IdentityKey, IdentityKeyKind, Lifecycle, Method, Source};
 
 /// More endpoints than this say no more about a relationship.
 const MOST_ENDPOINTS: usize = 64;
-
-/// The key of an address's owner.
-pub(super) fn address_key(realm: &str, address: IpAddr) -> IdentityKey {
-    IdentityKey { kind: IdentityKeyKind::AddressInRealm, value: format!("{realm}|{}", address.to_canonical()) }
-}
 
 /// The key of a service on a machine.
 pub(super) fn service_key(machine: CiId, key: &ServiceKey) -> IdentityKey {
@@ -32,42 +20,6 @@ pub(super) fn service_key_on(ci: &Ci, machine: CiId) -> Option<ServiceKey> {
     let prefix = format!("{machine}|");
     let keys = ci.keys.iter().filter(|key| key.kind == IdentityKeyKind::ServiceOnMachine);
     keys.filter_map(|key| key.value.strip_prefix(&prefix)).map(|key| ServiceKey(key.to_owned())).next()
-}
-
-/// Who stands behind an address in a realm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// Exactly one machine with an agent.
-    Machine(CiId),
-    /// A host without one that was seen before.
-    Unmanaged(CiId),
-    /// Several machines say that it is theirs.
-    Ambiguous,
-    /// Nobody known.
-    Nobody,
-}
-
-pub(super) fn owner(plan: &Plan<'_>, realm: &str, address: IpAddr) -> Owner {
-    let holders = plan.with_key(&address_key(realm, address));
-    let mut active = holders.iter().filter_map(|id| plan.ci(*id)).filter(|ci| ci.lifecycle == Lifecycle::Active);
-    let machines: Vec<CiId> = active.clone().filter(|ci| is_machine(ci)).map(|ci| ci.id).collect();
-    match machines[..] {
-        [machine] => Owner::Machine(machine),
-        [] => active.next().map_or(Owner::Nobody, |ci| Owner::Unmanaged(ci.id)),
-        // An address that was lent to one machine after another is with the one that is there now.
-        [_, _, ..] => match machines.iter().filter(|machine| is_present(plan, **machine)).collect::<Vec<_>>()[..] {
-            [machine] => Owner::Machine(*machine),
-            _ => Owner::Ambiguous,
-        },
-    }
-}
-
-/// Whether the machine's agent was heard so lately that its addresses are still its own.
-pub(super) fn is_present(plan: &Plan<'_>, machine: CiId) -> bool {
-    let Some(ci) = plan.ci(machine) else { return false };
-    // A CI made or changed in this very batch has an agent that is not noted as heard yet.
-    let heard = ci.agent.and_then(|agent| plan.estate.agent_last_seen(agent)).unwrap_or(ci.valid_from);
-    plan.now.millis_since(heard) <= plan.policy.address_window_ms
 }
 
 /// What runs on machines and listens, read once for each machine that a document talks about.
@@ -314,13 +266,13 @@ pub(super) fn sort_arrivals(plan: &mut Plan<'_>, residents: &mut Residents, at: 
 }
 
 /// The other end's word that something on `machine` connects to `to`: it confirms every relationship that the machine's own agent
-/// attributes, or stands for itself while there is none.
-pub(super) fn confirm(plan: &mut Plan<'_>, residents: &mut Residents, machine: CiId, to: CiId, sighting: &Sighting) {
+/// attributes, or stands for itself while there is none, if it `counts_alone` (what comes from a router may come from anybody).
+pub(super) fn confirm(plan: &mut Plan<'_>, residents: &mut Residents, machine: CiId, to: CiId, sighting: &Sighting, counts_alone: bool) {
     let attributed = attributed(plan, residents, machine, to);
     for from in &attributed {
         see(plan, "connects_to", *from, to, sighting);
     }
-    if attributed.is_empty() && machine != to {
+    if attributed.is_empty() && machine != to && counts_alone {
         see(plan, "connects_to", machine, to, sighting);
     }
 }
@@ -333,6 +285,28 @@ fn attributed(plan: &Plan<'_>, residents: &mut Residents, machine: CiId, to: CiI
         edge.is_some_and(|edge| edge.evidence.iter().any(|evidence| evidence.agent.is_some() && evidence.agent == own))
     };
     residents.services(plan, machine).chain([machine]).filter(|from| *from != to).collect::<Vec<_>>().into_iter().filter(says).collect()
+}
+
+/// Takes back what others alone said of a host that turns out to be a router: it came from somebody behind it.
+pub(super) fn forget_forwarded(plan: &mut Plan<'_>, host: CiId) {
+    let own = plan.ci(host).and_then(|ci| ci.agent);
+    for id in plan.from(host) {
+        let Some(edge) = plan.relationship(id).filter(|edge| edge.kind == "connects_to") else { continue };
+        let is_hearsay = |it: &Evidence| it.method == Method::Connection && it.agent != own;
+        if edge.evidence.iter().any(|it| !is_hearsay(it) && it.agent == own && own.is_some()) {
+            continue;
+        }
+        let kept = edge.evidence.iter().filter(|it| !is_hearsay(it)).cloned().collect();
+        set_evidence(plan, id, kept, "the host is a router: it passes on what others send");
+    }
+    if own.is_none() {
+        return;
+    }
+    for id in plan.to(host) {
+        let Some(edge) = plan.relationship(id).filter(|edge| edge.kind == "connects_to") else { continue };
+        let kept = edge.evidence.iter().filter(|it| it.method != Method::Connection).cloned().collect();
+        set_evidence(plan, id, kept, "the host is a router on which nothing listens there: it passes the connection on");
+    }
 }
 
 /// Gives what the other end said about the machine as a whole to the services that the machine's own agent names, so that it does not matter

@@ -1,16 +1,14 @@
 //! Observed connections, joined at both ends by who owns the address. Not attributed is acceptable, wrongly attributed is not.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall_shared::{CiId, wire::v1::ServiceKey};
 
 use super::{
     Policy,
-    edges::{self, Owner, Residents, Sighting},
+    edges::{self, Residents, Sighting},
     neighbours,
+    owner::{self, Owner},
     plan::Plan,
 };
 use crate::{
@@ -46,6 +44,11 @@ fn is_reported_to(flow: &IncomingFlow, policy: &Policy) -> bool {
     policy.collector_ports.contains(&flow.at.port) && flow.service.as_ref().is_some_and(|key| key.0.contains("rollcall"))
 }
 
+/// Whether what listens on a machine is known, so that what does not listen does not exist.
+fn is_known_inside(plan: &Plan<'_>, machine: CiId) -> bool {
+    plan.ci(machine).is_some_and(|ci| ci.agent.is_some())
+}
+
 struct Join<'a, 'p> {
     plan: &'a mut Plan<'p>,
     machine: CiId,
@@ -79,7 +82,8 @@ impl Join<'_, '_> {
     /// What a flow calls: the service that listens there, else the host.
     fn called(&mut self, flow: &OutgoingFlow) -> Option<CiId> {
         let realm = &self.facts.realm;
-        let host = match neighbours::look_up(self.plan, self.machine, realm, flow.to.address)? {
+        let at = self.flows.at.plus_millis(-flow.quiet_ms);
+        let host = match neighbours::look_up(self.plan, self.machine, realm, flow.to.address, at)? {
             Owner::Machine(host) => host,
             Owner::Unmanaged(host) => return (!self.asks_for_names(flow, host)).then_some(host),
             Owner::Ambiguous => return None,
@@ -92,7 +96,10 @@ impl Join<'_, '_> {
         if self.asks_for_names(flow, host) {
             return None;
         }
-        Some(self.residents.receiver(self.plan, host, &flow.to).unwrap_or(host))
+        let receiver = self.residents.receiver(self.plan, host, &flow.to);
+        // Where nothing of a router's own listens, it passes the connection on, and to whom is not known.
+        let passed_on = receiver.is_none() && host != self.machine && owner::forwards(self.plan, host) && is_known_inside(self.plan, host);
+        if passed_on { None } else { Some(receiver.unwrap_or(host)) }
     }
 
     fn asks_for_names(&self, flow: &OutgoingFlow, host: CiId) -> bool {
@@ -109,25 +116,30 @@ impl Join<'_, '_> {
                 Some(_) => self.local(flow.service.as_ref()),
                 None => self.residents.receiver(self.plan, self.machine, &flow.at).unwrap_or(self.machine),
             };
-            if let Some(from) = self.caller(flow.from) {
+            if let Some(from) = self.caller(flow) {
                 self.add(&mut seen, (from, to), flow.at, flow.samples_seen, flow.how);
             }
         }
         for ((from, to), sighting) in &seen {
+            let may_be_anybody = owner::forwards(self.plan, *from);
             if self.plan.ci(*from).is_some_and(|ci| ci.class == "unmanaged_host") {
+                if may_be_anybody {
+                    continue;
+                }
                 edges::see(self.plan, "connects_to", *from, *to, sighting);
             } else {
-                edges::confirm(self.plan, &mut self.residents, *from, *to, sighting);
+                edges::confirm(self.plan, &mut self.residents, *from, *to, sighting, !may_be_anybody);
             }
         }
     }
 
     /// The host that opened an incoming connection; `None` for this machine itself, whose outgoing flows say it better, for
     /// strangers from the internet, and where the address may be somebody else's by now: a machine that is switched off calls nobody.
-    fn caller(&mut self, address: IpAddr) -> Option<CiId> {
-        let realm = &self.facts.realm;
-        match neighbours::look_up(self.plan, self.machine, realm, address)? {
-            Owner::Machine(host) => (host != self.machine && edges::is_present(self.plan, host)).then_some(host),
+    fn caller(&mut self, flow: &IncomingFlow) -> Option<CiId> {
+        let (realm, address) = (&self.facts.realm, flow.from);
+        let at = self.flows.at.plus_millis(-flow.quiet_ms);
+        match neighbours::look_up(self.plan, self.machine, realm, address, at)? {
+            Owner::Machine(host) => (host != self.machine && owner::is_present(self.plan, host)).then_some(host),
             Owner::Unmanaged(host) => Some(host),
             Owner::Ambiguous => None,
             Owner::Nobody if scope(address) == AddressScope::Internet => None,

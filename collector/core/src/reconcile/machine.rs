@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     edges,
     identify::{self, Newcomer, Reporter, is_machine, shown},
+    owner,
     plan::Plan,
 };
 use crate::{
@@ -306,10 +307,13 @@ fn assign(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts) {
 
 /// What the machine's network configuration says of its addresses, as its agent or another program tells.
 pub(super) fn set_addresses(plan: &mut Plan<'_>, machine: CiId, realm: &str, network: &Listed<NetworkFacts>, source: &Source) {
-    let owned: BTreeSet<IdentityKey> = network.items.owned.iter().map(|address| edges::address_key(realm, *address)).collect();
+    let owned: BTreeSet<IdentityKey> = network.items.owned.iter().map(|address| owner::address_key(realm, *address)).collect();
     let texts = |values: Vec<String>| (!values.is_empty()).then(|| Value::from(values));
     let addresses = texts(network.items.addresses.iter().map(ToString::to_string).collect());
     let internal = texts(network.items.internal.iter().cloned().collect());
+    if network.complete {
+        owner::note_moves(plan, machine, realm, &owned, network.at, source);
+    }
     plan.edit_ci(machine, format!("the network configuration, says {source}"), |ci| {
         let mut changed = set_keys(ci, &owned, network.complete, |kind| kind == IdentityKeyKind::AddressInRealm);
         for (name, value) in [("ip_addresses", addresses), ("internal_networks", internal)] {

@@ -13,6 +13,7 @@ mod import;
 mod machine;
 mod neighbours;
 mod noise;
+mod owner;
 mod plan;
 mod policy;
 mod services;

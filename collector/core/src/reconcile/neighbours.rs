@@ -6,9 +6,10 @@ use rollcall_shared::{CiId, Timestamp, wire::v1::PlatformKind};
 use serde_json::Value;
 
 use super::{
-    edges::{self, Owner, Sighting},
+    edges::{self, Sighting},
     identify::listed,
     machine::claim,
+    owner::{self, Owner},
     plan::Plan,
 };
 use crate::{
@@ -49,6 +50,9 @@ fn ask(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, asked: Asked<'_>)
         targets.insert(target);
         let how = format!("{} {address} in its configuration", asked.what);
         let (method, agent, at, endpoints) = (asked.method, facts.agent, asked.at, BTreeSet::new());
+        if asked.kind == "routes_through" && !owner::forwards(plan, target) {
+            edges::forget_forwarded(plan, target);
+        }
         edges::see(plan, asked.kind, machine, target, &Sighting { method, agent, at, endpoints, seen: 0, total: 0, how });
     }
     if !asked.complete {
@@ -64,7 +68,7 @@ fn ask(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, asked: Asked<'_>)
 /// Who stands at an address as seen from a machine: itself, another machine, or a host without an agent, which is made if there is none.
 /// `None` where it cannot be told, or where too many new ones would be made.
 pub(super) fn host_at(plan: &mut Plan<'_>, machine: CiId, realm: &str, address: IpAddr, at: Timestamp) -> Option<CiId> {
-    match look_up(plan, machine, realm, address)? {
+    match look_up(plan, machine, realm, address, at)? {
         Owner::Machine(id) | Owner::Unmanaged(id) => Some(id),
         Owner::Ambiguous => None,
         Owner::Nobody => unmanaged(plan, realm, address, at),
@@ -72,18 +76,18 @@ pub(super) fn host_at(plan: &mut Plan<'_>, machine: CiId, realm: &str, address: 
 }
 
 /// Like [`host_at`] without making anything. `None` for an address within the machine, which is the same on many machines.
-pub(super) fn look_up(plan: &Plan<'_>, machine: CiId, realm: &str, address: IpAddr) -> Option<Owner> {
+pub(super) fn look_up(plan: &Plan<'_>, machine: CiId, realm: &str, address: IpAddr, at: Timestamp) -> Option<Owner> {
     let ci = plan.ci(machine)?;
     if address.is_loopback() || listed(ci, "ip_addresses").contains(&address.to_string()) {
         return Some(Owner::Machine(machine));
     }
     let internal = listed(ci, "internal_networks").iter().any(|network| is_in(address, network));
-    (!internal).then(|| edges::owner(plan, realm, address))
+    (!internal).then(|| owner::owner(plan, realm, address, at))
 }
 
 /// A CI for a host that no agent speaks for; the one that was there before, if there was one.
 pub(super) fn unmanaged(plan: &mut Plan<'_>, realm: &str, address: IpAddr, at: Timestamp) -> Option<CiId> {
-    let key = edges::address_key(realm, address);
+    let key = owner::address_key(realm, address);
     let before = plan.with_key(&key).into_iter().find(|id| plan.ci(*id).is_some_and(|ci| ci.class == "unmanaged_host"));
     if let Some(id) = before {
         plan.edit_ci(id, "seen again at this address", |ci| {

@@ -11,6 +11,11 @@ pub struct Policy {
     /// An agent that has been silent for longer than this, milliseconds, may have lost its machine's address to somebody else meanwhile. Less
     /// than the leases that networks give.
     pub address_window_ms: i64,
+    /// Time, milliseconds, that may pass between a change of a machine's addresses and the check-in that announces it: around a move, nobody
+    /// is taken for the owner. Twice the time between check-ins.
+    pub address_settling_ms: i64,
+    /// How long, milliseconds, it is remembered that a machine had an address. Longer than agents keep what they have observed.
+    pub address_memory_ms: i64,
     /// Counters of a relationship's evidence make a new version at most this often, milliseconds.
     pub evidence_refresh_ms: i64,
     /// An observed relationship that nobody has confirmed for this long, milliseconds, is retired.
@@ -29,6 +34,8 @@ impl Default for Policy {
         Self {
             alive_window_ms: HOUR,
             address_window_ms: 4 * HOUR,
+            address_settling_ms: HOUR / 6,
+            address_memory_ms: 7 * DAY,
             evidence_refresh_ms: DAY,
             retire_unconfirmed_ms: 30 * DAY,
             most_carriers: 16,

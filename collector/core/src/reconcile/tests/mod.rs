@@ -1,5 +1,6 @@
 //! A small world in which machines report: every report is checked to change nothing when it comes again.
 
+mod attribution;
 mod commands;
 mod connections;
 mod estate;

@@ -1,0 +1,159 @@
+//! Not attributed is acceptable, wrongly attributed is not: addresses that mean something else here, that mean something else now, and that
+//! stand for somebody behind them.
+
+use super::*;
+
+fn at_address(mut machine: Machine, address: u8) -> Machine {
+    machine.network.as_mut().unwrap().interfaces[0].addresses[0].address = ip(address);
+    machine
+}
+
+fn via(mut machine: Machine, gateway: u8) -> Machine {
+    machine.network.as_mut().unwrap().gateways.push(Gateway { address: ip(gateway), interface: "eth0".into() });
+    machine
+}
+
+/// Only what it talked to, last seen so long before it was collected.
+fn talk(machine: &Machine, ago: i64) -> Machine {
+    let end = Timestamp::from_millis(1_600_000_000_000);
+    let mut connections = machine.connections.clone().unwrap();
+    connections.window_end = end;
+    connections.flows.iter_mut().for_each(|flow| flow.last_seen = end.plus_millis(-ago));
+    Machine { connections: Some(connections), ..machine.partial() }
+}
+
+#[test]
+fn the_same_addresses_at_two_sites() {
+    let site = |realm: &str, first: u8| {
+        let place = |name: &str, number: u8, address: u8| {
+            let named = at_address(machine(&format!("{name}-{realm}"), first + number), address);
+            via(Machine { realm: realm.into(), ..named }, 254).asks("10.0.0.53")
+        };
+        [
+            place("web", 1, 1).runs("nginx", &[80]).calls("nginx", ip(2), 8080).called_by("nginx", ip(77), 80),
+            place("app", 2, 2).runs("shop", &[8080]).calls("shop", ip(3), 5432).called_by("shop", ip(1), 8080),
+            place("db", 3, 3).runs("postgresql", &[5432]).called_by("postgresql", ip(2), 5432),
+        ]
+    };
+    let both: Vec<Machine> = site("berlin", 10).into_iter().chain(site("lima", 20)).collect();
+    for turn in 0..both.len() {
+        let mut world = World::new();
+        let mut order = both.clone();
+        order.rotate_left(turn);
+        for machine in order.iter().chain(&order) {
+            world.wait(MINUTE).report(&Machine { collected_at: None, ..machine.clone() });
+        }
+        let of_site = |site: &str| {
+            [
+                format!("10.0.0.77 -> nginx@web-{site} (web-{site})"),
+                format!("nginx@web-{site} -> shop@app-{site} (app-{site}, web-{site})"),
+                format!("shop@app-{site} -> postgresql@db-{site} (app-{site}, db-{site})"),
+            ]
+        };
+        let mut expected: Vec<String> = of_site("berlin").into_iter().chain(of_site("lima")).collect();
+        expected.sort();
+        assert_eq!(world.edges("connects_to"), expected, "turn {turn}");
+        let strangers = world.estate.active_cis().filter(|ci| ci.class == "unmanaged_host").count();
+        assert_eq!(strangers, 6, "a caller, a gateway and a name server for each site");
+    }
+}
+
+/// Two machines with the same service; the address 10.0.0.5 goes from the first to the second at noon.
+fn moved() -> (World, Machine, Machine, Machine) {
+    let mut world = World::new();
+    let old = at_address(machine("old", 11).runs("sync", &[7000]), 5);
+    let new = at_address(machine("new", 12).runs("sync", &[7000]), 6);
+    let client = machine("client", 3).runs("shop", &[]);
+    for machine in [&old, &new, &client] {
+        world.report(machine);
+    }
+    world.wait(HOUR);
+    for machine in [&old, &new, &client] {
+        world.estate.heard(machine.agent, world.now);
+    }
+    world.wait(HOUR).report(&at_address(old.clone(), 7));
+    world.wait(MINUTE).report(&at_address(new.clone(), 5));
+    (world, old, new, client)
+}
+
+#[test]
+fn an_address_that_moved_between_two_reports() {
+    let calls = |client: &Machine| client.clone().calls("shop", ip(5), 7000);
+    for (ago, expected, what) in [
+        (0, &["shop@client -> sync@new (client)"][..], "after the move"),
+        (30 * MINUTE, &["shop@client -> sync@new (client)"], "since it was seen there"),
+        (31 * MINUTE + 1, &[], "between the two reports it may have been anybody's"),
+        (80 * MINUTE, &[], "the old owner was not heard so late"),
+        (100 * MINUTE, &["shop@client -> sync@old (client)"], "while the old owner had it"),
+    ] {
+        let (mut world, _, _, client) = moved();
+        world.wait(30 * MINUTE).report(&talk(&calls(&client), ago));
+        assert_eq!(world.edges("connects_to"), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_caller_from_an_address_that_moved() {
+    for (ago, expected) in
+        [(0, &["new -> sync@server (server)"][..]), (31 * MINUTE + 1, &[]), (100 * MINUTE, &["old -> sync@server (server)"])]
+    {
+        let (mut world, ..) = moved();
+        let server = machine("server", 4).runs("sync", &[7000]);
+        world.wait(30 * MINUTE).report(&server);
+        world.report(&talk(&server.clone().called_by("sync", ip(5), 7000), ago));
+        assert_eq!(world.edges("connects_to"), expected, "{ago}");
+    }
+}
+
+#[test]
+fn what_was_known_of_the_one_stays_with_the_one() {
+    let mut world = World::new();
+    let client = machine("client", 3).runs("shop", &[]).calls("shop", ip(5), 7000);
+    let (old, new) = (at_address(machine("old", 11).runs("sync", &[7000]), 5), at_address(machine("new", 12).runs("sync", &[7000]), 6));
+    for machine in [&old, &new, &client] {
+        world.report(machine);
+    }
+    world.wait(DAY).report(&at_address(old, 7));
+    world.report(&at_address(new, 5));
+    assert_eq!(world.edges("connects_to"), ["shop@client -> sync@old (client)"]);
+    // A laptop that gets the address of a printer is not the printer.
+    world.report(&client.clone().calls("shop", ip(9), 9100));
+    world.wait(HOUR).report(&at_address(machine("new", 12).runs("sync", &[7000]), 9));
+    assert!(world.edges("connects_to").contains(&"shop@client -> 10.0.0.9 (client)".to_owned()), "{:?}", world.edges("connects_to"));
+    let history = world.ci("new").value("address_history").unwrap().to_string();
+    assert!(history.contains("10.0.0.5 ") && history.contains("10.0.0.9 "), "{history}");
+}
+
+#[test]
+fn nat_between_client_and_server() {
+    // The client sees the gateway's outer address, the server the gateway's inner one.
+    let client = machine("client", 2).runs("shop", &[]).calls("shop", "203.0.113.5".parse().unwrap(), 443);
+    let server = via(machine("server", 3), 1).runs("nginx", &[8443]).called_by("nginx", ip(1), 8443);
+    let unmanaged = ["shop@client -> 203.0.113.5 (client)"];
+    let mut gateway = machine("gateway", 1).runs("sshd", &[22]);
+    let outer = InterfaceAddress { address: "203.0.113.5".parse().unwrap(), prefix_length: 24 };
+    gateway.network.as_mut().unwrap().interfaces[0].addresses.push(outer);
+    for (what, machines, expected) in [
+        ("a gateway without an agent", vec![client.clone(), server.clone()], &unmanaged[..]),
+        ("a gateway with an agent", vec![gateway.clone(), client.clone(), server.clone()], &[]),
+        (
+            "its own work is its own",
+            vec![gateway.clone().runs("proxy", &[443]).calls("proxy", ip(3), 8443), client, server.clone()],
+            &["proxy@gateway -> nginx@server (gateway, server)", "shop@client -> proxy@gateway (client)"],
+        ),
+    ] {
+        let mut world = World::new();
+        // Once more: what was taken for somebody's before the gateway was known as one is taken back.
+        for machine in machines.iter().chain(&machines) {
+            world.wait(MINUTE).report(machine);
+        }
+        assert_eq!(world.edges("connects_to"), expected, "{what}");
+    }
+    // Another server has reported the gateway's address before anybody named it as a gateway.
+    let mut world = World::new();
+    world.report(&gateway);
+    world.report(&machine("other", 4).runs("redis", &[6379]).called_by("redis", ip(1), 6379));
+    assert_eq!(world.edges("connects_to"), ["gateway -> redis@other (other)"]);
+    world.wait(MINUTE).report(&server);
+    assert!(world.edges("connects_to").is_empty(), "{:?}", world.edges("connects_to"));
+}
