@@ -6,6 +6,7 @@
 pub mod estate;
 pub mod graph;
 pub mod impact;
+pub mod infer;
 pub mod model;
 pub mod observe;
 pub mod reconcile;

@@ -105,6 +105,12 @@ const SERVICE: &[AttributeDefinition] = &[
     of("endpoints", "Listens on", TextList),
 ];
 
+/// Ids of what an application begins with, and of what was left out of it.
+const ASSEMBLED: &[AttributeDefinition] = &[of("assembled_from", "Assembled from", TextList), of("pruned", "Left out", TextList)];
+
+const BUSINESS_SERVICE: &[AttributeDefinition] =
+    &[text("service_level", "Service level"), of("assembled_from", "Assembled from", TextList), of("pruned", "Left out", TextList)];
+
 const NONE: &[AttributeDefinition] = &[];
 
 const fn define(
@@ -146,8 +152,8 @@ pub const CLASSES: &[ClassDefinition] = &[
     define("web_server", "Web server", "Web servers", "service_instance", NONE),
     define("web_application", "Web application", "Web applications", "item", &[text("url", "Address")]),
     define("mobile_application", "Mobile application", "Mobile applications", "item", NONE),
-    define("business_service", "Business service", "Business services", "item", &[text("service_level", "Service level")]),
-    define("application_service", "Application service", "Application services", "item", NONE),
+    define("business_service", "Business service", "Business services", "item", BUSINESS_SERVICE),
+    define("application_service", "Application service", "Application services", "item", ASSEMBLED),
     define("software_product", "Software product", "Software products", "item", &[text("publisher", "Publisher")]),
     define("licence", "Licence", "Licences", "item", &[of("valid_until", "Valid until", Instant)]),
     define("certificate", "Certificate", "Certificates", "item", &[of("valid_until", "Valid until", Instant)]),

@@ -80,6 +80,7 @@ pub fn relationship(n: u128, from_ci: CiId, to_ci: CiId, from: Timestamp) -> Rel
                 samples_total: 12,
                 first_seen: from,
                 last_seen: from.plus_millis(5),
+                longest_silence_ms: 86_400_000,
             },
             Evidence {
                 method: Method::Declared,
@@ -91,6 +92,7 @@ pub fn relationship(n: u128, from_ci: CiId, to_ci: CiId, from: Timestamp) -> Rel
                 samples_total: 0,
                 first_seen: from,
                 last_seen: from,
+                longest_silence_ms: 0,
             },
         ],
         first_seen: from,

@@ -156,6 +156,7 @@ fn estate(cis: &[(&str, Lifecycle, Option<&str>)], relationships: &[(&str, &str,
             samples_total: 2,
             first_seen: at,
             last_seen: at,
+            longest_silence_ms: 0,
         };
         estate.put(&Put::Relationship(Relationship {
             id: RelationshipId(Uuid::from_u128(number as u128)),

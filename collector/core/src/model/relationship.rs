@@ -55,6 +55,8 @@ pub struct Evidence {
     /// Last time reported, the collector's clock. An unchanged check-in of the agent confirms it without a new version:
     /// readers take the later of this and [`crate::Estate::agent_last_seen`].
     pub last_seen: Timestamp,
+    /// The longest time without it that it came back from, milliseconds: the pace at which a weekly job shows itself.
+    pub longest_silence_ms: i64,
 }
 
 /// How a relationship is known.

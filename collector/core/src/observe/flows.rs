@@ -32,6 +32,8 @@ pub struct OutgoingFlow {
     pub samples_seen: u64,
     /// How long before the collection it was last seen, milliseconds.
     pub quiet_ms: i64,
+    /// How long before the collection it was first seen, milliseconds.
+    pub since_ms: i64,
     /// How the direction is known, in words.
     pub how: &'static str,
 }
@@ -49,6 +51,8 @@ pub struct IncomingFlow {
     pub samples_seen: u64,
     /// How long before the collection it was last seen, milliseconds.
     pub quiet_ms: i64,
+    /// How long before the collection it was first seen, milliseconds.
+    pub since_ms: i64,
     /// How the direction is known, in words.
     pub how: &'static str,
 }
@@ -74,15 +78,15 @@ pub(super) fn read(connections: &Connections) -> Flows {
             (_, DirectionMethod::EphemeralRange) => "direction from the ephemeral port range",
         };
         let service = flow.service.as_ref().map(bounded_key);
-        let quiet_ms = quiet(connections, flow);
+        let (quiet_ms, since_ms) = (before_end(connections, flow.last_seen), before_end(connections, flow.first_seen));
         match (flow.direction, flow.peer_port, flow.local_port) {
             (Direction::Outgoing, Some(port), _) => {
                 let to = Endpoint { protocol: flow.protocol, address: peer, port };
-                flows.outgoing.push(OutgoingFlow { service, to, samples_seen, quiet_ms, how });
+                flows.outgoing.push(OutgoingFlow { service, to, samples_seen, quiet_ms, since_ms, how });
             }
             (Direction::Incoming, _, Some(port)) => {
                 let at = Endpoint { protocol: flow.protocol, address: flow.local_address.to_canonical(), port };
-                flows.incoming.push(IncomingFlow { service, at, from: peer, samples_seen, quiet_ms, how });
+                flows.incoming.push(IncomingFlow { service, at, from: peer, samples_seen, quiet_ms, since_ms, how });
             }
             (Direction::Outgoing, None, _) | (Direction::Incoming, _, None) => {}
         }
@@ -98,6 +102,6 @@ fn is_told_apart(flow: &Flow) -> bool {
 }
 
 /// Both are the agent's clock, so that its skew does not matter. A flow without a time counts as seen last of all.
-fn quiet(connections: &Connections, flow: &Flow) -> i64 {
-    if flow.last_seen == Timestamp::default() { 0 } else { connections.window_end.millis_since(flow.last_seen).max(0) }
+fn before_end(connections: &Connections, seen: Timestamp) -> i64 {
+    if seen == Timestamp::default() { 0 } else { connections.window_end.millis_since(seen).max(0) }
 }

@@ -81,6 +81,10 @@ pub(super) struct Sighting {
     pub(super) agent: AgentId,
     /// When, the collector's clock.
     pub(super) at: Timestamp,
+    /// Since when it was seen without a longer break.
+    pub(super) since: Timestamp,
+    /// When the same agent reported connections before.
+    pub(super) reported_before: Option<Timestamp>,
     /// Addresses and ports on the dependency's side.
     pub(super) endpoints: BTreeSet<Endpoint>,
     /// Samples in which it was seen.
@@ -107,6 +111,8 @@ pub(super) fn see(plan: &mut Plan<'_>, kind: &str, from: CiId, to: CiId, sightin
         Some(known) => {
             // What is configured, not sampled, is confirmed by every check-in of its agent and needs no new version for that.
             if sighting.at > known.last_seen && sighting.total > 0 {
+                known.longest_silence_ms =
+                    known.longest_silence_ms.max(silence(sighting, known.last_seen, plan.policy.evidence_refresh_ms));
                 known.samples_seen = known.samples_seen.saturating_add(sighting.seen);
                 known.samples_total = known.samples_total.saturating_add(sighting.total);
                 known.last_seen = sighting.at;
@@ -127,10 +133,18 @@ pub(super) fn see(plan: &mut Plan<'_>, kind: &str, from: CiId, to: CiId, sightin
             samples_total: sighting.total,
             first_seen: sighting.at,
             last_seen: sighting.at,
+            longest_silence_ms: 0,
         }),
     }
     set_evidence(plan, id, evidence, format!("seen: {}", sighting.how));
     id
+}
+
+/// How long it was not there before this sighting. A report that is followed by one without it ended it; as long as it was in its agent's last
+/// report, every check-in confirmed it, and counters may lag by twice the time in which they are refreshed.
+fn silence(sighting: &Sighting, last_seen: Timestamp, refresh_ms: i64) -> i64 {
+    let ended = sighting.reported_before.is_some_and(|before| before.millis_since(last_seen) > 2 * refresh_ms);
+    if ended { sighting.since.millis_since(last_seen).max(0) } else { 0 }
 }
 
 /// Replaces a relationship's evidence, in a fixed order; without any, it is retired.
@@ -190,6 +204,7 @@ pub(super) fn join(into: &mut Vec<Evidence>, more: impl IntoIterator<Item = Evid
                     samples_total: known.samples_total.max(evidence.samples_total),
                     first_seen: known.first_seen.min(evidence.first_seen),
                     last_seen: known.last_seen.max(evidence.last_seen),
+                    longest_silence_ms: known.longest_silence_ms.max(evidence.longest_silence_ms),
                     ..about(known, endpoints)
                 };
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall_shared::{CiId, wire::v1::ServiceKey};
+use rollcall_shared::{AgentId, CiId, Timestamp, wire::v1::ServiceKey};
 
 use super::{
     Policy,
@@ -21,10 +21,18 @@ const NAME_SERVICE: &[u16] = &[53, 853];
 
 pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, observed: &Observed) {
     let Some(flows) = &observed.flows else { return };
-    let mut join = Join { plan, machine, facts, flows, services: BTreeMap::new(), residents: Residents::default() };
+    let reported_before = reported_before(plan, facts.agent);
+    let mut join = Join { plan, machine, facts, flows, services: BTreeMap::new(), residents: Residents::default(), reported_before };
     join.services = edges::services_on(join.plan, machine);
     join.outgoing();
     join.incoming();
+}
+
+/// When an agent's connections were last written down.
+fn reported_before(plan: &Plan<'_>, agent: AgentId) -> Option<Timestamp> {
+    let edges = plan.estate.reported_by(agent).flat_map(|ci| plan.estate.dependencies(ci.id));
+    let its = edges.flat_map(|edge| &edge.evidence).filter(|it| it.method == Method::Connection && it.agent == Some(agent));
+    its.map(|it| it.last_seen).max()
 }
 
 /// Services that a window shows talking, without the agents' own reports.
@@ -56,6 +64,8 @@ struct Join<'a, 'p> {
     flows: &'a Flows,
     services: BTreeMap<ServiceKey, CiId>,
     residents: Residents,
+    /// When this agent reported connections before.
+    reported_before: Option<Timestamp>,
 }
 
 impl Join<'_, '_> {
@@ -66,7 +76,7 @@ impl Join<'_, '_> {
             if let Some(to) = self.called(flow) {
                 // What runs on a machine depends on it by running there; a service that talks to itself, on itself.
                 if to != from && to != self.machine && !is_report(flow, self.plan.policy) {
-                    self.add(&mut seen, (from, to), flow.to, flow.samples_seen, flow.how);
+                    self.add(&mut seen, (from, to), flow.to, (flow.samples_seen, flow.since_ms), flow.how);
                 }
             }
         }
@@ -117,7 +127,7 @@ impl Join<'_, '_> {
                 None => self.residents.receiver(self.plan, self.machine, &flow.at).unwrap_or(self.machine),
             };
             if let Some(from) = self.caller(flow) {
-                self.add(&mut seen, (from, to), flow.at, flow.samples_seen, flow.how);
+                self.add(&mut seen, (from, to), flow.at, (flow.samples_seen, flow.since_ms), flow.how);
             }
         }
         for ((from, to), sighting) in &seen {
@@ -153,17 +163,27 @@ impl Join<'_, '_> {
         known.filter(|id| self.plan.ci(*id).is_some_and(|ci| ci.lifecycle == Lifecycle::Active)).unwrap_or(self.machine)
     }
 
-    fn add(&self, seen: &mut BTreeMap<(CiId, CiId), Sighting>, ends: (CiId, CiId), endpoint: Endpoint, samples: u64, how: &str) {
+    fn add(
+        &self,
+        seen: &mut BTreeMap<(CiId, CiId), Sighting>,
+        ends: (CiId, CiId),
+        endpoint: Endpoint,
+        (samples, since_ms): (u64, i64),
+        how: &str,
+    ) {
         let sighting = seen.entry(ends).or_insert_with(|| Sighting {
             method: Method::Connection,
             agent: self.facts.agent,
             at: self.flows.at,
+            since: self.flows.at,
+            reported_before: self.reported_before,
             endpoints: BTreeSet::new(),
             seen: 0,
             total: self.flows.samples,
             how: how.to_owned(),
         });
         sighting.endpoints.insert(endpoint);
+        sighting.since = sighting.since.min(self.flows.at.plus_millis(-since_ms));
         sighting.seen = sighting.seen.max(samples);
     }
 }

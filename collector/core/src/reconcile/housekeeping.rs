@@ -21,18 +21,20 @@ pub fn housekeeping(estate: &Estate, now: Timestamp, policy: &Policy, ids: &mut 
 
 fn drop_unconfirmed(plan: &mut Plan<'_>) {
     let reports = last_reports(plan.estate);
-    let oldest = plan.now.plus_millis(-plan.policy.retire_unconfirmed_ms);
+    let now = plan.now;
+    // What is known to rest for long is waited for longer.
+    let patience = |it: &Evidence| plan.policy.retire_unconfirmed_ms.max(it.longest_silence_ms.saturating_mul(3));
+    let is_due = |it: &Evidence| confirmed_at(plan, &reports, it).is_some_and(|at| now.millis_since(at) > patience(it));
     let mut due: Vec<_> = plan
         .estate
         .relationships()
-        .filter(|relationship| relationship.evidence.iter().any(|it| confirmed_at(plan, &reports, it).is_some_and(|at| at < oldest)))
+        .filter(|relationship| relationship.evidence.iter().any(is_due))
+        .map(|relationship| (relationship.id, relationship.evidence.iter().filter(|it| !is_due(it)).cloned().collect::<Vec<_>>()))
         .collect();
-    due.sort_by_key(|relationship| relationship.id);
-    for relationship in due {
-        let kept = relationship.evidence.iter().filter(|it| confirmed_at(plan, &reports, it).is_none_or(|at| at >= oldest));
-        let kept = kept.cloned().collect();
-        let days = plan.policy.retire_unconfirmed_ms / 86_400_000;
-        edges::set_evidence(plan, relationship.id, kept, format!("not confirmed for {days} days"));
+    due.sort_by_key(|(id, _)| *id);
+    let days = plan.policy.retire_unconfirmed_ms / 86_400_000;
+    for (id, kept) in due {
+        edges::set_evidence(plan, id, kept, format!("not confirmed for {days} days"));
     }
 }
 

@@ -4,6 +4,7 @@
 //! the same observation again changes nothing.
 
 mod adopt;
+mod applications;
 pub mod commands;
 mod edges;
 mod flows;
@@ -14,9 +15,12 @@ mod machine;
 mod neighbours;
 mod noise;
 mod owner;
+mod pattern;
 mod plan;
 mod policy;
+mod redundancy;
 mod services;
+mod sweep;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +30,7 @@ use rollcall_shared::Timestamp;
 pub use housekeeping::housekeeping;
 pub use identify::{Basis, RULES, Rule};
 pub use policy::Policy;
+pub use sweep::infer;
 
 use crate::{
     Estate,

@@ -53,7 +53,13 @@ fn ask(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, asked: Asked<'_>)
         if asked.kind == "routes_through" && !owner::forwards(plan, target) {
             edges::forget_forwarded(plan, target);
         }
-        edges::see(plan, asked.kind, machine, target, &Sighting { method, agent, at, endpoints, seen: 0, total: 0, how });
+        edges::see(
+            plan,
+            asked.kind,
+            machine,
+            target,
+            &Sighting { method, agent, at, since: at, reported_before: None, endpoints, seen: 0, total: 0, how },
+        );
     }
     if !asked.complete {
         return;

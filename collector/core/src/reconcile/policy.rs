@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use crate::model::Pattern;
+
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
@@ -25,6 +27,24 @@ pub struct Policy {
     /// One document makes at most this many CIs of peers without an agent. More come with the next ones: a port scan must not
     /// fill the estate at once.
     pub new_unmanaged_per_document: usize,
+    /// A program that talks to at least so many machines …
+    pub fan_out_machines: usize,
+    /// … which are at least this share of those of its realm, percent, to all sorts of services, and serves nobody: looks after them.
+    pub fan_out_percent: u8,
+    /// What so many other machines use as well is a shared service, not a part of one application.
+    pub shared_by: usize,
+    /// Patterns of redundancy that count without asking anybody.
+    pub accepted_patterns: BTreeSet<Pattern>,
+    /// Patterns of redundancy that are never suggested.
+    pub rejected_patterns: BTreeSet<Pattern>,
+    /// A relationship is strong from this confidence on, percent.
+    pub strong_percent: u8,
+    /// A relationship is fair, not weak, from this confidence on, percent.
+    pub fair_percent: u8,
+    /// What has never shown a silence is worth half after this much of it, milliseconds; more for what has.
+    pub fades_after_ms: i64,
+    /// What was declared or imported is worth half after this long, milliseconds.
+    pub declared_fades_after_ms: i64,
     /// Ports of the collectors: agents' own traffic to them is no dependency.
     pub collector_ports: BTreeSet<u16>,
 }
@@ -40,6 +60,15 @@ impl Default for Policy {
             retire_unconfirmed_ms: 30 * DAY,
             most_carriers: 16,
             new_unmanaged_per_document: 1_000,
+            fan_out_machines: 5,
+            fan_out_percent: 60,
+            shared_by: 10,
+            accepted_patterns: BTreeSet::new(),
+            rejected_patterns: BTreeSet::new(),
+            strong_percent: 80,
+            fair_percent: 40,
+            fades_after_ms: 2 * DAY,
+            declared_fades_after_ms: 365 * DAY,
             collector_ports: BTreeSet::from([8444]),
         }
     }

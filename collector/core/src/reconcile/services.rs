@@ -46,7 +46,13 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, 
         ids.insert(key.clone(), id);
         let how = "listed by the machine's agent".to_owned();
         let (method, agent, endpoints) = (Method::RunsOn, facts.agent, BTreeSet::new());
-        edges::see(plan, "runs_on", id, machine, &Sighting { method, agent, at, endpoints, seen: 0, total: 0, how });
+        edges::see(
+            plan,
+            "runs_on",
+            id,
+            machine,
+            &Sighting { method, agent, at, since: at, reported_before: None, endpoints, seen: 0, total: 0, how },
+        );
     }
     for (key, id) in &ids {
         if let Some(listing) = listing {

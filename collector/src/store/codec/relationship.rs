@@ -122,6 +122,12 @@ struct EvidenceJson<'a> {
     samples_total: u64,
     first_seen: i64,
     last_seen: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    longest_silence_ms: i64,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 impl<'a> From<&'a Evidence> for EvidenceJson<'a> {
@@ -136,6 +142,7 @@ impl<'a> From<&'a Evidence> for EvidenceJson<'a> {
             samples_total: evidence.samples_total,
             first_seen: evidence.first_seen.as_millis(),
             last_seen: evidence.last_seen.as_millis(),
+            longest_silence_ms: evidence.longest_silence_ms,
         }
     }
 }
@@ -152,6 +159,7 @@ impl EvidenceJson<'_> {
             samples_total: self.samples_total,
             first_seen: time(self.first_seen),
             last_seen: time(self.last_seen),
+            longest_silence_ms: self.longest_silence_ms,
         })
     }
 }

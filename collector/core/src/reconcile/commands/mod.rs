@@ -1,9 +1,11 @@
 //! What people, imports and API clients order. Planned like documents: nothing changes here, a [`ChangeSet`] comes out.
 
+mod application;
 mod ci;
 mod conflict;
 mod need_group;
 mod relationship;
+mod suggestion;
 
 use rollcall_shared::{
     CiId, ConflictId, NeedGroupId, RelationshipId, Timestamp,
@@ -11,10 +13,12 @@ use rollcall_shared::{
 };
 use serde_json::Value;
 
+pub use application::{Assembly, assemble, confirm_application};
 pub use ci::{AttributeEdit, CiUpdate, NewCi, create_ci, restore_ci, retire_ci, update_ci};
 pub use conflict::{Settlement, settle_conflict};
 pub use need_group::{NeedGroupValues, declare_need_group, retire_need_group, update_need_group};
 pub use relationship::{declare_relationship, retire_relationship, set_hardness};
+pub use suggestion::{Decision, decide_suggestion};
 
 use super::{Policy, plan::Plan};
 use crate::{
@@ -151,6 +155,17 @@ pub enum CommandError {
     /// `min_up` out of range.
     #[error("min_up: {0}")]
     BadMinUp(String),
+    /// An application without a beginning.
+    #[error("start: name at least one item where it begins, such as the service that its users reach")]
+    NoStart,
+    /// Only applications and business services are made of parts.
+    #[error("{name:?} ({id}) is neither an application service nor a business service, so it is not assembled of parts")]
+    NotAnApplication {
+        /// Its id.
+        id: CiId,
+        /// Its name.
+        name: String,
+    },
     /// The settlement does not fit the conflict.
     #[error("settlement: {0}")]
     WrongSettlement(&'static str),

@@ -95,13 +95,19 @@ fn check(estate: &Estate, ci: CiId, values: &NeedGroupValues) -> Result<Vec<CiId
     for member in &members {
         active(estate, *member)?;
     }
-    match values.min_up {
-        MinUp::Count(count) if count == 0 || count as usize > members.len() => {
-            Err(CommandError::BadMinUp(format!("1 to {} of the members can be required, not {count}", members.len())))
+    check_min_up(values.min_up, members.len())?;
+    Ok(members)
+}
+
+/// Whether so many of so many can be required.
+pub(super) fn check_min_up(min_up: MinUp, members: usize) -> Result<(), CommandError> {
+    match min_up {
+        MinUp::Count(count) if count == 0 || count as usize > members => {
+            Err(CommandError::BadMinUp(format!("1 to {members} of the members can be required, not {count}")))
         }
         MinUp::Percent(percent) if !(1..=100).contains(&percent) => {
             Err(CommandError::BadMinUp(format!("1 to 100 percent can be required, not {percent}")))
         }
-        MinUp::Count(_) | MinUp::Percent(_) => Ok(members),
+        MinUp::Count(_) | MinUp::Percent(_) => Ok(()),
     }
 }

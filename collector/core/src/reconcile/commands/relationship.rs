@@ -47,6 +47,7 @@ pub fn declare_relationship(
                 samples_total: 0,
                 first_seen: plan.now,
                 last_seen: plan.now,
+                longest_silence_ms: 0,
             }),
         }
         edges::set_evidence(plan, id, evidence, reason.clone());

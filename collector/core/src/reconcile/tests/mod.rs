@@ -7,12 +7,13 @@ mod estate;
 mod fleet;
 mod identity;
 mod imports;
+mod inference;
 mod noise;
 mod services;
 
 use std::{cell::Cell, collections::BTreeMap, net::IpAddr};
 
-use rollcall_shared::{AgentId, CiId, Timestamp, wire::v1::*};
+use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, wire::v1::*};
 use uuid::Uuid;
 
 use super::{Policy, commands::Order, housekeeping, reconcile};
