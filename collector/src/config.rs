@@ -19,6 +19,8 @@ pub struct Config {
     pub people: PeopleListener,
     /// How long things are kept.
     pub retention: Retention,
+    /// What is made of what agents observe.
+    pub inference: Inference,
 }
 
 /// The agents' listener: always TLS with the collector's own certificate.
@@ -79,6 +81,57 @@ pub struct Retention {
     pub unconfirmed_relationship_days: u32,
 }
 
+/// What is made of what agents observe.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Inference {
+    /// A program that talks to at least so many machines …
+    pub poller_machines: usize,
+    /// … which are at least this share of those of its realm, percent, and serves nobody: is taken for monitoring.
+    pub poller_percent: u8,
+    /// What so many other machines use as well is a shared service, not a part of one application.
+    pub shared_by_machines: usize,
+    /// Kinds of redundancy that count without asking anybody: `behind_balancer`, `spread_client`, `replicas`, `moving_address`.
+    pub accept: Vec<RedundancyPattern>,
+    /// Kinds of redundancy that are never suggested.
+    pub reject: Vec<RedundancyPattern>,
+    /// A dependency is strong from this confidence on, percent.
+    pub strong_percent: u8,
+    /// A dependency is fair, not weak, from this confidence on, percent.
+    pub fair_percent: u8,
+    /// Days of silence after which a dependency that was never silent before is worth half.
+    pub fades_after_days: u32,
+}
+
+/// A kind of redundancy, by the name that settings and API give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct RedundancyPattern(pub rollcall_core::Pattern);
+
+impl TryFrom<String> for RedundancyPattern {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let known = || rollcall_core::Pattern::ALL.map(rollcall_core::Pattern::as_str).join(", ");
+        let unknown = || format!("{text:?} is no kind of redundancy; the kinds are {}", known());
+        rollcall_core::Pattern::parse(&text).map(Self).ok_or_else(unknown)
+    }
+}
+
+impl Default for Inference {
+    fn default() -> Self {
+        Self {
+            poller_machines: 5,
+            poller_percent: 60,
+            shared_by_machines: 10,
+            accept: Vec::new(),
+            reject: Vec::new(),
+            strong_percent: 80,
+            fair_percent: 40,
+            fades_after_days: 2,
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -87,6 +140,7 @@ impl Default for Config {
             agents: AgentsListener::default(),
             people: PeopleListener::default(),
             retention: Retention::default(),
+            inference: Inference::default(),
         }
     }
 }

@@ -137,6 +137,8 @@ typed_sections! {
     services: Services,
     listening: Listening,
     connections: Connections,
+    certificates: Certificates,
+    virtual_guests: VirtualGuests,
 }
 
 /// Sections that the estate has no use for yet: their shape is checked, and they are kept.
@@ -159,8 +161,6 @@ kept_sections! {
     Storage,
     Accounts,
     Security,
-    Certificates,
-    VirtualGuests,
     Timers,
 }
 

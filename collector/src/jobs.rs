@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollcall_core::housekeeping;
+use rollcall_core::{Revision, housekeeping, reconcile::infer};
 use rollcall_shared::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
@@ -16,6 +16,8 @@ const LISTENING_EVERY: Duration = Duration::from_secs(30);
 /// Agents are asked for from a little before the last look, for collectors whose clocks differ.
 const OVERLAP_MS: i64 = 60_000;
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(15 * 60);
+/// Soon after a change; a large estate is looked at less often, see [`Inference`].
+const INFERENCE_EVERY: Duration = Duration::from_secs(15);
 const PRUNING_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 const DAY_MS: i64 = 86_400_000;
 
@@ -26,7 +28,9 @@ pub(crate) async fn run(app: SharedApp) {
     let mut heard_until = Timestamp::now();
     let mut housekeeping = interval_at(Instant::now() + HOUSEKEEPING_EVERY, HOUSEKEEPING_EVERY);
     let mut pruning = interval_at(Instant::now() + PRUNING_EVERY, PRUNING_EVERY);
-    for interval in [&mut certificate, &mut listening, &mut housekeeping, &mut pruning] {
+    let mut inferring = interval_at(Instant::now() + INFERENCE_EVERY, INFERENCE_EVERY);
+    let mut inference = Inference { seen: Revision::default(), rest_until: Instant::now() };
+    for interval in [&mut certificate, &mut listening, &mut housekeeping, &mut pruning, &mut inferring] {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     loop {
@@ -35,6 +39,7 @@ pub(crate) async fn run(app: SharedApp) {
             _ = listening.tick() => hear_of_others(&app, &mut heard_until).await,
             _ = housekeeping.tick() => keep_house(&app).await,
             _ = pruning.tick() => prune(&app).await,
+            _ = inferring.tick() => inference.run(&app).await,
         }
     }
 }
@@ -72,6 +77,50 @@ async fn keep_house(app: &App) {
     match app.writer.command(command).await {
         Ok(committed) => tracing::info!(changes = committed.changes.changes.len(), "housekeeping"),
         Err(error) => tracing::warn!("housekeeping was put off: {:#}", anyhow::Error::from(error)),
+    }
+}
+
+/// What only the whole estate shows: looked for when the estate has changed, at most a twentieth of the time.
+struct Inference {
+    /// The estate that was looked at last.
+    seen: Revision,
+    /// Not again before.
+    rest_until: Instant,
+}
+
+impl Inference {
+    async fn run(&mut self, app: &SharedApp) {
+        if self.seen == app.estate().revision() || Instant::now() < self.rest_until {
+            return;
+        }
+        let begun = Instant::now();
+        let looking = std::sync::Arc::clone(app);
+        // Read first: most changes of the estate change nothing here, and need not keep the writer.
+        let looked = tokio::task::spawn_blocking(move || {
+            let estate = looking.estate();
+            (estate.revision(), infer(&estate, Timestamp::now(), &looking.policy, &mut uuid::Uuid::now_v7).is_empty())
+        });
+        match looked.await {
+            Ok((revision, true)) => self.seen = revision,
+            Ok((_, false)) => write_inference(app).await,
+            Err(error) => tracing::error!(%error, "inference ended in a fault"),
+        }
+        self.rest_until = Instant::now() + 20 * begun.elapsed();
+    }
+}
+
+async fn write_inference(app: &App) {
+    let policy = app.policy.clone();
+    let command = Command {
+        actor: "collector".to_owned(),
+        action: "estate.inference",
+        subject: "estate".to_owned(),
+        detail: "what the whole estate shows".to_owned(),
+        plan: Box::new(move |estate, now, ids| Ok(infer(estate, now, &policy, ids))),
+    };
+    match app.writer.command(command).await {
+        Ok(committed) => tracing::info!(changes = committed.changes.changes.len(), "inference"),
+        Err(error) => tracing::warn!("inference was put off: {:#}", anyhow::Error::from(error)),
     }
 }
 

@@ -161,6 +161,14 @@ fn policy(config: &Config, addresses: Addresses) -> Policy {
     Policy {
         retire_unconfirmed_ms: i64::from(config.retention.unconfirmed_relationship_days) * DAY_MS,
         collector_ports,
+        fan_out_machines: config.inference.poller_machines,
+        fan_out_percent: config.inference.poller_percent,
+        shared_by: config.inference.shared_by_machines,
+        accepted_patterns: config.inference.accept.iter().map(|pattern| pattern.0).collect(),
+        rejected_patterns: config.inference.reject.iter().map(|pattern| pattern.0).collect(),
+        strong_percent: config.inference.strong_percent,
+        fair_percent: config.inference.fair_percent,
+        fades_after_ms: i64::from(config.inference.fades_after_days) * DAY_MS,
         address_settling_ms: 2_000 * i64::from(config.agents.check_in_seconds),
         ..Policy::default()
     }

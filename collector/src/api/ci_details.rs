@@ -6,9 +6,9 @@ use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
 };
-use rollcall_core::{Estate, Relationship, graph::Graph};
+use rollcall_core::{Estate, Relationship, graph::Graph, infer::Scale};
 use rollcall_shared::{
-    CiId, DocumentId,
+    CiId, DocumentId, Timestamp,
     wire::v1::{InventoryDocument, SectionStatus},
 };
 use serde::{Deserialize, Serialize};
@@ -151,8 +151,10 @@ async fn relationships(State(app): State<SharedApp>, _: Viewer, Id(id): Id<CiId>
     known(&app, id)?;
     let graph = app.graph().await;
     let estate = app.estate();
+    let scale = Scale::new(&estate, Timestamp::now(), &app.policy);
     let views = |relationships: &mut dyn Iterator<Item = &Relationship>| {
-        let mut views: Vec<RelationshipView> = relationships.map(|relationship| RelationshipView::of(&estate, relationship)).collect();
+        let mut views: Vec<RelationshipView> =
+            relationships.map(|relationship| RelationshipView::weighed(&scale, &estate, relationship)).collect();
         views.sort_by(|a, b| (&a.kind, &a.from.name, &a.to.name, a.id).cmp(&(&b.kind, &b.from.name, &b.to.name, b.id)));
         views
     };

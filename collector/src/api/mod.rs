@@ -5,6 +5,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod api_tokens;
+mod applications;
 mod audit;
 mod catalogue;
 mod changes;
@@ -18,6 +19,7 @@ mod need_groups;
 pub(crate) mod relationships;
 pub(crate) mod session;
 mod software;
+mod suggestions;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tokens;
@@ -67,6 +69,8 @@ fn calls() -> OpenApiRouter<SharedApp> {
         .merge(ci_details::routes())
         .merge(relationships::routes())
         .merge(need_groups::routes())
+        .merge(suggestions::routes())
+        .merge(applications::routes())
         .merge(impact::routes())
         .merge(software::routes())
         .merge(changes::routes())

@@ -78,7 +78,8 @@ pub(crate) struct NeedGroupView {
 }
 
 impl NeedGroupView {
-    fn of(estate: &Estate, group: &NeedGroup) -> Self {
+    /// The view of a group of this estate.
+    pub(crate) fn of(estate: &Estate, group: &NeedGroup) -> Self {
         Self {
             id: group.id.0,
             ci: CiReference::of(estate, group.ci),

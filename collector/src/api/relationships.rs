@@ -1,8 +1,12 @@
 //! Relationships: list, look at, declare, set how hard, take back.
 
 use axum::{Json, extract::State, http::StatusCode};
-use rollcall_core::{Estate, Put, Relationship, reconcile::commands};
-use rollcall_shared::{CiId, RelationshipId, catalogue};
+use rollcall_core::{
+    Estate, Put, Relationship,
+    infer::{self, Scale},
+    reconcile::commands,
+};
+use rollcall_shared::{CiId, RelationshipId, Timestamp, catalogue};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -38,8 +42,14 @@ pub(crate) struct RelationshipView {
     pub(crate) to: CiReference,
     /// How badly `from` needs `to`, as it counts.
     pub(crate) hardness: Hardness,
-    /// Whether a person set the hardness, against the type's.
+    /// Whether a person set the hardness, against the type's and what was inferred.
     pub(crate) hardness_set: bool,
+    /// What it is for, if not the dependent's own work, and who says so: why the hardness is not the type's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) judgement: Option<JudgementView>,
+    /// How sure it is that it exists now; where an item's relationships were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) confidence: Option<ConfidenceView>,
     /// Why it is believed.
     pub(crate) evidence: Vec<EvidenceView>,
     /// How many of its two ends have an agent of their own that confirms it; where the graph was asked.
@@ -55,10 +65,52 @@ pub(crate) struct RelationshipView {
     pub(crate) version: u32,
 }
 
+/// What a connection is for.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct JudgementView {
+    /// `work`, `unattributed`, `name_service`, `time`, `directory`, `monitoring`, `logging`, `backup`, `administration`,
+    /// `configuration_management` or `updates`.
+    pub(crate) purpose: String,
+    /// `signature` (what is known of its ends), `pattern` (how many others the dependent talks to), or the person who set the hardness.
+    pub(crate) by: String,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// How sure it is that a relationship exists now.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ConfidenceView {
+    /// 0 to 100.
+    pub(crate) percent: u8,
+    /// `strong`, `fair` or `weak`, by the collector's thresholds.
+    pub(crate) level: String,
+    /// How many agents say so.
+    pub(crate) ends: usize,
+    /// How long nobody has confirmed it, seconds; absent where it needs no confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) silent_seconds: Option<i64>,
+    /// After this much silence, seconds, evidence is worth half: as long as the relationship has shown that it can be silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) half_life_seconds: Option<i64>,
+}
+
+impl From<infer::Confidence> for ConfidenceView {
+    fn from(confidence: infer::Confidence) -> Self {
+        Self {
+            percent: confidence.percent,
+            level: confidence.level.as_str().to_owned(),
+            ends: confidence.ends,
+            silent_seconds: confidence.silence.map(|silence| silence.millis / 1_000),
+            half_life_seconds: confidence.silence.map(|silence| silence.half_life_millis / 1_000),
+        }
+    }
+}
+
 /// One reason to believe in a relationship.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct EvidenceView {
-    /// How it is known: `connection`, `runs_on`, `resolver`, `gateway`, `mount`, `declared`, `imported`.
+    /// How it is known: `connection`, `runs_on`, `resolver`, `gateway`, `mount`, `guest`, `configuration`, `certificate`, `declared`,
+    /// `imported`.
     pub(crate) method: String,
     /// The agent that saw it; absent for what was declared or imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,7 +158,13 @@ impl RelationshipView {
             from: CiReference::of(estate, relationship.from),
             to: CiReference::of(estate, relationship.to),
             hardness: hardness.into(),
-            hardness_set: relationship.hardness.is_some(),
+            hardness_set: relationship.judgement.as_ref().map_or(relationship.hardness.is_some(), |it| it.by.is_person()),
+            judgement: relationship.judgement.as_ref().map(|it| JudgementView {
+                purpose: it.purpose.as_str().to_owned(),
+                by: it.by.to_string(),
+                reason: it.reason.clone(),
+            }),
+            confidence: None,
             first_seen: relationship.first_seen.into(),
             last_seen: evidence.iter().map(|one| one.last_seen).max().unwrap_or(Instant(relationship.first_seen)),
             evidence,
@@ -114,6 +172,11 @@ impl RelationshipView {
             changed: relationship.valid_from.into(),
             version: relationship.version,
         }
+    }
+
+    /// With how sure it is.
+    pub(crate) fn weighed(scale: &Scale<'_>, estate: &Estate, relationship: &Relationship) -> Self {
+        Self { confidence: Some(scale.confidence(relationship).into()), ..Self::of(estate, relationship) }
     }
 }
 
@@ -127,6 +190,10 @@ pub(crate) struct ListParams {
     kind: Option<String>,
     /// Only those with this item at one of their ends.
     ci: Option<Uuid>,
+    /// Only connections for this purpose, such as `monitoring`.
+    purpose: Option<String>,
+    /// `declared_never_observed` or `observed_never_declared`.
+    report: Option<String>,
     /// `next` of the page before.
     after: Option<Uuid>,
     /// On a page, 1 to 1000; 100 if absent.
@@ -144,12 +211,19 @@ async fn list(
     let limit = params.limit.unwrap_or(100).clamp(1, 1_000);
     super::cis::blocking(move || {
         let estate = app.estate();
+        let all: Vec<&Relationship> = match params.report.as_deref() {
+            None => estate.relationships().collect(),
+            Some("declared_never_observed") => infer::declared_never_observed(&estate),
+            Some("observed_never_declared") => infer::observed_never_declared(&estate),
+            Some(_) => return Err(Refusal::bad_request("report is declared_never_observed or observed_never_declared")),
+        };
         let wanted = |one: &&Relationship| {
             params.kind.as_ref().is_none_or(|kind| one.kind == *kind)
+                && params.purpose.as_ref().is_none_or(|it| one.judgement.as_ref().is_some_and(|of| of.purpose.as_str() == *it))
                 && params.ci.is_none_or(|ci| one.from.0 == ci || one.to.0 == ci)
                 && params.after.is_none_or(|after| one.id.0 > after)
         };
-        let mut found: Vec<&Relationship> = estate.relationships().filter(wanted).collect();
+        let mut found: Vec<&Relationship> = all.into_iter().filter(wanted).collect();
         let more = found.len() > limit;
         if more {
             found.select_nth_unstable_by_key(limit - 1, |one| one.id);
@@ -157,7 +231,8 @@ async fn list(
         }
         found.sort_unstable_by_key(|one| one.id);
         let next = found.last().filter(|_| more).map(|one| one.id.to_string());
-        Ok(Json(Page { items: found.into_iter().map(|one| RelationshipView::of(&estate, one)).collect(), next, total: None }))
+        let scale = Scale::new(&estate, Timestamp::now(), &app.policy);
+        Ok(Json(Page { items: found.into_iter().map(|one| RelationshipView::weighed(&scale, &estate, one)).collect(), next, total: None }))
     })
     .await?
 }
@@ -167,7 +242,7 @@ fn current(app: &App, id: RelationshipId) -> Result<RelationshipView, Refusal> {
     let relationship = estate.relationship(id).ok_or_else(|| {
         Refusal::not_found("live relationship", id).next("see the item's relationships: GET /api/v1/cis/{id}/relationships")
     })?;
-    Ok(RelationshipView::of(&estate, relationship))
+    Ok(RelationshipView::weighed(&Scale::new(&estate, Timestamp::now(), &app.policy), &estate, relationship))
 }
 
 /// One relationship. Role: viewer.
@@ -232,7 +307,8 @@ pub(crate) struct HardnessChange {
     pub(crate) hardness: Option<Hardness>,
 }
 
-/// Sets how badly the dependent needs it; `none` takes it out of impact. Role: asset_manager.
+/// Sets how badly the dependent needs it, whatever is observed later; `none` takes it out of impact, `null` goes back to what the evidence
+/// says. Role: asset_manager.
 #[utoipa::path(patch, path = "/relationships/{id}", tag = "relationships", request_body = HardnessChange,
     params(("id" = Uuid, Path, description = "The relationship's id")),
     responses((status = 200, description = "Set", body = RelationshipView)))]

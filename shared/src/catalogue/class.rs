@@ -105,6 +105,13 @@ const SERVICE: &[AttributeDefinition] = &[
     of("endpoints", "Listens on", TextList),
 ];
 
+const CERTIFICATE: &[AttributeDefinition] = &[
+    of("valid_until", "Valid until", Instant),
+    text("issuer", "Issued by"),
+    text("fingerprint", "SHA-256 fingerprint"),
+    of("names", "Names", TextList),
+];
+
 /// Ids of what an application begins with, and of what was left out of it.
 const ASSEMBLED: &[AttributeDefinition] = &[of("assembled_from", "Assembled from", TextList), of("pruned", "Left out", TextList)];
 
@@ -156,7 +163,7 @@ pub const CLASSES: &[ClassDefinition] = &[
     define("application_service", "Application service", "Application services", "item", ASSEMBLED),
     define("software_product", "Software product", "Software products", "item", &[text("publisher", "Publisher")]),
     define("licence", "Licence", "Licences", "item", &[of("valid_until", "Valid until", Instant)]),
-    define("certificate", "Certificate", "Certificates", "item", &[of("valid_until", "Valid until", Instant)]),
+    define("certificate", "Certificate", "Certificates", "item", CERTIFICATE),
     define("contract", "Contract", "Contracts", "item", &[of("valid_until", "Valid until", Instant)]),
     define("location", "Location", "Locations", "item", NONE),
     define("rack", "Rack", "Racks", "location", NONE),

@@ -1,3 +1,5 @@
+use std::{cell::RefCell, collections::HashMap};
+
 use rollcall_shared::{AgentId, Timestamp};
 
 use crate::{
@@ -58,13 +60,44 @@ impl Level {
     }
 }
 
+/// What confidence is measured by; for many relationships of one estate at one instant.
+#[derive(Debug)]
+pub struct Scale<'a> {
+    estate: &'a Estate,
+    now: Timestamp,
+    policy: &'a Policy,
+    /// When each agent's connections were last written down: a look at all of them, once.
+    last_reports: RefCell<HashMap<AgentId, Option<Timestamp>>>,
+}
+
+impl<'a> Scale<'a> {
+    /// As of `now`.
+    pub fn new(estate: &'a Estate, now: Timestamp, policy: &'a Policy) -> Self {
+        Self { estate, now, policy, last_reports: RefCell::default() }
+    }
+
+    /// How sure a relationship is.
+    pub fn confidence(&self, relationship: &Relationship) -> Confidence {
+        confidence(self, relationship)
+    }
+
+    fn last_report(&self, agent: AgentId) -> Option<Timestamp> {
+        *self.last_reports.borrow_mut().entry(agent).or_insert_with(|| {
+            let edges = self.estate.reported_by(agent).flat_map(|ci| self.estate.dependencies(ci.id).chain(self.estate.dependents(ci.id)));
+            let its = edges.flat_map(|edge| &edge.evidence).filter(|it| it.method == Method::Connection && it.agent == Some(agent));
+            its.map(|it| it.last_seen).max()
+        })
+    }
+}
+
 /// How sure a relationship is at an instant: independent pieces of evidence add up, a few sightings are worth less than many, and each piece
 /// fades with the silence since it was confirmed, at the pace that it has shown itself.
-pub fn confidence(estate: &Estate, relationship: &Relationship, now: Timestamp, policy: &Policy) -> Confidence {
+fn confidence(scale: &Scale<'_>, relationship: &Relationship) -> Confidence {
+    let (now, policy) = (scale.now, scale.policy);
     let mut doubt = 1.0;
     let mut silence: Option<Silence> = None;
     for evidence in &relationship.evidence {
-        let its = its_silence(estate, evidence, now, policy);
+        let its = its_silence(scale, evidence);
         doubt *= 1.0 - worth(evidence, its, now, policy);
         silence = match (silence, its) {
             (Some(known), Some(its)) if known.since >= its.since => Some(known),
@@ -95,13 +128,14 @@ pub fn confidence(estate: &Estate, relationship: &Relationship, now: Timestamp, 
 }
 
 /// When an observation was last confirmed: reported, or its agent heard since, which confirms all that its last report said.
-fn its_silence(estate: &Estate, evidence: &Evidence, now: Timestamp, policy: &Policy) -> Option<Silence> {
+fn its_silence(scale: &Scale<'_>, evidence: &Evidence) -> Option<Silence> {
+    let (estate, now, policy) = (scale.estate, scale.now, scale.policy);
     if evidence.method.is_said() {
         return None;
     }
     let heard = evidence.agent.and_then(|agent| estate.agent_last_seen(agent)).unwrap_or(evidence.last_seen).max(evidence.last_seen);
     let since = match evidence.method {
-        Method::Connection if !was_in_last_report(estate, evidence, policy) => evidence.last_seen,
+        Method::Connection if !was_in_last_report(scale, evidence) => evidence.last_seen,
         _ => heard,
     };
     let half_life_millis = policy.fades_after_ms.max(evidence.longest_silence_ms.saturating_mul(2)).max(1);
@@ -109,16 +143,10 @@ fn its_silence(estate: &Estate, evidence: &Evidence, now: Timestamp, policy: &Po
 }
 
 /// Whether the agent's last report of connections had it: a later report that does not list it was followed by one of others.
-fn was_in_last_report(estate: &Estate, evidence: &Evidence, policy: &Policy) -> bool {
-    let Some(agent) = evidence.agent else { return false };
-    let reported = estate.reported_by(agent).flat_map(|ci| estate.dependencies(ci.id).chain(estate.dependents(ci.id)));
-    let last = reported
-        .flat_map(|edge| &edge.evidence)
-        .filter(|it| it.method == Method::Connection && it.agent == Some(agent))
-        .map(|it| it.last_seen)
-        .max();
+fn was_in_last_report(scale: &Scale<'_>, evidence: &Evidence) -> bool {
+    let last = evidence.agent.and_then(|agent| scale.last_report(agent));
     // Twice: counters are refreshed once in a while only.
-    last.is_none_or(|last| last.millis_since(evidence.last_seen) <= 2 * policy.evidence_refresh_ms)
+    last.is_some_and(|last| last.millis_since(evidence.last_seen) <= 2 * scale.policy.evidence_refresh_ms)
 }
 
 /// From 0 to 1.

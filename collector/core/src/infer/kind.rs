@@ -1,6 +1,9 @@
 use rollcall_shared::{CiId, catalogue};
 
-use crate::model::{Ci, IdentityKeyKind};
+use crate::{
+    Estate,
+    model::{Ci, Endpoint, IdentityKey, IdentityKeyKind, Lifecycle},
+};
 
 /// The machine that a service runs on, or the machine itself; `None` for what is neither.
 pub(crate) fn hosting_machine(ci: &Ci) -> Option<CiId> {
@@ -8,6 +11,28 @@ pub(crate) fn hosting_machine(ci: &Ci) -> Option<CiId> {
     match key {
         Some(key) => key.value.split_once('|').and_then(|(machine, _)| machine.parse().ok()),
         None => catalogue::class(&ci.class).is_some_and(|class| class.is_a("machine")).then_some(ci.id),
+    }
+}
+
+/// The service that is known to listen at an address of a realm now, else the machine or host whose the address is. `None` where nobody is known
+/// to have it, or several.
+pub fn listening_at(estate: &Estate, realm: &str, endpoint: &Endpoint) -> Option<CiId> {
+    let key = IdentityKey { kind: IdentityKeyKind::AddressInRealm, value: format!("{realm}|{}", endpoint.address.to_canonical()) };
+    let active = |ci: &&Ci| ci.lifecycle == Lifecycle::Active;
+    let (machines, hosts): (Vec<&Ci>, Vec<&Ci>) = estate.with_key(&key).filter(active).partition(|ci| hosting_machine(ci) == Some(ci.id));
+    let host = match (&machines[..], &hosts[..]) {
+        ([one], _) | ([], [one]) => *one,
+        _ => return None,
+    };
+    let receives = |ci: &Ci| {
+        let endpoints = ci.value("endpoints").and_then(|value| value.as_array()).into_iter().flatten();
+        endpoints.filter_map(|text| text.as_str()?.parse::<Endpoint>().ok()).any(|it| it.receives(endpoint))
+    };
+    let on_it = host.agent.into_iter().flat_map(|agent| estate.reported_by(agent)).filter(active);
+    let mut services = on_it.filter(|ci| ci.id != host.id && hosting_machine(ci) == Some(host.id) && receives(ci));
+    match (services.next(), services.next()) {
+        (Some(one), None) => Some(one.id),
+        _ => Some(host.id),
     }
 }
 

@@ -8,6 +8,7 @@ mod reports;
 
 pub(crate) use application::{ASSEMBLED_FROM, FOLLOWED_BY, PRUNED, assembly, is_followed_only, parts};
 pub use application::{Boundary, Drift, Member, Proposal, drift, propose};
-pub use confidence::{Confidence, Level, Silence, confidence};
+pub use confidence::{Confidence, Level, Scale, Silence};
+pub use kind::listening_at;
 pub(crate) use kind::{hosting_machine, kind_of};
 pub use reports::{declared_never_observed, observed_never_declared};

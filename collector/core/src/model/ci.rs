@@ -104,13 +104,21 @@ pub enum IdentityKeyKind {
     AddressInRealm,
     /// An address that a machine had in a network realm, see its `address_history`: `realm|address`.
     FormerAddressInRealm,
+    /// A machine's full name in a network realm, for what names it: `realm|name`. Nothing merges on it.
+    NameInRealm,
+    /// What a guest is known by on its host: `uuid:…`, `mac:…`, `container:…`.
+    GuestHandle,
+    /// What a host knows one of its running guests by.
+    HostedGuest,
+    /// A certificate's SHA-256.
+    CertificateFingerprint,
     /// An id given by an import or API client: `source|id`.
     External,
 }
 
 impl IdentityKeyKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::SmbiosUuidAndSerial,
         Self::SerialAndManufacturer,
         Self::MachineId,
@@ -120,6 +128,10 @@ impl IdentityKeyKind {
         Self::ServiceOnMachine,
         Self::AddressInRealm,
         Self::FormerAddressInRealm,
+        Self::NameInRealm,
+        Self::GuestHandle,
+        Self::HostedGuest,
+        Self::CertificateFingerprint,
         Self::External,
     ];
 
@@ -135,6 +147,10 @@ impl IdentityKeyKind {
             Self::ServiceOnMachine => "service_on_machine",
             Self::AddressInRealm => "address_in_realm",
             Self::FormerAddressInRealm => "former_address_in_realm",
+            Self::NameInRealm => "name_in_realm",
+            Self::GuestHandle => "guest_handle",
+            Self::HostedGuest => "hosted_guest",
+            Self::CertificateFingerprint => "certificate_fingerprint",
             Self::External => "external",
         }
     }

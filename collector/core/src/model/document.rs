@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use rollcall_shared::{
     AgentId, Timestamp,
     wire::v1::{
-        Connections, Cpu, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network, OperatingSystem, Packages, SectionStatus,
-        Services,
+        Certificates, Connections, Cpu, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network, OperatingSystem, Packages,
+        SectionStatus, Services, VirtualGuests,
     },
 };
 
@@ -49,6 +49,10 @@ pub struct ReceivedDocument {
     pub listening: Option<ReceivedSection<Listening>>,
     /// Connections.
     pub connections: Option<ReceivedSection<Connections>>,
+    /// Certificates.
+    pub certificates: Option<ReceivedSection<Certificates>>,
+    /// Guests.
+    pub virtual_guests: Option<ReceivedSection<VirtualGuests>>,
 }
 
 /// Whose inventory it is that another program than the agent has sent.

@@ -73,11 +73,13 @@ pub enum Purpose {
     ConfigurationManagement,
     /// Fetching newer software.
     Updates,
+    /// Keeping a copy of what another holds.
+    Replication,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Work,
         Self::Unattributed,
         Self::NameService,
@@ -89,6 +91,7 @@ impl Purpose {
         Self::Administration,
         Self::ConfigurationManagement,
         Self::Updates,
+        Self::Replication,
     ];
 
     /// The name in data and API.
@@ -105,6 +108,7 @@ impl Purpose {
             Self::Administration => "administration",
             Self::ConfigurationManagement => "configuration_management",
             Self::Updates => "updates",
+            Self::Replication => "replication",
         }
     }
 
@@ -115,7 +119,7 @@ impl Purpose {
 
     /// Whether it serves the running of machines, not the work that they are there for.
     pub const fn is_infrastructure(self) -> bool {
-        !matches!(self, Self::Work | Self::Unattributed)
+        !matches!(self, Self::Work | Self::Unattributed | Self::Replication)
     }
 }
 

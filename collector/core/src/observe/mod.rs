@@ -3,22 +3,30 @@
 //! What a section did not say is `None`, so that later stages cannot mistake "failed" or "not sent" for "gone".
 
 mod bounded;
+mod certificates;
 mod flows;
+mod guests;
 mod machine;
 mod network;
 mod placeholder;
 mod services;
 mod software;
+mod upstreams;
+
+use std::collections::BTreeMap;
 
 pub(crate) use bounded::bounded;
 use rollcall_shared::{Timestamp, wire::v1::SectionStatus};
 
+pub use certificates::CertificateFacts;
 pub use flows::{Flows, IncomingFlow, OutgoingFlow};
+pub use guests::GuestHandles;
 pub use machine::{ChassisClass, IdentityFacts, MachineFacts, Said};
 pub(crate) use network::is_in;
 pub use network::{AddressScope, NetworkFacts, RemoteMounts, scope};
 pub use placeholder::is_placeholder;
 pub use services::{Listeners, ServiceFacts, ServiceListing, daemon_class};
+pub use upstreams::UpstreamFacts;
 
 use crate::model::{ReceivedDocument, ReceivedSection, SoftwareSet};
 
@@ -41,6 +49,12 @@ pub struct Observed {
     pub listeners: Option<Listed<Listeners>>,
     /// Who talked to whom.
     pub flows: Option<Flows>,
+    /// What the machine, if it is a guest, is known by on its host; where names and network were said.
+    pub guest_handles: Option<GuestHandles>,
+    /// Guests that run on the machine.
+    pub guests: Option<Listed<BTreeMap<String, GuestHandles>>>,
+    /// Certificates of servers on the machine.
+    pub certificates: Option<Listed<Vec<CertificateFacts>>>,
 }
 
 /// What a section that could be read lists.
@@ -66,7 +80,17 @@ pub fn observe(document: &ReceivedDocument, realm: &str, received_at: Timestamp)
         services: listed(document.services.as_ref(), received_at, services::read),
         listeners: listed(document.listening.as_ref(), received_at, services::read_listeners),
         flows: listed(document.connections.as_ref(), received_at, flows::read).map(|listed| Flows { at: listed.at, ..listed.items }),
+        guest_handles: own_handles(document),
+        guests: listed(document.virtual_guests.as_ref(), received_at, guests::read),
+        certificates: listed(document.certificates.as_ref(), received_at, certificates::read),
     }
+}
+
+/// Only where both sections say all that there is.
+fn own_handles(document: &ReceivedDocument) -> Option<GuestHandles> {
+    let identity = document.identity.as_ref().filter(|section| section.status.is_authoritative())?;
+    let network = document.network.as_ref().filter(|section| section.status.is_authoritative())?;
+    Some(guests::own(identity.data.as_ref(), network.data.as_ref()))
 }
 
 /// `None` for a section that was not sent, failed, or claims success without data.

@@ -22,8 +22,14 @@ pub struct NetworkFacts {
     pub resolvers: BTreeSet<IpAddr>,
 }
 
-/// Addresses of the servers whose file systems are mounted. Names are left out: which machine they mean, only a resolver knows.
-pub type RemoteMounts = BTreeSet<IpAddr>;
+/// The servers whose file systems are mounted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemoteMounts {
+    /// Those named by their address.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Those named by a name, in lower case.
+    pub names: BTreeSet<String>,
+}
 
 /// What an address says about who may own it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +126,15 @@ pub(crate) fn is_in(address: IpAddr, network: &str) -> bool {
 }
 
 pub(super) fn read_mounts(file_systems: &FileSystems) -> RemoteMounts {
-    let servers = file_systems.file_systems.iter().filter_map(|file_system| file_system.remote_server.as_deref());
-    servers.filter_map(|server| server.trim_matches(['[', ']']).parse().ok()).filter(|address| is_reachable(*address)).collect()
+    let mut mounts = RemoteMounts::default();
+    for server in file_systems.file_systems.iter().filter_map(|file_system| file_system.remote_server.as_deref()) {
+        match server.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) if is_reachable(address) => drop(mounts.addresses.insert(address)),
+            Ok(_) => {}
+            Err(_) => drop(mounts.names.insert(server.trim().to_lowercase())),
+        }
+    }
+    mounts
 }
 
 /// Kernel drivers of network adapters that hang on USB: a docking station or an adapter, which is lent from desk to desk.

@@ -2,7 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall_shared::wire::v1::{Listening, ServiceKey, Services};
 
-use super::bounded;
+use super::{
+    bounded,
+    upstreams::{self, UpstreamFacts},
+};
 use crate::model::Endpoint;
 
 /// Services by what they are known by.
@@ -18,6 +21,8 @@ pub struct ServiceFacts {
     pub name: String,
     /// The well-known daemon it is.
     pub daemon: Option<String>,
+    /// What its configuration sends requests to.
+    pub upstreams: BTreeSet<UpstreamFacts>,
     /// Attributes of the catalogue that it has, by name.
     pub attributes: BTreeMap<&'static str, String>,
 }
@@ -73,6 +78,7 @@ pub(super) fn read(services: &Services) -> ServiceListing {
         ServiceFacts {
             name: service.name.clone(),
             daemon: service.daemon.clone(),
+            upstreams: upstreams::read(service),
             attributes: attributes.into_iter().filter_map(|(name, value)| Some((name, value.clone().filter(|v| !v.is_empty())?))).collect(),
         }
     };

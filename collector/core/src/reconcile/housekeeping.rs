@@ -71,17 +71,23 @@ fn confirmed_at(plan: &Plan<'_>, reports: &HashMap<AgentId, Timestamp>, evidence
 }
 
 fn retire_lonely_hosts(plan: &mut Plan<'_>) {
-    let hosts = plan.estate.active_cis().filter(|ci| ci.class == "unmanaged_host" && !is_curated(ci));
+    let hosts = plan.estate.active_cis().filter(|ci| is_found(ci) && !is_curated(ci));
     let hosts: BTreeSet<CiId> = hosts.map(|ci| ci.id).collect();
     let grouped: BTreeSet<CiId> = plan.estate.need_groups().flat_map(|group| group.members.iter().copied().chain([group.ci])).collect();
     for host in hosts.difference(&grouped) {
         if plan.from(*host).is_empty() && plan.to(*host).is_empty() {
-            plan.edit_ci(*host, "no agent has talked to it for a long time", |ci| {
+            plan.edit_ci(*host, "no agent has found it or talked to it for a long time", |ci| {
                 ci.lifecycle = Lifecycle::Retired;
                 true
             });
         }
     }
+}
+
+/// Made because agents came across it.
+fn is_found(ci: &Ci) -> bool {
+    let certificate = |key: &crate::model::IdentityKey| key.kind == crate::model::IdentityKeyKind::CertificateFingerprint;
+    ci.class == "unmanaged_host" || ci.keys.iter().any(certificate)
 }
 
 /// Somebody said something about it.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     edges,
     identify::{self, Newcomer, Reporter, is_machine, shown},
-    owner,
+    names, owner,
     plan::Plan,
 };
 use crate::{
@@ -76,6 +76,7 @@ fn identity_keys(plan: &Plan<'_>, facts: &AgentFacts, said: &MachineFacts) -> BT
         known.value.rsplit_once('|').map(|(_, system)| system.to_owned())
     };
     let system = said.system_id.as_ref().map(|id| id.trim().to_lowercase()).or_else(known_system);
+    keys.extend(identity.items.fqdn.as_ref().map(|fqdn| names::name_key(&facts.realm, fqdn)));
     if let (Some(fqdn), Some(system)) = (&identity.items.fqdn, system) {
         keys.insert(IdentityKey { kind: IdentityKeyKind::NameAndSystem, value: format!("{fqdn}|{system}") });
     }
@@ -170,6 +171,7 @@ pub(super) const fn is_identity(kind: IdentityKeyKind) -> bool {
             | IdentityKeyKind::CloudInstanceId
             | IdentityKeyKind::Mac
             | IdentityKeyKind::NameAndSystem
+            | IdentityKeyKind::NameInRealm
     )
 }
 

@@ -5,13 +5,16 @@
 
 mod adopt;
 mod applications;
+mod certificates;
 pub mod commands;
 mod edges;
 mod flows;
+mod guests;
 mod housekeeping;
 mod identify;
 mod import;
 mod machine;
+mod names;
 mod neighbours;
 mod noise;
 mod owner;
@@ -21,6 +24,7 @@ mod policy;
 mod redundancy;
 mod services;
 mod sweep;
+mod upstreams;
 
 #[cfg(test)]
 mod tests;
@@ -54,7 +58,10 @@ pub fn reconcile(
     let machine = machine::reconcile(&mut plan, facts, observed);
     services::reconcile(&mut plan, machine, facts, observed);
     adopt::reconcile(&mut plan, machine, &facts.realm);
+    guests::reconcile(&mut plan, machine, facts, observed);
+    certificates::reconcile(&mut plan, machine, facts, observed);
     neighbours::reconcile(&mut plan, machine, facts, observed);
+    upstreams::reconcile(&mut plan, machine, facts, observed);
     flows::reconcile(&mut plan, machine, facts, observed);
     plan.finish()
 }

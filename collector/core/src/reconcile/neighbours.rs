@@ -9,6 +9,7 @@ use super::{
     edges::{self, Sighting},
     identify::listed,
     machine::claim,
+    names,
     owner::{self, Owner},
     plan::Plan,
 };
@@ -18,8 +19,9 @@ use crate::{
 };
 
 pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, observed: &Observed) {
+    let no_names = BTreeSet::new();
     let mut asked = |kind, method, what, addresses: &BTreeSet<IpAddr>, complete, at| {
-        ask(plan, machine, facts, Asked { kind, method, what, addresses, complete, at });
+        ask(plan, machine, facts, Asked { kind, method, what, addresses, names: &no_names, complete, at });
     };
     if let Some(network) = &observed.network {
         asked("resolves_names_with", Method::Resolver, "name server", &network.items.resolvers, network.complete, network.at);
@@ -30,7 +32,9 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, 
         asked("routes_through", Method::Gateway, "default gateway", gateways, network.complete, network.at);
     }
     if let Some(mounts) = &observed.mounts {
-        asked("mounts", Method::Mount, "file server", &mounts.items, mounts.complete, mounts.at);
+        let (addresses, names) = (&mounts.items.addresses, &mounts.items.names);
+        let (kind, method, what, complete, at) = ("mounts", Method::Mount, "file server", mounts.complete, mounts.at);
+        ask(plan, machine, facts, Asked { kind, method, what, addresses, names, complete, at });
     }
 }
 
@@ -39,16 +43,22 @@ struct Asked<'a> {
     method: Method,
     what: &'static str,
     addresses: &'a BTreeSet<IpAddr>,
+    /// Names of more of them; one that means no known machine is left out.
+    names: &'a BTreeSet<String>,
     complete: bool,
     at: Timestamp,
 }
 
 fn ask(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, asked: Asked<'_>) {
     let mut targets = BTreeSet::new();
-    for address in asked.addresses {
-        let Some(target) = host_at(plan, machine, &facts.realm, *address, asked.at).filter(|target| *target != machine) else { continue };
+    let by_address: Vec<(String, Option<CiId>)> =
+        asked.addresses.iter().map(|it| (it.to_string(), host_at(plan, machine, &facts.realm, *it, asked.at))).collect();
+    let by_name = asked.names.iter().map(|it| (super::identify::shown(it), names::machine_named(plan, machine, &facts.realm, it)));
+    let named: Vec<(String, Option<CiId>)> = by_address.into_iter().chain(by_name).collect();
+    for (name, target) in named {
+        let Some(target) = target.filter(|target| *target != machine) else { continue };
         targets.insert(target);
-        let how = format!("{} {address} in its configuration", asked.what);
+        let how = format!("{} {} in its configuration", asked.what, name.replace(',', " "));
         let (method, agent, at, endpoints) = (asked.method, facts.agent, asked.at, BTreeSet::new());
         if asked.kind == "routes_through" && !owner::forwards(plan, target) {
             edges::forget_forwarded(plan, target);

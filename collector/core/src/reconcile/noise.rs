@@ -12,7 +12,10 @@ use rollcall_shared::{
 };
 
 use super::plan::Plan;
-use crate::model::{Ci, Endpoint, Evidence, Judge, Judgement, Method, Purpose, Relationship};
+use crate::{
+    infer::{hosting_machine, kind_of},
+    model::{Ci, Endpoint, Evidence, Judge, Judgement, Method, Purpose, Relationship},
+};
 
 /// Programs that open connections for this purpose, whatever takes them. Names as [`names`] gives them.
 const CLIENTS: &[(Purpose, &[&str])] = &[
@@ -136,8 +139,9 @@ pub(super) type Verdict = (Option<Hardness>, Option<Judgement>);
 /// when it fails, nor fails with them. What somebody declares or a configuration names is no noise.
 pub(super) fn judge(plan: &Plan<'_>, kind: &str, from: CiId, to: CiId, evidence: &[Evidence]) -> Verdict {
     let endpoints: BTreeSet<Endpoint> = evidence.iter().flat_map(|evidence| evidence.endpoints.iter().copied()).collect();
-    let observed_only = evidence.iter().all(|evidence| evidence.method == Method::Connection);
-    if kind != "connects_to" || endpoints.is_empty() || !observed_only {
+    let observed_only = evidence.iter().all(|evidence| matches!(evidence.method, Method::Connection | Method::Configuration));
+    let was_seen = evidence.iter().any(|evidence| evidence.method == Method::Connection);
+    if kind != "connects_to" || !observed_only || (endpoints.is_empty() && was_seen) {
         return (None, None);
     }
     let (from, to) = (plan.ci(from), plan.ci(to));
@@ -145,7 +149,11 @@ pub(super) fn judge(plan: &Plan<'_>, kind: &str, from: CiId, to: CiId, evidence:
     let purpose = purpose(from, to, &endpoints);
     let (purpose, reason) = match (purpose, is_service) {
         (Some((purpose, reason)), _) => (purpose, reason),
-        (None, true) => return (None, None),
+        (None, true) if was_seen => return (None, None),
+        (None, true) => {
+            let reason = "its configuration names it; no connection was seen".to_owned();
+            return (Some(Hardness::Soft), Some(Judgement { purpose: Purpose::Work, by: Judge::Signature, reason }));
+        }
         (None, false) => (Purpose::Unattributed, "it comes from somewhere on the machine; which service opens it is not known".to_owned()),
     };
     let hardness = hardness(purpose, is_service, to);
@@ -156,7 +164,8 @@ pub(super) fn judge(plan: &Plan<'_>, kind: &str, from: CiId, to: CiId, evidence:
 fn hardness(purpose: Purpose, is_service: bool, to: Option<&Ci>) -> Hardness {
     match purpose {
         Purpose::Work => Hardness::Hard,
-        Purpose::Unattributed | Purpose::NameService | Purpose::Directory => Hardness::Soft,
+        // A copy goes on serving what it has.
+        Purpose::Unattributed | Purpose::NameService | Purpose::Directory | Purpose::Replication => Hardness::Soft,
         // A service that administers (a deployment, a copy over ssh) does worse without; a person's session is no need at all.
         Purpose::Administration if is_service => Hardness::Soft,
         // Its own store, or one of the many that it looks at: nobody can tell from here.
@@ -173,6 +182,9 @@ fn hardness(purpose: Purpose, is_service: bool, to: Option<&Ci>) -> Hardness {
 
 fn purpose(from: Option<&Ci>, to: Option<&Ci>, endpoints: &BTreeSet<Endpoint>) -> Option<(Purpose, String)> {
     let (clients, servers) = (from.map(names).unwrap_or_default(), to.map(names).unwrap_or_default());
+    if let Some(make) = copies(from, to) {
+        return Some((Purpose::Replication, format!("{make} on two machines: the one copies from the other, or both are of one cluster")));
+    }
     if let Some((purpose, name)) = known(CLIENTS, &clients) {
         return Some((purpose, format!("{name} opens connections for {}", in_words(purpose))));
     }
@@ -195,6 +207,12 @@ fn purpose(from: Option<&Ci>, to: Option<&Ci>, endpoints: &BTreeSet<Endpoint>) -
     }
     let endpoint = endpoints.first()?;
     Some((purpose, format!("{} port {} is used for {}", endpoint.protocol, endpoint.port, in_words(purpose))))
+}
+
+/// Two databases of one make on two machines.
+fn copies<'c>(from: Option<&'c Ci>, to: Option<&Ci>) -> Option<&'c str> {
+    let (from, to) = (from.filter(|ci| is_a(ci, "database"))?, to.filter(|ci| is_a(ci, "database"))?);
+    (kind_of(from) == kind_of(to) && hosting_machine(from) != hosting_machine(to)).then(|| kind_of(from))
 }
 
 fn known<'n>(table: &[(Purpose, &[&str])], names: &'n BTreeSet<String>) -> Option<(Purpose, &'n str)> {
@@ -231,6 +249,7 @@ pub(super) const fn in_words(purpose: Purpose) -> &'static str {
         Purpose::Administration => "administration",
         Purpose::ConfigurationManagement => "configuration management",
         Purpose::Updates => "software updates",
+        Purpose::Replication => "copies",
     }
 }
 

@@ -12,7 +12,7 @@ use super::plan::Plan;
 use crate::{
     Estate,
     infer::{hosting_machine, kind_of},
-    model::{Ci, Endpoint, Lifecycle, MinUp, NeedGroup, Pattern, Purpose, Relationship, Source, Standing, Suggestion},
+    model::{Ci, Endpoint, Lifecycle, Method, MinUp, NeedGroup, Pattern, Purpose, Relationship, Source, Standing, Suggestion},
 };
 
 /// Programs that pass requests on.
@@ -119,9 +119,15 @@ fn renew(plan: &mut Plan<'_>, group: &NeedGroup, candidate: Candidate) {
 fn is_need(estate: &Estate, edge: &Relationship) -> bool {
     let is_work = edge.judgement.as_ref().is_none_or(|judgement| judgement.purpose == Purpose::Work);
     let hardness = edge.hardness.or_else(|| catalogue::relationship_type(&edge.kind).map(|kind| kind.hardness));
-    let active = |id: CiId| estate.ci(id).is_some_and(|ci| ci.lifecycle == Lifecycle::Active);
     let kind = matches!(edge.kind.as_str(), "connects_to" | "balances_to" | "part_of");
-    edge.lifecycle == Lifecycle::Active && kind && is_work && hardness == Some(Hardness::Hard) && active(edge.from) && active(edge.to)
+    // What is configured and was not seen yet stands in for the others all the same.
+    let counts = hardness == Some(Hardness::Hard)
+        || (edge.kind == "connects_to" && edge.evidence.iter().any(|it| it.method == Method::Configuration));
+    edge.lifecycle == Lifecycle::Active && kind && is_work && counts && is_active(estate, edge.from) && is_active(estate, edge.to)
+}
+
+fn is_active(estate: &Estate, id: CiId) -> bool {
+    estate.ci(id).is_some_and(|ci| ci.lifecycle == Lifecycle::Active)
 }
 
 fn candidates_of(estate: &Estate, client: CiId, edges: &[&Relationship], clusters: &BTreeMap<CiId, Cluster>) -> Vec<Candidate> {
@@ -214,13 +220,11 @@ struct Cluster {
 fn clusters(estate: &Estate) -> BTreeMap<CiId, Cluster> {
     let mut joined: BTreeMap<CiId, BTreeSet<CiId>> = BTreeMap::new();
     let mut evidence: BTreeMap<(CiId, CiId), String> = BTreeMap::new();
-    for edge in estate.relationships().filter(|edge| is_need(estate, edge) && edge.kind == "connects_to") {
+    let copying = |edge: &&Relationship| edge.judgement.as_ref().is_some_and(|judgement| judgement.purpose == Purpose::Replication);
+    let alive = |edge: &&Relationship| is_active(estate, edge.from) && is_active(estate, edge.to) && edge.hardness != Some(Hardness::None);
+    for edge in estate.relationships().filter(copying).filter(alive) {
         let (Some(from), Some(to)) = (estate.ci(edge.from), estate.ci(edge.to)) else { continue };
         let (here, there) = (hosting_machine(from), hosting_machine(to));
-        let same = is_a(from, "database") && is_a(to, "database") && kind_of(from) == kind_of(to) && here.is_some() && here != there;
-        if !same {
-            continue;
-        }
         let name = |machine: Option<CiId>| machine.and_then(|id| estate.ci(id)).map_or("?", |ci| ci.name.as_str());
         let how = edge.evidence.first().map_or("", |evidence| evidence.detail.as_str());
         evidence.insert((edge.from, edge.to), format!("{} on {} talks to the one on {} ({how})", kind_of(from), name(here), name(there)));

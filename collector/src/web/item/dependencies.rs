@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::Response;
-use rollcall_core::{Ci, Estate, Method, NeedGroup, Relationship};
+use rollcall_core::{Ci, Estate, Judge, Method, NeedGroup, Relationship};
 use rollcall_shared::{
     CiId, NeedGroupId, RelationshipId, Timestamp,
     catalogue::{Hardness, RELATIONSHIP_TYPES},
@@ -108,6 +108,14 @@ fn row(estate: &Estate, relationship: &Relationship, from_dependent: bool, now: 
             total => format!("{} ({} of {total} samples)", evidence.detail, evidence.samples_seen),
         },
     });
+    let judgement = relationship.judgement.as_ref().map(|judgement| EvidenceRow {
+        method: match &judgement.by {
+            Judge::Person(source) => format!("judged by {}", words::source(source)),
+            Judge::Signature | Judge::Pattern => format!("taken for {}", judgement.purpose.as_str().replace('_', " ")),
+        },
+        detail: judgement.reason.clone(),
+    });
+    let evidence = evidence.chain(judgement);
     Some(Row {
         id: relationship.id,
         other: other.id,

@@ -8,7 +8,7 @@ use super::{
     super::{commands::*, infer},
     *,
 };
-use crate::infer::{Level, confidence, declared_never_observed, drift, observed_never_declared, propose};
+use crate::infer::{Level, Scale, declared_never_observed, drift, observed_never_declared, propose};
 
 /// A proxy pair, three application processes, a primary and a replica database, a cache, a batch job, an administrator and a poller.
 fn estate() -> Vec<Machine> {
@@ -99,6 +99,7 @@ fn what_talks_to_nearly_all_and_serves_nobody_looks_after_them() {
                 );
                 assert!(judgement.is_some_and(|it| it.purpose.is_infrastructure() && !it.reason.is_empty()));
             }
+            "postgresql@db2" => assert_eq!(judgement.map(|it| it.purpose), Some(Purpose::Replication)),
             "admin" => assert_eq!(edge.hardness, Some(Hardness::None)),
             _ => assert_eq!((edge.hardness, judgement), (None, None), "{from} -> {}", world.label(edge.to)),
         }
@@ -215,7 +216,7 @@ fn confidence_fades_at_the_pace_that_a_relationship_has_shown() {
     };
     let talk = |calls: bool| Machine { connections: client(calls).connections, ..client(calls).partial() };
     let mut world = World::of(&[machine("db", 1).runs("postgresql", &[5432]), client(true)]);
-    let of = |world: &World| confidence(&world.estate, world.edge("shop@app", "postgresql@db"), world.now, &world.policy);
+    let of = |world: &World| Scale::new(&world.estate, world.now, &world.policy).confidence(world.edge("shop@app", "postgresql@db"));
     assert_eq!((of(&world).level, of(&world).ends), (Level::Fair, 1));
     for _ in 0..5 {
         world.wait(DAY).report(&talk(true));
@@ -337,4 +338,170 @@ fn an_application_is_assembled_followed_and_confirmed() {
     world.sweep();
     assert_eq!(names(&world, &drift(&world.estate, shop, policy.shared_by).not_reached), ["shop@app3".to_owned()].into());
     assert!(parts(&world).contains("shop@app3 Some(None)"));
+}
+
+/// A guest with these ids, or the host's list of it.
+fn guest(technology: &str, name: &str, uuid: Option<&str>, mac: Option<&str>, id: Option<&str>) -> VirtualGuest {
+    VirtualGuest {
+        technology: technology.into(),
+        name: name.into(),
+        uuid: uuid.map(Into::into),
+        macs: mac.map(Into::into).into_iter().collect(),
+        id: id.map(Into::into),
+        running: Some(true),
+        ..VirtualGuest::default()
+    }
+}
+
+fn hosts(mut machine: Machine, guests: &[VirtualGuest]) -> Machine {
+    machine.guests = Some(VirtualGuests { guests: guests.to_vec() });
+    machine
+}
+
+fn virtual_machine(name: &str, number: u8, kind: PlatformKind, mac: Option<&str>) -> Machine {
+    let mut machine = machine(name, number);
+    machine.identity().platform = Some(Platform { kind, technology: None });
+    machine.network.as_mut().unwrap().interfaces[0].mac = mac.map(Into::into);
+    machine
+}
+
+#[test]
+fn guests_and_hosts_meet_by_ids_that_both_know() {
+    let uuid = "4c4c4544-0042-3510-8052-b4c04f4e3302";
+    let mac = "52:54:00:00:00:03";
+    let vm = virtual_machine("vm", 2, PlatformKind::VirtualMachine, None);
+    let by_mac = virtual_machine("lxc", 3, PlatformKind::Container, Some(mac));
+    let docker = virtual_machine("0123456789ab", 4, PlatformKind::Container, None);
+    let long_id = format!("0123456789ab{:052x}", 7);
+    let list = [
+        guest("libvirt", "vm", Some(uuid), None, None),
+        guest("lxc", "box", None, Some(mac), None),
+        guest("docker", "web", None, None, Some(&long_id)),
+        guest("libvirt", "without an agent", Some("4c4c4544-0042-3510-8052-b4c04f4e3399"), None, None),
+    ];
+    let host = hosts(machine("host", 1), &list);
+    let expected = ["0123456789ab -> host (host)", "lxc -> host (host)", "vm -> host (host)"];
+    let mut machines = vec![host.clone(), vm.clone(), by_mac, docker];
+    for turn in 0..machines.len() {
+        machines.rotate_left(turn);
+        let mut world = World::new();
+        machines.iter().for_each(|machine| drop(world.report(machine)));
+        assert_eq!(world.edges("runs_on"), expected, "turn {turn}");
+    }
+    // Moved: the old host has it, stopped, the new one runs it.
+    let mut world = World::of(&machines);
+    let stopped = VirtualGuest { running: Some(false), ..list[0].clone() };
+    world.wait(HOUR).report(&hosts(machine("other", 9), &list[..1]));
+    world.wait(HOUR).report(&hosts(machine("host", 1), &[stopped]));
+    assert_eq!(world.edges("runs_on"), Vec::<String>::new(), "while both ran it, nobody knew; the new host has not reported since");
+    world.wait(HOUR).report(&hosts(machine("other", 9), &[list[0].clone(), list[3].clone()]));
+    assert_eq!(world.edges("runs_on"), ["vm -> other (other)"]);
+    // A cloned guest with the same id: which of the two runs there is not known.
+    let mut clone = virtual_machine("clone", 12, PlatformKind::VirtualMachine, None);
+    clone.identity().smbios_uuid = Some(uuid.into());
+    let world = World::of(&[vm, clone, hosts(machine("host", 1), &list[..1])]);
+    assert_eq!(world.edges("runs_on"), Vec::<String>::new());
+}
+
+#[test]
+fn certificates_are_items_that_machines_use() {
+    let certificate = |digit: &str, ca: bool| Certificate {
+        fingerprint: digit.repeat(64),
+        subject: "O=Corp, CN=www.corp.net".into(),
+        issuer: "CN=Corp CA".into(),
+        names: vec!["www.corp.net".into()],
+        not_after: Timestamp::from_millis(1_800_000_000_000),
+        is_ca: ca,
+        paths: vec!["/etc/ssl/www.pem".into(), "/etc/nginx/www.pem".into()],
+        ..Certificate::default()
+    };
+    let with = |mut machine: Machine, certificates: &[Certificate]| {
+        machine.certificates = Some(Certificates { certificates: certificates.to_vec() });
+        machine
+    };
+    let mut world = World::new();
+    let both = [certificate("a", false), certificate("b", true)];
+    world.report(&with(machine("a", 1), &both));
+    world.report(&with(machine("b", 2), &both));
+    assert_eq!(world.edges("uses"), ["a -> www.corp.net (a)", "b -> www.corp.net (b)"]);
+    let item = world.ci("www.corp.net");
+    assert_eq!((item.class.as_str(), item.text("valid_until")), ("certificate", Some("2027-01-15T08:00:00Z")));
+    world.wait(HOUR).report(&with(machine("a", 1), &[]));
+    world.wait(HOUR).report(&with(machine("b", 2), &[]));
+    assert!(world.edges("uses").is_empty());
+    world.keep_house();
+    assert!(!world.cis().iter().any(|ci| ci.starts_with("certificate")));
+}
+
+/// A place that a service's configuration names.
+fn configured(mut machine: Machine, service: &str, places: &[(&str, u16, &str)]) -> Machine {
+    let listed = machine.services.as_mut().unwrap();
+    let service = listed.services.iter_mut().find(|it| it.key == unit(service)).unwrap();
+    for (host, port, kind) in places {
+        let (file, directive) = ("/etc/x.conf".into(), "server".into());
+        service.upstreams.push(Upstream {
+            kind: (*kind).into(),
+            host: (*host).into(),
+            port: Some(*port),
+            file,
+            directive,
+            ..Upstream::default()
+        });
+    }
+    machine
+}
+
+#[test]
+fn what_is_configured_is_joined_with_what_is_seen() {
+    let db = || machine("db", 1).runs("postgresql", &[5432]);
+    let app = || machine("app", 2).runs("shop", &[8080]);
+    let places: &[(&str, u16, &str)] = &[
+        ("10.0.0.1", 5432, "postgresql"),
+        ("db", 5432, "postgresql"),
+        ("db.corp.net", 5432, "postgresql"),
+        ("db.other.net", 5432, "postgresql"),
+        ("nowhere", 80, "http"),
+        ("localhost", 8080, "http"),
+    ];
+    for (what, place) in [("address", 0..1), ("short name", 1..2), ("full name", 2..3), ("all", 0..6)] {
+        let mut world = World::of(&[db(), configured(app(), "shop", &places[place])]);
+        assert_eq!(world.edges("connects_to"), ["shop@app -> postgresql@db (app)"], "{what}");
+        let edge = world.edge("shop@app", "postgresql@db");
+        assert_eq!((edge.hardness, edge.judgement.as_ref().map(|it| it.purpose)), (Some(Hardness::Soft), Some(Purpose::Work)), "{what}");
+        world.wait(MINUTE).report(&Machine { connections: app().calls("shop", ip(1), 5432).connections, ..app().partial() });
+        let edge = world.edge("shop@app", "postgresql@db");
+        assert_eq!((edge.hardness, &edge.judgement, edge.evidence.len()), (None, &None, 2), "{what}: seen");
+        world.wait(MINUTE).report(&Machine { services: app().services, ..app().partial() });
+        let methods: Vec<Method> = world.edge("shop@app", "postgresql@db").evidence.iter().map(|it| it.method).collect();
+        assert_eq!(methods, [Method::Connection], "{what}: no longer configured");
+    }
+    let unknown = World::of(&[db(), configured(app(), "shop", &places[3..])]);
+    assert!(unknown.edges("connects_to").is_empty(), "a name that means no known machine is nobody's");
+    // Monitoring is monitoring also where a file names its targets.
+    let watch = configured(machine("watch", 3).runs("prometheus", &[]), "prometheus", &[("db.corp.net", 9100, "http")]);
+    let world = World::of(&[db().runs("node_exporter", &[9100]), watch]);
+    assert_eq!(world.edge("prometheus@watch", "node_exporter@db").hardness, Some(Hardness::None));
+}
+
+#[test]
+fn replicas_make_each_other_poorer_not_dead() {
+    let etcd = |name: &str, number: u8, peers: [u8; 2]| {
+        peers.into_iter().fold(machine(name, number).runs("etcd", &[2379]), |etcd, peer| etcd.calls("etcd", ip(peer), 2379))
+    };
+    let mut etcds = [etcd("a", 1, [2, 3]), etcd("b", 2, [1, 3]), etcd("c", 3, [1, 2])];
+    for machine in &mut etcds {
+        machine.services.as_mut().unwrap().services[0].daemon = Some("etcd".into());
+    }
+    let world = World::of(&etcds);
+    assert_eq!(world.edges("connects_to").len(), 6);
+    assert!(world.estate.relationships().filter(|edge| edge.kind == "connects_to").all(|edge| edge.hardness == Some(Hardness::Soft)));
+}
+
+#[test]
+fn a_file_server_by_its_name() {
+    let mount = |server: &str| FileSystem { remote_server: Some(server.into()), ..FileSystem::default() };
+    let mut client = machine("client", 2);
+    client.file_systems = Some(FileSystems { file_systems: vec![mount("nas"), mount("nas.elsewhere.org")] });
+    let world = World::of(&[machine("nas", 1), client]);
+    assert_eq!(world.edges("mounts"), ["client -> nas (client)"]);
 }

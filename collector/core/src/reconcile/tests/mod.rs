@@ -191,6 +191,8 @@ struct Machine {
     listening: Option<Listening>,
     connections: Option<Connections>,
     file_systems: Option<FileSystems>,
+    guests: Option<VirtualGuests>,
+    certificates: Option<Certificates>,
     /// Status of every section that is sent.
     status: SectionStatus,
     /// When its sections were collected; the time of the report if not set.
@@ -234,6 +236,8 @@ fn machine(name: &str, number: u8) -> Machine {
         listening: Some(Listening::default()),
         connections: Some(Connections { samples: 10, ..Connections::default() }),
         file_systems: None,
+        guests: None,
+        certificates: None,
         status: SectionStatus::Ok,
         collected_at: None,
     }
@@ -269,6 +273,8 @@ impl Machine {
             listening: None,
             connections: None,
             file_systems: None,
+            guests: None,
+            certificates: None,
             ..self.clone()
         }
     }
@@ -356,6 +362,8 @@ impl Machine {
             listening: section(&self.listening, &self.status, at),
             connections: section(&self.connections, &self.status, at),
             file_systems: section(&self.file_systems, &self.status, at),
+            virtual_guests: section(&self.guests, &self.status, at),
+            certificates: section(&self.certificates, &self.status, at),
             ..ReceivedDocument::default()
         }
     }

@@ -1,0 +1,97 @@
+//! What services' configurations send requests to. Whether they do is what connections say: what is only configured makes poorer, not dead.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use rollcall_shared::{CiId, wire::v1::ServiceKey};
+
+use super::{
+    edges::{self, Residents, Sighting},
+    identify::is_machine,
+    names, neighbours,
+    plan::Plan,
+};
+use crate::{
+    model::{AgentFacts, Endpoint, IdentityKeyKind, Method},
+    observe::{Observed, UpstreamFacts},
+};
+
+pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, observed: &Observed) {
+    let Some(listing) = &observed.services else { return };
+    let services = edges::services_on(plan, machine);
+    let mut residents = Residents::default();
+    for (key, service) in &listing.items {
+        let Some(from) = services.get(key).copied() else { continue };
+        let mut named: BTreeMap<CiId, (BTreeSet<Endpoint>, BTreeSet<&str>)> = BTreeMap::new();
+        for upstream in &service.upstreams {
+            // A name within a container's own network is not one of the machine's.
+            if key.0.starts_with("container:") && upstream.host.parse::<IpAddr>().is_err() && !upstream.host.contains('.') {
+                continue;
+            }
+            if let Some((to, endpoint)) = target(plan, &mut residents, machine, facts, upstream, listing.at) {
+                let (endpoints, how) = named.entry(to).or_default();
+                endpoints.extend(endpoint);
+                how.insert(&upstream.how);
+            }
+        }
+        named.retain(|to, _| *to != from && *to != machine);
+        for (to, (endpoints, how)) in &named {
+            let how = format!("configured: {}", how.iter().take(2).copied().collect::<Vec<_>>().join(" and "));
+            let (method, agent, at, endpoints) = (Method::Configuration, facts.agent, listing.at, endpoints.clone());
+            let sighting = Sighting { method, agent, at, since: at, reported_before: None, endpoints, seen: 0, total: 0, how };
+            edges::see(plan, "connects_to", from, *to, &sighting);
+        }
+        if listing.complete {
+            forget(plan, from, facts, &named.into_keys().collect());
+        }
+    }
+    if listing.complete {
+        let gone: Vec<(&ServiceKey, &CiId)> = services.iter().filter(|(key, _)| !listing.items.contains_key(*key)).collect();
+        for (_, from) in gone {
+            forget(plan, *from, facts, &BTreeSet::new());
+        }
+    }
+}
+
+fn forget(plan: &mut Plan<'_>, from: CiId, facts: &AgentFacts, named: &BTreeSet<CiId>) {
+    for id in plan.from(from) {
+        let Some(edge) = plan.relationship(id).filter(|edge| edge.kind == "connects_to" && !named.contains(&edge.to)) else { continue };
+        let kept = edge.evidence.iter().filter(|it| it.method != Method::Configuration || it.agent != Some(facts.agent)).cloned().collect();
+        edges::set_evidence(plan, id, kept, "its configuration no longer names it");
+    }
+}
+
+/// What stands at the place, and the address where that is known.
+fn target(
+    plan: &mut Plan<'_>,
+    residents: &mut Residents,
+    machine: CiId,
+    facts: &AgentFacts,
+    upstream: &UpstreamFacts,
+    at: rollcall_shared::Timestamp,
+) -> Option<(CiId, Option<Endpoint>)> {
+    let endpoint = |address: IpAddr| Endpoint { protocol: upstream.protocol, address, port: upstream.port };
+    if let Ok(address) = upstream.host.parse::<IpAddr>() {
+        let address = address.to_canonical();
+        if crate::observe::scope(address) == crate::observe::AddressScope::Unusable {
+            return None;
+        }
+        let host = neighbours::host_at(plan, machine, &facts.realm, address, at)?;
+        let endpoint = endpoint(address);
+        return Some((residents.receiver(plan, host, &endpoint).unwrap_or(host), Some(endpoint)));
+    }
+    let host = names::machine_named(plan, machine, &facts.realm, &upstream.host)?;
+    let ci = plan.ci(host).filter(|ci| is_machine(ci))?;
+    let own = ci.keys.iter().filter(|key| key.kind == IdentityKeyKind::AddressInRealm);
+    let mut addresses: Vec<IpAddr> = own.filter_map(|key| key.value.rsplit_once('|')?.1.parse().ok()).collect();
+    if host == machine {
+        addresses.insert(0, IpAddr::from([127, 0, 0, 1]));
+    }
+    let received = addresses.iter().find_map(|address| {
+        let endpoint = endpoint(*address);
+        Some((residents.receiver(plan, host, &endpoint)?, Some(endpoint)))
+    });
+    received.or(Some((host, None)))
+}
