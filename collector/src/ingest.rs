@@ -137,6 +137,7 @@ typed_sections! {
     services: Services,
     listening: Listening,
     connections: Connections,
+    neighbours: Neighbours,
     certificates: Certificates,
     virtual_guests: VirtualGuests,
 }
@@ -155,7 +156,6 @@ macro_rules! kept_sections {
 
 kept_sections! {
     Cloud,
-    Neighbours,
     Devices,
     Peripherals,
     Storage,

@@ -87,6 +87,8 @@ const MACHINE: &[AttributeDefinition] = &[
     of("mac_addresses", "MAC addresses", TextList),
     // Bridges that reach no wire (containers, local guests): an address in them means something else on every machine.
     of("internal_networks", "Networks inside the machine", TextList),
+    // Networks with their gateways, by whose MAC addresses two sites with the same numbers are told apart.
+    of("network_segments", "Networks and gateways", TextList),
     // When each address came and went: ADDRESS EARLIEST-BEGIN BEGIN END LATEST-END, "-" for open.
     of("address_history", "Addresses over time", TextList),
     of("package_count", "Installed packages", Integer("")),
@@ -140,7 +142,13 @@ pub const CLASSES: &[ClassDefinition] = &[
     define("virtual_machine", "Virtual machine", "Virtual machines", "machine", NONE),
     define("hypervisor", "Hypervisor", "Hypervisors", "machine", NONE),
     define("container", "Container", "Containers", "machine", NONE),
-    define("unmanaged_host", "Unmanaged host", "Unmanaged hosts", "item", &[of("ip_addresses", "IP addresses", TextList)]),
+    define(
+        "unmanaged_host",
+        "Unmanaged host",
+        "Unmanaged hosts",
+        "item",
+        &[of("ip_addresses", "IP addresses", TextList), of("network_segments", "Networks and gateways", TextList)],
+    ),
     define(
         "network_device",
         "Network device",

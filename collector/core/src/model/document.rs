@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use rollcall_shared::{
     AgentId, Timestamp,
     wire::v1::{
-        Certificates, Connections, Cpu, Disks, FileSystems, Hardware, Identity, Listening, Memory, Network, OperatingSystem, Packages,
-        SectionStatus, Services, VirtualGuests,
+        Certificates, Connections, Cpu, Disks, FileSystems, Hardware, Identity, Listening, Memory, Neighbours, Network, OperatingSystem,
+        Packages, SectionStatus, Services, VirtualGuests,
     },
 };
 
@@ -49,6 +49,8 @@ pub struct ReceivedDocument {
     pub listening: Option<ReceivedSection<Listening>>,
     /// Connections.
     pub connections: Option<ReceivedSection<Connections>>,
+    /// Devices on the local network.
+    pub neighbours: Option<ReceivedSection<Neighbours>>,
     /// Certificates.
     pub certificates: Option<ReceivedSection<Certificates>>,
     /// Guests.

@@ -13,7 +13,7 @@ mod services;
 mod software;
 mod upstreams;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 pub(crate) use bounded::bounded;
 use rollcall_shared::{Timestamp, wire::v1::SectionStatus};
@@ -51,6 +51,8 @@ pub struct Observed {
     pub flows: Option<Flows>,
     /// What the machine, if it is a guest, is known by on its host; where names and network were said.
     pub guest_handles: Option<GuestHandles>,
+    /// The MAC address behind each address that the machine has met.
+    pub neighbour_macs: Option<BTreeMap<IpAddr, String>>,
     /// Guests that run on the machine.
     pub guests: Option<Listed<BTreeMap<String, GuestHandles>>>,
     /// Certificates of servers on the machine.
@@ -81,6 +83,7 @@ pub fn observe(document: &ReceivedDocument, realm: &str, received_at: Timestamp)
         listeners: listed(document.listening.as_ref(), received_at, services::read_listeners),
         flows: listed(document.connections.as_ref(), received_at, flows::read).map(|listed| Flows { at: listed.at, ..listed.items }),
         guest_handles: own_handles(document),
+        neighbour_macs: listed(document.neighbours.as_ref(), received_at, network::read_neighbours).map(|listed| listed.items),
         guests: listed(document.virtual_guests.as_ref(), received_at, guests::read),
         certificates: listed(document.certificates.as_ref(), received_at, certificates::read),
     }

@@ -1,10 +1,11 @@
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
 };
 
-use rollcall_shared::wire::v1::{FileSystems, Interface, Network};
+use rollcall_shared::wire::v1::{FileSystems, Interface, Neighbours, Network};
 
+use super::is_placeholder;
 use crate::model::ReceivedSection;
 
 /// Addresses and who is asked for the way and for names.
@@ -20,6 +21,8 @@ pub struct NetworkFacts {
     pub gateways: BTreeSet<IpAddr>,
     /// Name servers beyond this machine's own stub.
     pub resolvers: BTreeSet<IpAddr>,
+    /// Networks that this machine is on and that have a default gateway, with that gateway.
+    pub segments: BTreeSet<(String, IpAddr)>,
 }
 
 /// The servers whose file systems are mounted.
@@ -90,6 +93,11 @@ pub(super) fn read(network: &Network) -> NetworkFacts {
             }
         }
     }
+    let held = network.interfaces.iter().flat_map(|interface| &interface.addresses);
+    let networks: BTreeSet<String> = held.filter_map(|held| network_of(held.address.to_canonical(), held.prefix_length)).collect();
+    for gateway in network.gateways.iter().map(|gateway| gateway.address.to_canonical()).filter(|gateway| is_reachable(*gateway)) {
+        facts.segments.extend(networks.iter().filter(|network| is_in(gateway, network)).map(|network| (network.clone(), gateway)));
+    }
     let reachable = |address: IpAddr| Some(address.to_canonical()).filter(|address| is_reachable(*address));
     facts.gateways = network.gateways.iter().filter_map(|gateway| reachable(gateway.address)).collect();
     facts.resolvers = network.resolvers.iter().filter_map(|resolver| reachable(*resolver)).collect();
@@ -135,6 +143,12 @@ pub(super) fn read_mounts(file_systems: &FileSystems) -> RemoteMounts {
         }
     }
     mounts
+}
+
+/// The MAC address behind each address that the machine has met.
+pub(super) fn read_neighbours(neighbours: &Neighbours) -> BTreeMap<IpAddr, String> {
+    let met = neighbours.neighbours.iter().filter(|neighbour| neighbour.mac.len() == 17 && !is_placeholder(&neighbour.mac));
+    met.map(|neighbour| (neighbour.address.to_canonical(), neighbour.mac.to_lowercase())).collect()
 }
 
 /// Kernel drivers of network adapters that hang on USB: a docking station or an adapter, which is lent from desk to desk.

@@ -1,12 +1,15 @@
 //! When it becomes known whose an address is and what listens there: what was known only roughly is sorted anew.
 
-use rollcall_shared::CiId;
+use std::{collections::BTreeSet, net::IpAddr};
+
+use rollcall_shared::{AgentId, CiId};
 
 use super::{
     edges::{self, Residents},
     identify::{is_machine, listed},
     owner::{self, Owner},
     plan::Plan,
+    segments,
 };
 use crate::model::{Ci, IdentityKey, IdentityKeyKind, Lifecycle, NeedGroup};
 
@@ -16,13 +19,15 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, realm: &str) {
     for key in new_addresses(plan, machine) {
         let address = key.value.rsplit_once('|').and_then(|(_, address)| address.parse().ok());
         let Some(address) = address else { continue };
-        if owner::owner(plan, realm, address, plan.now) != Owner::Machine(machine) {
+        if owner::owner(plan, None, realm, address, plan.now) != Owner::Machine(machine) {
             continue;
         }
         let hosts: Vec<CiId> = plan.with_key(&key).into_iter().filter(|id| is_unmanaged(plan, *id)).collect();
         // A machine that was elsewhere until now is not what was seen at this address before.
         for host in hosts.into_iter().filter(|_| is_new) {
-            adopt(plan, &mut residents, host, machine);
+            if !is_elsewhere(plan, host, machine, address) {
+                adopt(plan, &mut residents, host, machine);
+            }
         }
     }
     if endpoints_changed(plan, machine) {
@@ -36,6 +41,14 @@ fn new_addresses(plan: &Plan<'_>, machine: CiId) -> Vec<IdentityKey> {
     let before = plan.estate.ci(machine).filter(|before| before.lifecycle == Lifecycle::Active);
     let is_new = |key: &&IdentityKey| key.kind == IdentityKeyKind::AddressInRealm && before.is_none_or(|before| !before.keys.contains(key));
     ci.keys.iter().filter(is_new).cloned().collect()
+}
+
+/// Whether somebody who talks to the host means another one by its address: at another site with the same numbers.
+fn is_elsewhere(plan: &Plan<'_>, host: CiId, machine: CiId, address: IpAddr) -> bool {
+    let Some(known) = plan.ci(machine) else { return false };
+    let edges = plan.to(host).into_iter().chain(plan.from(host)).filter_map(|id| plan.relationship(id));
+    let agents: BTreeSet<AgentId> = edges.flat_map(|edge| &edge.evidence).filter_map(|evidence| evidence.agent).collect();
+    agents.into_iter().filter_map(|agent| plan.estate.machine_of(agent)).any(|asking| segments::are_apart(asking, known, address))
 }
 
 fn has_addresses(ci: &Ci) -> bool {

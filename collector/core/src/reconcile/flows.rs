@@ -100,7 +100,7 @@ impl Join<'_, '_> {
             Owner::Nobody => {
                 // A person's programs call half of the internet; which half is neither an asset nor anybody's business.
                 let private = flow.service.is_none() && scope(flow.to.address) == AddressScope::Internet;
-                return if private { None } else { neighbours::unmanaged(self.plan, realm, flow.to.address, self.flows.at) };
+                return if private { None } else { neighbours::unmanaged(self.plan, self.machine, realm, flow.to.address, self.flows.at) };
             }
         };
         if self.asks_for_names(flow, host) {
@@ -153,7 +153,7 @@ impl Join<'_, '_> {
             Owner::Unmanaged(host) => Some(host),
             Owner::Ambiguous => None,
             Owner::Nobody if scope(address) == AddressScope::Internet => None,
-            Owner::Nobody => neighbours::unmanaged(self.plan, realm, address, self.flows.at),
+            Owner::Nobody => neighbours::unmanaged(self.plan, self.machine, realm, address, self.flows.at),
         }
     }
 

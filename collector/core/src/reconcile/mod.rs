@@ -22,6 +22,7 @@ mod pattern;
 mod plan;
 mod policy;
 mod redundancy;
+mod segments;
 mod services;
 mod sweep;
 mod upstreams;
@@ -56,6 +57,7 @@ pub fn reconcile(
 ) -> ChangeSet {
     let mut plan = plan::Plan::new(estate, now, policy, ids);
     let machine = machine::reconcile(&mut plan, facts, observed);
+    segments::reconcile(&mut plan, machine, observed);
     services::reconcile(&mut plan, machine, facts, observed);
     adopt::reconcile(&mut plan, machine, &facts.realm);
     guests::reconcile(&mut plan, machine, facts, observed);

@@ -12,9 +12,10 @@ use super::{
     names,
     owner::{self, Owner},
     plan::Plan,
+    segments,
 };
 use crate::{
-    model::{AgentFacts, Lifecycle, Method, Source},
+    model::{AgentFacts, Ci, Lifecycle, Method, Source},
     observe::{Observed, is_in},
 };
 
@@ -87,7 +88,7 @@ pub(super) fn host_at(plan: &mut Plan<'_>, machine: CiId, realm: &str, address: 
     match look_up(plan, machine, realm, address, at)? {
         Owner::Machine(id) | Owner::Unmanaged(id) => Some(id),
         Owner::Ambiguous => None,
-        Owner::Nobody => unmanaged(plan, realm, address, at),
+        Owner::Nobody => unmanaged(plan, machine, realm, address, at),
     }
 }
 
@@ -98,13 +99,15 @@ pub(super) fn look_up(plan: &Plan<'_>, machine: CiId, realm: &str, address: IpAd
         return Some(Owner::Machine(machine));
     }
     let internal = listed(ci, "internal_networks").iter().any(|network| is_in(address, network));
-    (!internal).then(|| owner::owner(plan, realm, address, at))
+    (!internal).then(|| owner::owner(plan, Some(machine), realm, address, at))
 }
 
-/// A CI for a host that no agent speaks for; the one that was there before, if there was one.
-pub(super) fn unmanaged(plan: &mut Plan<'_>, realm: &str, address: IpAddr, at: Timestamp) -> Option<CiId> {
+/// A CI for a host that no agent speaks for, as a machine means it; the one that was there before, if there was one.
+pub(super) fn unmanaged(plan: &mut Plan<'_>, machine: CiId, realm: &str, address: IpAddr, at: Timestamp) -> Option<CiId> {
     let key = owner::address_key(realm, address);
-    let before = plan.with_key(&key).into_iter().find(|id| plan.ci(*id).is_some_and(|ci| ci.class == "unmanaged_host"));
+    let here = |ci: &Ci| plan.ci(machine).is_none_or(|asking| !segments::are_apart(asking, ci, address));
+    let is_it = |ci: &Ci| ci.class == "unmanaged_host" && here(ci);
+    let before = plan.with_key(&key).into_iter().find(|id| plan.ci(*id).is_some_and(is_it));
     if let Some(id) = before {
         plan.edit_ci(id, "seen again at this address", |ci| {
             (ci.lifecycle, ci.merged_into) = (Lifecycle::Active, None);
@@ -118,6 +121,10 @@ pub(super) fn unmanaged(plan: &mut Plan<'_>, realm: &str, address: IpAddr, at: T
     let reason = format!("first seen: an agent names {address}, where no agent is known");
     let id = plan.new_ci("unmanaged_host", address.to_string(), vec![key], None, reason);
     let addresses = Value::from(vec![address.to_string()]);
-    plan.edit_ci(id, "first seen", |ci| claim(ci, "ip_addresses", Some(addresses), Source::Agent, at));
+    let place = plan.ci(machine).and_then(|ci| segments::place_of(ci, address)).map(|place| Value::from(vec![place]));
+    plan.edit_ci(id, "first seen", |ci| {
+        claim(ci, segments::SEGMENTS, place, Source::Agent, at);
+        claim(ci, "ip_addresses", Some(addresses), Source::Agent, at)
+    });
     Some(id)
 }

@@ -13,6 +13,7 @@ use super::{
     identify::{is_machine, listed},
     machine::claim,
     plan::Plan,
+    segments,
 };
 use crate::model::{Ci, IdentityKey, IdentityKeyKind, Lifecycle, Source};
 
@@ -44,19 +45,29 @@ pub(super) enum Owner {
     Nobody,
 }
 
-/// Whose an address was at an instant.
-pub(super) fn owner(plan: &Plan<'_>, realm: &str, address: IpAddr, at: Timestamp) -> Owner {
+/// Whose an address was at an instant, as a machine of the realm means it. An address that only machines of another piece of network have is
+/// nobody's that is known, and no host is made up for it.
+pub(super) fn owner(plan: &Plan<'_>, asking: Option<CiId>, realm: &str, address: IpAddr, at: Timestamp) -> Owner {
     let key = address_key(realm, address);
+    let asking = asking.and_then(|id| plan.ci(id));
+    let elsewhere = |ci: &Ci| asking.is_some_and(|asking| segments::are_apart(asking, ci, address));
     let active = |ids: BTreeSet<CiId>| ids.into_iter().filter_map(|id| plan.ci(id)).filter(|ci| ci.lifecycle == Lifecycle::Active);
-    let (holding, hosts): (Vec<&Ci>, Vec<&Ci>) = active(plan.with_key(&key)).partition(|ci| is_machine(ci));
+    let (mut holding, mut hosts): (Vec<&Ci>, Vec<&Ci>) = active(plan.with_key(&key)).partition(|ci| is_machine(ci));
+    let before = holding.len();
+    holding.retain(|ci| !elsewhere(ci));
+    let is_overlapping = holding.len() < before;
+    hosts.retain(|ci| !elsewhere(ci));
     let several = holding.len() > 1;
     let of_now =
         holding.iter().map(|ci| (ci.id, if several && is_gone(plan, ci.id, at) { Held::No } else { now_holding(ci, address, at) }));
-    let of_then = active(plan.with_key(&former_key(&key))).filter(|ci| is_machine(ci)).map(|ci| (ci.id, formerly_holding(ci, address, at)));
+    let of_then = active(plan.with_key(&former_key(&key)))
+        .filter(|ci| is_machine(ci) && !elsewhere(ci))
+        .map(|ci| (ci.id, formerly_holding(ci, address, at)));
     let mut holders: Vec<(CiId, Held)> = of_now.chain(of_then).filter(|(_, held)| *held != Held::No).collect();
     holders.sort();
     holders.dedup_by_key(|(id, _)| *id);
     match holders[..] {
+        [] if is_overlapping => Owner::Ambiguous,
         [] => hosts.first().map_or(Owner::Nobody, |ci| Owner::Unmanaged(ci.id)),
         [(machine, Held::Certainly)] => Owner::Machine(machine),
         _ => Owner::Ambiguous,

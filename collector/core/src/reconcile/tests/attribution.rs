@@ -157,3 +157,65 @@ fn nat_between_client_and_server() {
     world.wait(MINUTE).report(&server);
     assert!(world.edges("connects_to").is_empty(), "{:?}", world.edges("connects_to"));
 }
+
+/// At 10.0.0.ADDRESS behind a gateway with this MAC address.
+fn behind(name: &str, number: u8, address: u8, gateway_mac: &str) -> Machine {
+    let mut machine = via(at_address(machine(name, number), address), 254);
+    let neighbour =
+        Neighbour { address: ip(254), mac: gateway_mac.into(), interface: "eth0".into(), state: None, router: false, vendor: None };
+    machine.neighbours = Some(Neighbours { neighbours: vec![neighbour], ..Neighbours::default() });
+    machine
+}
+
+#[test]
+fn two_sites_in_one_realm_are_told_apart_by_their_gateways() {
+    const HERE: &str = "04:7b:cb:aa:00:01";
+    const THERE: &str = "04:7b:cb:bb:00:02";
+    let db = |name: &str, number: u8, gateway: &str| behind(name, number, 1, gateway).runs("postgresql", &[5432]);
+    let app = |name: &str, number: u8, gateway: &str| behind(name, number, 2, gateway).runs("shop", &[8080]).calls("shop", ip(1), 5432);
+    let (db_here, db_there) = (db("db-here", 1, HERE), db("db-there", 2, THERE));
+    let app_here = app("app-here", 3, HERE);
+    let own = ["shop@app-here -> postgresql@db-here (app-here)"];
+    for (what, machines, expected) in [
+        ("each has its own", vec![db_here.clone(), db_there.clone(), app_here.clone()], &own[..]),
+        ("the other site's only", vec![db_there.clone(), app_here.clone()], &[]),
+        (
+            "a shared virtual router says nothing",
+            vec![db("db", 1, "00:00:5e:00:01:01"), app("app", 3, HERE)],
+            &["shop@app -> postgresql@db (app)"],
+        ),
+        ("an unknown gateway says nothing", vec![Machine { neighbours: None, ..db_here.clone() }, app_here.clone()], &own),
+    ] {
+        assert_eq!(World::of_reports(&machines).edges("connects_to"), expected, "{what}");
+    }
+    // It is not taken for the stranger of the other site either, whoever comes first.
+    let world = World::of_reports(&[app_here.clone(), db_there]);
+    assert_eq!(world.edges("connects_to"), ["shop@app-here -> 10.0.0.1 (app-here)"]);
+    // Neither their gateways nor other strangers are one.
+    let world = World::of_reports(&[app("a", 3, HERE), app("b", 4, THERE)]);
+    assert_eq!(world.edges("connects_to"), ["shop@a -> 10.0.0.1 (a)", "shop@b -> 10.0.0.1 (b)"]);
+    let strangers: Vec<_> = world.cis().into_iter().filter(|ci| ci.starts_with("unmanaged_host")).collect();
+    assert_eq!(strangers.len(), 4, "{strangers:?}");
+    // A caller from the other site's numbers.
+    let called = db_here.called_by("postgresql", ip(2), 5432);
+    let world = World::of_reports(&[app("app-there", 4, THERE), called]);
+    assert!(
+        world.edges("connects_to").iter().all(|edge| !edge.starts_with("app-there") && !edge.contains("@app-there -> postgresql@db-here"))
+    );
+    // The gateway is replaced: all learn its new address from their neighbours alone.
+    let mut world = World::of_reports(&[db("db-here", 1, HERE), app_here.clone()]);
+    for (name, number, address) in [("db-here", 1, 1), ("app-here", 3, 2)] {
+        let new = behind(name, number, address, "04:7b:cb:cc:00:03");
+        world.wait(HOUR).report(&Machine { neighbours: new.neighbours.clone(), ..new.partial() });
+    }
+    world.report(&Machine { connections: app_here.clone().connections, ..app_here.partial() });
+    assert_eq!(world.edges("connects_to"), own);
+}
+
+impl World {
+    fn of_reports(machines: &[Machine]) -> Self {
+        let mut world = Self::new();
+        machines.iter().for_each(|machine| drop(world.report(machine)));
+        world
+    }
+}

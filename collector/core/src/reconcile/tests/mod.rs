@@ -193,6 +193,7 @@ struct Machine {
     file_systems: Option<FileSystems>,
     guests: Option<VirtualGuests>,
     certificates: Option<Certificates>,
+    neighbours: Option<Neighbours>,
     /// Status of every section that is sent.
     status: SectionStatus,
     /// When its sections were collected; the time of the report if not set.
@@ -238,6 +239,7 @@ fn machine(name: &str, number: u8) -> Machine {
         file_systems: None,
         guests: None,
         certificates: None,
+        neighbours: None,
         status: SectionStatus::Ok,
         collected_at: None,
     }
@@ -275,6 +277,7 @@ impl Machine {
             file_systems: None,
             guests: None,
             certificates: None,
+            neighbours: None,
             ..self.clone()
         }
     }
@@ -364,6 +367,7 @@ impl Machine {
             file_systems: section(&self.file_systems, &self.status, at),
             virtual_guests: section(&self.guests, &self.status, at),
             certificates: section(&self.certificates, &self.status, at),
+            neighbours: section(&self.neighbours, &self.status, at),
             ..ReceivedDocument::default()
         }
     }
