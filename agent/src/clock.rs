@@ -5,6 +5,8 @@
 use rollcall_shared::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::platform;
+
 /// What the collector's clock said, and what this machine's clocks said then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerTime {
@@ -32,15 +34,13 @@ pub struct LocalTime {
 impl LocalTime {
     /// This machine's clocks now.
     pub fn now() -> Self {
-        let boot_id = crate::files::Root::new("/").text("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self { local: Timestamp::now(), since_boot: since_boot(), boot_id }
+        Self { local: Timestamp::now(), since_boot: since_boot(), boot_id: platform::boot_id() }
     }
 }
 
 /// Milliseconds since this machine was started, sleep included.
 pub fn since_boot() -> i64 {
-    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    boot.tv_sec.saturating_mul(1_000).saturating_add(boot.tv_nsec / 1_000_000)
+    platform::since_boot()
 }
 
 impl ServerTime {

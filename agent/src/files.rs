@@ -1,14 +1,15 @@
 //! Reading a machine's files under a root, bounded; writing the agent's own, atomically.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
 
 use rollcall_shared::Timestamp;
+
+use crate::platform;
 
 /// Where a machine's files are: `/`, or the root of a recorded machine in tests.
 #[derive(Clone, Debug)]
@@ -161,16 +162,16 @@ pub fn write_atomic_as(path: &Path, parts: &[&[u8]], mode: u32) -> io::Result<()
         {
             return Err(error);
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        let mut file = platform::private(OpenOptions::new().write(true).create_new(true)).open(&temporary)?;
         if mode != 0o600 {
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
+            platform::set_mode(&file, mode)?;
         }
         for part in parts {
             file.write_all(part)?;
         }
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        File::open(directory)?.sync_all()
+        platform::sync_directory(directory)
     })();
     if written.is_err() {
         // Best effort: the error that matters is the one already at hand.
@@ -196,7 +197,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Err(_) => Ok(()),
         Ok(()) => match path.parent() {
-            Some(directory) => File::open(directory)?.sync_all(),
+            Some(directory) => platform::sync_directory(directory),
             None => Ok(()),
         },
     }
@@ -212,22 +213,21 @@ impl Lock {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] if another process has it; otherwise as the system says.
     pub fn take(path: &Path) -> io::Result<Self> {
-        use rustix::fs::{FlockOperation, flock};
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        let file = platform::private(OpenOptions::new().create(true).truncate(false).write(true)).open(path)?;
+        file.try_lock()?;
         Ok(Self(file))
     }
 
     /// Whether another process has it. Makes no file.
     pub fn is_taken(path: &Path) -> bool {
-        use rustix::fs::{FlockOperation, flock};
-        let Ok(file) = File::open(path) else { return false };
-        flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

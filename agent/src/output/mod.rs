@@ -44,15 +44,5 @@ pub fn print(out: &mut impl Write, format: Format, value: &impl Serialize) -> io
 pub fn width() -> u16 {
     const ELSEWHERE: u16 = 160;
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    said.or_else(terminal_columns).unwrap_or(ELSEWHERE).max(40)
-}
-
-#[cfg(unix)]
-fn terminal_columns() -> Option<u16> {
-    rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col).filter(|columns| *columns > 0)
-}
-
-#[cfg(not(unix))]
-fn terminal_columns() -> Option<u16> {
-    None
+    said.or_else(crate::platform::terminal_columns).unwrap_or(ELSEWHERE).max(40)
 }

@@ -131,7 +131,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn from_content(mut content: Vec<u8>) -> Result<Self, String> {
+    /// Reads what lies in the seal.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_content(mut content: Vec<u8>) -> Result<Self, String> {
         let end = memchr::memchr(b'\n', &content).ok_or("it has no header")?;
         let header: Header = limits::parse(content.get(..end).unwrap_or_default(), &HEADER).map_err(|problem| problem.detail)?;
         if header.format != FORMAT {

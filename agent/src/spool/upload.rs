@@ -24,8 +24,11 @@ pub struct UploadHeader {
 }
 
 impl Upload {
-    /// A line of header, and the body.
-    pub(super) fn from_content(mut content: Vec<u8>) -> Result<Self, &'static str> {
+    /// Reads what lies in the seal: a line of header, and the body.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_content(mut content: Vec<u8>) -> Result<Self, &'static str> {
         let end = memchr::memchr(b'\n', &content).ok_or("it has no header")?;
         let header = content.get(..end).and_then(|header| serde_json::from_slice(header).ok()).ok_or("its header cannot be read")?;
         content.drain(..=end);

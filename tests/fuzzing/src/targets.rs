@@ -207,14 +207,25 @@ pub(crate) fn tidy() {
     let _ = std::fs::remove_dir_all(directory());
 }
 
-/// What lies in the spool, by every name that it reads.
+/// What lies in the spool, by every name that it reads; and what lies within the seal, which nobody can guess.
 fn run_spool(bytes: &[u8]) {
+    use rollcall_agent::spool::{DEFAULT_LIMIT, Role, Snapshot, Spool, Upload};
     let directory = directory().join("spool");
-    let spool = rollcall_agent::spool::Spool::new(&directory, rollcall_agent::spool::DEFAULT_LIMIT);
-    for name in ["upload.rcs", "windows.rcs"] {
-        std::fs::write(directory.join(name), bytes).expect("a file under test");
+    let spool = Spool::new(&directory, DEFAULT_LIMIT);
+    static PREPARED: std::sync::Once = std::sync::Once::new();
+    PREPARED.call_once(|| spool.prepare(&[Role::Reader, Role::Sender]).expect("a spool"));
+    for (side, name) in [("reader", "inventory.rcs"), ("reader", "windows.rcs"), ("sender", "upload.rcs"), ("sender", "acknowledged.rcs")] {
+        std::fs::write(directory.join(side).join(name), bytes).expect("a file under test");
     }
-    let _ = black_box((spool.upload(), spool.windows()));
+    let (reader, sender) = (spool.reader(), spool.sender());
+    let _ = black_box((reader.inventory(), reader.windows(), sender.upload(), sender.acknowledged()));
+    let _ = black_box(Upload::from_content(bytes.to_vec()));
+    if let Ok(snapshot) = Snapshot::from_content(bytes.to_vec()) {
+        let names: Vec<String> = snapshot.digests().map(|(name, _)| name.to_owned()).collect();
+        for name in names {
+            let _ = black_box((snapshot.size(&name), snapshot.section(&name)));
+        }
+    }
 }
 
 /// What lies in the state directory, by every name that is read.

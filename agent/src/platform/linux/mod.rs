@@ -1,5 +1,6 @@
 //! Linux.
 
+pub(crate) mod clock;
 pub mod collect;
 mod netlink;
 pub mod processes;
