@@ -43,7 +43,11 @@ fn upstreams(found: &Found) -> Vec<String> {
 }
 
 /// Role, group, sources, members.
-fn replication(found: &Found) -> Vec<(Option<ReplicationRole>, Option<&str>, Vec<String>, Vec<String>)> {
+type Known<'a> = (Option<ReplicationRole>, Option<&'a str>, Vec<String>, Vec<String>);
+/// Daemon, command line, files, upstreams.
+type Reading<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
+fn replication(found: &Found) -> Vec<Known<'_>> {
     let hosts = |list: &[rollcall_shared::wire::v1::HostPort]| {
         list.iter().map(|peer| format!("{}:{}", peer.host, peer.port.unwrap_or_default())).collect::<Vec<_>>()
     };
@@ -265,7 +269,8 @@ fn proxies() {
     let dynamic = "http:\n  middlewares:\n    auth:\n      basicAuth:\n        users:\n          - \"u:SECRET\"\n  services:\n    app:\n      loadBalancer:\n        servers:\n          - url: \"http://10.0.0.11:8080/\"\n          - url: \"http://10.0.0.12:8080/\"\n";
     let squid = "http_port 3128\ncache_peer up1.example.org parent 8080 0 no-query login=u:SECRET round-robin\ncache_dir ufs /var/spool/squid 100 16 256\n";
     let pgbouncer = "[databases]\nshop = host=10.0.0.5 port=5432 dbname=shop_prod password=SECRET\n* = host=10.0.0.6\n[pgbouncer]\nlisten_port = 6433\n";
-    let cases: &[(&str, &str, &[(&str, &str)], &[&str], &[u16])] = &[
+    type Proxying<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [&'a str], &'a [u16]);
+    let cases: &[Proxying<'_>] = &[
         (
             "varnish",
             "varnishd -a :6081 -f /etc/varnish/default.vcl",
@@ -430,7 +435,7 @@ fn other_daemons() {
     let kubelet = "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: SECRET\n    server: https://10.0.0.1:6443\n  name: x\nusers:\n- user:\n    token: SECRET\n";
     let grafana = "[database]\ntype = postgres\nhost = 10.0.0.5:5433\nname = grafana\npassword = SECRET\n[server]\nhttp_port = 3001\n[security]\nadmin_password = SECRET\n";
     let datasource = "datasources:\n- name: p\n  url: http://10.0.0.9:9090\n  basicAuthPassword: SECRET\n";
-    let cases: &[(&str, &str, &[(&str, &str)], &[&str])] = &[
+    let cases: &[Reading<'_>] = &[
         ("bind", "named -u bind", &[("/etc/bind/named.conf", named)], &["dns 10.0.0.53:53 forwarders", "dns 10.0.0.54:5353 forwarders"]),
         ("unbound", "unbound -d", &[("/etc/unbound/unbound.conf", unbound)], &["dns 10.0.0.53:853 forward-addr"]),
         ("dnsmasq", "dnsmasq", &[("/etc/dnsmasq.d/a", "server=/example.org/10.0.0.53#5353\n")], &["dns 10.0.0.53:5353 server"]),
