@@ -5,11 +5,13 @@
 
 use std::hint::black_box;
 
+use rollcall_agent::parse::config::{blocks, connection, flat, ini, php, settings, words, yaml};
 use rollcall_agent::parse::{
-    accounts, ata, certificate, cgroup, cloud, command_line, cpuinfo, cups, device_mapper, dpkg, edid, guests, hardware_ids, inet_diag,
-    input_devices, kernel, key_value, lldp, login_records, lvm_backup, mountinfo, netlink, oui, package_databases, proc_net, process_stat,
-    proxies, routes, smartd, smbios, sound_cards, text, udev, unit_file,
+    accounts, ata, certificate, cgroup, cloud, command_line, cpuinfo, cron, cups, device_mapper, dpkg, edid, guests, hardware_ids,
+    inet_diag, init_script, input_devices, kernel, key_value, lldp, login_records, lvm_backup, mountinfo, netlink, oui, package_databases,
+    proc_net, process_stat, proxies, routes, smartd, smbios, sound_cards, text, udev, unit_file,
 };
+use rollcall_agent::redact;
 
 /// One thing fuzzed.
 pub(crate) struct Target {
@@ -27,7 +29,13 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "cgroup", run: |bytes| drop(black_box(cgroup::place(bytes))) },
     Target { name: "cloud", run: run_cloud },
     Target { name: "command_line", run: run_command_line },
+    Target { name: "configuration", run: run_configuration },
+    Target { name: "connection", run: run_connection },
     Target { name: "cpuinfo", run: |bytes| drop(black_box(cpuinfo::cpuinfo(bytes))) },
+    Target {
+        name: "cron",
+        run: |bytes| drop(black_box((cron::crontab(bytes, true), cron::crontab(bytes, false), cron::anacrontab(bytes)))),
+    },
     Target { name: "cups", run: |bytes| drop(black_box((cups::printers(bytes), cups::ppd_model(bytes)))) },
     Target { name: "device_mapper", run: run_device_mapper },
     Target { name: "dpkg", run: |bytes| drop(black_box(dpkg::status(bytes))) },
@@ -35,6 +43,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "guests", run: run_guests },
     Target { name: "hardware_ids", run: run_hardware_ids },
     Target { name: "inet_diag", run: run_inet_diag },
+    Target { name: "init_script", run: |bytes| drop(black_box(init_script::init_script(bytes))) },
     Target { name: "input_devices", run: |bytes| drop(black_box(input_devices::input_devices(bytes))) },
     Target { name: "kernel", run: run_kernel },
     Target { name: "key_value", run: run_key_value },
@@ -48,6 +57,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "proc_net", run: |bytes| assert!(black_box(proc_net::sockets(bytes).count()) <= bytes.len()) },
     Target { name: "process_stat", run: run_process_stat },
     Target { name: "proxies", run: |bytes| drop(black_box((proxies::assignments(bytes), proxies::apt(bytes), proxies::dnf(bytes)))) },
+    Target { name: "redact", run: run_redact },
     Target { name: "routes", run: run_routes },
     Target { name: "smartd", run: run_smartd },
     Target { name: "smbios", run: run_smbios },
@@ -84,11 +94,46 @@ fn run_cloud(bytes: &[u8]) {
 }
 
 fn run_command_line(bytes: &[u8]) {
+    black_box((command_line::arguments(bytes), command_line::environment(bytes)));
     for interpreter in ["python3", "java", "node", "sh"] {
         black_box(command_line::program(interpreter, bytes));
     }
     let (interpreter, rest) = argument(bytes);
     black_box(command_line::program(&interpreter, rest));
+}
+
+/// The languages that servers are configured in.
+fn run_configuration(bytes: &[u8]) {
+    for grammar in [blocks::NGINX, blocks::BIND, blocks::KEEPALIVED, blocks::CADDY] {
+        black_box(blocks::statements(bytes, grammar));
+    }
+    let flat = [flat::json(bytes), flat::toml(bytes), yaml::settings(bytes), php::settings(bytes)];
+    for written in &flat {
+        let named = settings::named(written.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        assert!(named.len() <= 256);
+        black_box((flat::first(written, "a"), flat::all(written, "a").count()));
+    }
+    let entries = ini::entries(bytes);
+    black_box(ini::last(&entries, "", "port"));
+    for line in words::lines(bytes) {
+        black_box(words::option(&line, "-c"));
+    }
+    black_box(words::words(&lossy(bytes)));
+}
+
+/// Connection strings, and their parts.
+fn run_connection(bytes: &[u8]) {
+    let text = lossy(bytes);
+    black_box((connection::targets(&text), connection::usual_port(&text), connection::host(&text), connection::name(&text)));
+    black_box((connection::host_port(&text, "tcp", None), connection::socket("tcp", &text)));
+    for prefix in ["postgres://", "jdbc:oracle:thin:", "jdbc:sqlserver://", "mysql:host=", "Server="] {
+        black_box(connection::targets(&format!("{prefix}{text}")));
+    }
+}
+
+fn run_redact(bytes: &[u8]) {
+    let text = lossy(bytes);
+    black_box((redact::command(&text), redact::text(&text), redact::is_secret_name(&text), redact::section(&text)));
 }
 
 fn run_device_mapper(bytes: &[u8]) {
