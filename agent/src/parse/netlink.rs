@@ -34,6 +34,8 @@ pub struct Link {
     pub kind: Option<String>,
     /// Number of the VLAN.
     pub vlan_id: Option<u16>,
+    /// Number of the virtual network, of a VXLAN or Geneve tunnel.
+    pub virtual_network: Option<u32>,
     /// Number of the bond's mode.
     pub bond_mode: Option<u8>,
     /// Number of the member that the bond uses.
@@ -85,6 +87,7 @@ fn link_info(bytes: &[u8], found: &mut Link) {
     for (kind, value) in attributes(data) {
         match (found.kind.as_deref(), kind) {
             (Some("vlan"), 1) => found.vlan_id = u16_at(value, 0),
+            (Some("vxlan" | "geneve"), 1) => found.virtual_network = u32_at(value, 0),
             (Some("bond"), 1) => found.bond_mode = value.first().copied(),
             (Some("bond"), 2) => found.bond_active = u32_at(value, 0).filter(|&index| index != 0),
             _ => {}

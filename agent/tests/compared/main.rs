@@ -12,15 +12,21 @@ mod ss;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use machine::Machine;
+use machine::{Machine, Namespace};
 use rule::{Fact, Outcome, Rule};
 
 /// Asks a tool twice, with our inventory between, and compares what it said both times: what moved in between is
 /// nobody's mistake. Prints the differences and what is not covered.
 #[track_caller]
 fn compare(tool: &str, facts: impl Fn() -> Vec<Fact>, rules: &[Rule]) {
+    compare_within(None, tool, facts, rules);
+}
+
+/// The same with our inventory made in a network namespace.
+#[track_caller]
+fn compare_within(namespace: Option<&Namespace>, tool: &str, facts: impl Fn() -> Vec<Fact>, rules: &[Rule]) {
     let before: BTreeSet<Fact> = facts().into_iter().collect();
-    let machine = Machine::now();
+    let machine = Machine::now(namespace);
     let after: BTreeSet<Fact> = facts().into_iter().collect();
     let stable: Vec<&Fact> = before.intersection(&after).collect();
     assert!(!stable.is_empty(), "{tool} says nothing");
@@ -62,7 +68,13 @@ fn lshw_knows_nothing_that_we_do_not() {
 
 #[test]
 fn ip_knows_nothing_that_we_do_not() {
-    compare("ip", ip::facts, ip::RULES);
+    compare("ip", || ip::facts(None), ip::RULES);
+}
+
+#[test]
+fn ip_knows_nothing_of_a_busy_network_that_we_do_not() {
+    let namespace = Namespace::busy();
+    compare_within(Some(&namespace), "ip in a namespace", || ip::facts(Some(&namespace)), ip::RULES);
 }
 
 #[test]

@@ -161,6 +161,7 @@ fn interface(root: &Root, link: &Link, links: &[Link], names: &BTreeMap<u32, Str
         master: named(link.master),
         parent: if is_paired { None } else { named(link.below) },
         vlan_id: link.vlan_id,
+        virtual_network: link.virtual_network,
         bond_mode: link.bond_mode.and_then(message::bond_mode).map(str::to_owned),
         bond_active: named(link.bond_active).or_else(|| text("bonding/active_slave")),
         carrier: link.carrier.filter(|_| physical),

@@ -79,6 +79,9 @@ pub struct Interface {
     /// Number of the VLAN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vlan_id: Option<u16>,
+    /// Number of the virtual network, of a tunnel that carries many (VXLAN, Geneve).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtual_network: Option<u32>,
     /// How a bond uses its members: `active-backup`, `802.3ad`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bond_mode: Option<String>,
