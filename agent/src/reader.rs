@@ -309,7 +309,110 @@ pub async fn first_inventory(files: &ReaderFiles, patience: Duration) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use rollcall_shared::wire::v1::{Direction, DirectionMethod, Protocol, SectionStatus};
+
     use super::*;
+    use crate::{
+        observe::{FlowKey, Sighting},
+        spool::Role,
+    };
+
+    fn reader(limit: u64) -> (tempfile::TempDir, Spool, Reader) {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = Spool::new(directory.path().join("spool"), limit);
+        spool.prepare(&[Role::Reader, Role::Sender]).unwrap();
+        let reader = again(&spool);
+        (directory, spool, reader)
+    }
+
+    fn again(spool: &Spool) -> Reader {
+        Reader::new(spool, &[], Limits::default(), Schedule::new(Duration::ZERO, Duration::ZERO))
+    }
+
+    fn draft(section: &str, content: &str) -> Draft {
+        let mut draft = Draft::new(&LocalTime::now());
+        let digest = Digest::of(content.as_bytes());
+        let data = serde_json::value::to_raw_value(content).unwrap();
+        let section_of = Section { status: SectionStatus::Ok, collected_at: Timestamp::default(), duration_ms: 0, digest, data };
+        draft.add(section, &section_of).unwrap();
+        draft
+    }
+
+    fn acknowledge(spool: &Spool) {
+        let sections = owned(spool.reader().inventory().unwrap().unwrap().digests());
+        spool.sender().set_acknowledged(&Acknowledged { sections, next: None }).unwrap();
+    }
+
+    #[test]
+    fn what_is_replaced_before_it_was_acknowledged_is_counted_also_across_restarts() {
+        let (_directory, spool, mut reader) = reader(1 << 20);
+        let superseded = || spool.reader().inventory().unwrap().unwrap().counts().superseded;
+        for (content, expected) in [("a", 0), ("a", 0), ("b", 1), ("c", 2)] {
+            assert_eq!(reader.store(draft("cpu", content)), Collected::Stored);
+            assert_eq!(superseded(), expected, "{content}");
+        }
+        acknowledge(&spool);
+        reader.store(draft("cpu", "d"));
+        assert_eq!(superseded(), 2);
+        let mut reader = again(&spool);
+        reader.store(draft("cpu", "e"));
+        assert_eq!((superseded(), reader.number), (3, 6));
+    }
+
+    #[test]
+    fn an_inventory_without_room_is_counted_and_the_one_before_stands() {
+        let (_directory, spool, mut reader) = reader(4_000);
+        reader.store(draft("cpu", "small"));
+        let noise: String = (0..200u32).map(|n| blake3::hash(&n.to_le_bytes()).to_hex().to_string()).collect();
+        assert_eq!(reader.store(draft("cpu", &noise)), Collected::NotStored);
+        let found = spool.reader().inventory().unwrap().unwrap();
+        assert_eq!((found.number(), found.counts().dropped), (1, 0));
+        reader.store(draft("cpu", "small again"));
+        assert_eq!(spool.reader().inventory().unwrap().unwrap().counts().dropped, 1);
+    }
+
+    fn sighting(service: u32) -> Sighting {
+        let key = FlowKey {
+            direction: Direction::Outgoing,
+            protocol: Protocol::Tcp,
+            service: None,
+            local_address: "10.0.0.1".parse().unwrap(),
+            local_port: None,
+            peer_address: std::net::Ipv4Addr::from_bits(0x0b00_0000 | service).into(),
+            peer_port: Some(443),
+        };
+        Sighting { key, method: DirectionMethod::State }
+    }
+
+    #[test]
+    fn weeks_without_a_collector_cost_little_and_lose_no_peer() {
+        const HOUR: i64 = 3_600_000;
+        const WEEKS: i64 = 5;
+        let (_directory, spool, mut reader) = reader(1 << 20);
+        let peers = 3 * u32::try_from(WEEKS * 7 * 24).unwrap();
+        for hour in 0..WEEKS * 7 * 24 {
+            let hour_number = u32::try_from(hour).unwrap();
+            let sightings: Vec<_> = (0..3).map(|n| sighting(3 * hour_number + n)).collect();
+            Arc::make_mut(&mut reader.watch.windows).add(&sightings, Timestamp::from_millis(hour * HOUR));
+            if hour % 100 == 0 {
+                reader.store_windows();
+                reader = again(&spool);
+            }
+        }
+        reader.store_windows();
+        assert!(spool.used() < 256 << 10, "{}", spool.used());
+        let report = spool.reader().windows().unwrap().report(|_| false);
+        assert_eq!(report.flows.len(), peers as usize);
+        // Once the collector has them, those not seen for long are let go.
+        let digest = Digest::of(b"connections");
+        reader.latest =
+            Some(Latest { digests: [(Connections::NAME.to_owned(), digest)].into(), windows: Some(reader.watch.windows.revision()) });
+        spool.sender().set_acknowledged(&Acknowledged { sections: [("connections".to_owned(), digest)].into(), next: None }).unwrap();
+        reader.learn();
+        let later = Timestamp::from_millis((WEEKS * 7 * 24 + 48) * HOUR);
+        Arc::make_mut(&mut reader.watch.windows).add(&[sighting(0)], later);
+        assert_eq!(reader.watch.windows.report(|_| false).flows.len(), 1);
+    }
 
     #[test]
     fn the_machine_is_looked_at_shortly_before_each_check_in() {

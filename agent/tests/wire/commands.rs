@@ -38,7 +38,7 @@ impl Machine {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall-agent"));
+        let mut command = Command::new(binary());
         command.args(arguments).env_clear().env("ROLLCALL_STATE_DIR", self.directory.path().join("state"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -75,6 +75,11 @@ impl Machine {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// The agent; another build of it where ROLLCALL_TEST_AGENT names one.
+pub(crate) fn binary() -> std::ffi::OsString {
+    std::env::var_os("ROLLCALL_TEST_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_rollcall-agent").into())
 }
 
 pub(crate) async fn ended(mut child: Child) -> i32 {

@@ -18,7 +18,7 @@ use rollcall_shared::wire::v1::{InventoryDocument, SectionStatus, paths};
 use rustix::process::Signal;
 
 use super::{
-    commands::{Machine, ended, signal},
+    commands::{Machine, binary, ended, signal},
     reporting::{Known, enrolled, ordinary, settings},
 };
 
@@ -47,7 +47,7 @@ impl Separated {
             chown(path(name), Some(owner), Some(GROUP)).unwrap();
         }
         // Where it was built, others may not be let in.
-        fs::copy(env!("CARGO_BIN_EXE_rollcall-agent"), path("rollcall-agent")).unwrap();
+        fs::copy(binary(), path("rollcall-agent")).unwrap();
         separated
     }
 
@@ -218,4 +218,37 @@ async fn at_rest_there_is_one_thread() {
     }
     signal(&child, Signal::TERM);
     assert_eq!(ended(child).await, 0);
+}
+
+/// A line of `/proc/PID/status`, bytes.
+fn memory(pid: u32, line: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let kib =
+        status.lines().find_map(|found| found.strip_prefix(line)?.trim_start_matches(':').split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap() << 10
+}
+
+/// Of a build for use (`--release`, or one that ROLLCALL_TEST_AGENT names); others are larger, and only shown.
+#[tokio::test]
+async fn both_processes_together_are_small() {
+    const AT_REST: u64 = 10 << 20;
+    const PEAK: u64 = 16 << 20;
+    let machine = Machine::new().await;
+    machine.enroll().await;
+    let start = |role: &str| {
+        let arguments = ["run", "--role", role, "--check-in-interval", "700ms", "--sample-interval", "200ms", "--start-jitter", "0s"];
+        machine.command(&arguments).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let (mut reader, mut sender) = (start("reader"), start("sender"));
+    machine.check_ins(4).await;
+    let each = [&reader, &sender].map(|child| (memory(child.id(), "VmRSS"), memory(child.id(), "VmHWM")));
+    for child in [&mut reader, &mut sender] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let together: u64 = each.iter().map(|(at_rest, _)| at_rest).sum();
+    println!("reader and sender, bytes (at rest, peak): {each:?}; together at rest {together}");
+    if !cfg!(debug_assertions) || std::env::var_os("ROLLCALL_TEST_AGENT").is_some() {
+        assert!(together <= AT_REST && each.iter().all(|(_, peak)| *peak <= PEAK), "{each:?}, together {together}");
+    }
 }
