@@ -309,7 +309,7 @@ pub async fn first_inventory(files: &ReaderFiles, patience: Duration) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use rollcall_shared::wire::v1::{Direction, DirectionMethod, Protocol, SectionStatus};
+    use rollcall_shared::wire::v1::{Direction, DirectionMethod, Protocol, SectionStatus, ServiceMethod};
 
     use super::*;
     use crate::{
@@ -376,12 +376,13 @@ mod tests {
             direction: Direction::Outgoing,
             protocol: Protocol::Tcp,
             service: None,
+            network: None,
             local_address: "10.0.0.1".parse().unwrap(),
             local_port: None,
             peer_address: std::net::Ipv4Addr::from_bits(0x0b00_0000 | service).into(),
             peer_port: Some(443),
         };
-        Sighting { key, method: DirectionMethod::State }
+        Sighting { key, method: DirectionMethod::State, service_method: ServiceMethod::Socket }
     }
 
     #[test]
