@@ -290,7 +290,9 @@ async fn declare(
         Put::Relationship(relationship) => Some((relationship.id, relationship.version)),
         _ => None,
     });
-    let known = || app.estate().dependencies(from).find(|one| one.to == to && one.kind == kind).map(|one| one.id);
+    // What agents see as a connection takes in what is declared in other words.
+    let is_it = |one: &Relationship| one.to == to && (one.kind == kind || one.kind == "connects_to");
+    let known = || app.estate().dependencies(from).find(|one| is_it(one)).map(|one| one.id);
     let (id, status) = match put {
         Some((id, 1)) => (Some(id), StatusCode::CREATED),
         Some((id, _)) => (Some(id), StatusCode::OK),

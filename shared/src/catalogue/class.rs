@@ -105,6 +105,8 @@ const SERVICE: &[AttributeDefinition] = &[
     text("user", "Runs as"),
     text("daemon", "Daemon"),
     of("endpoints", "Listens on", TextList),
+    // keepalived and the like: addresses that one of several machines holds at a time.
+    of("virtual_addresses", "Addresses that move", TextList),
 ];
 
 const CERTIFICATE: &[AttributeDefinition] = &[

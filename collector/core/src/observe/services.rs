@@ -1,6 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
-use rollcall_shared::wire::v1::{Listening, ServiceKey, Services};
+use rollcall_shared::wire::v1::{Listening, Service, ServiceKey, Services};
 
 use super::{
     bounded,
@@ -23,6 +26,8 @@ pub struct ServiceFacts {
     pub daemon: Option<String>,
     /// What its configuration sends requests to.
     pub upstreams: BTreeSet<UpstreamFacts>,
+    /// Addresses that it moves between machines.
+    pub virtual_addresses: BTreeSet<IpAddr>,
     /// Attributes of the catalogue that it has, by name.
     pub attributes: BTreeMap<&'static str, String>,
 }
@@ -79,10 +84,16 @@ pub(super) fn read(services: &Services) -> ServiceListing {
             name: service.name.clone(),
             daemon: service.daemon.clone(),
             upstreams: upstreams::read(service),
+            virtual_addresses: virtual_addresses(service),
             attributes: attributes.into_iter().filter_map(|(name, value)| Some((name, value.clone().filter(|v| !v.is_empty())?))).collect(),
         }
     };
     services.services.iter().map(|service| (bounded_key(&service.key), facts(service))).collect()
+}
+
+fn virtual_addresses(service: &Service) -> BTreeSet<IpAddr> {
+    let moved = service.details.iter().flat_map(|details| &details.virtual_addresses);
+    moved.map(|moved| moved.address.to_canonical()).take(64).collect()
 }
 
 /// What a service is known by, in a length that can be indexed.

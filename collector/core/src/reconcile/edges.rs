@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, wire::v1::ServiceKey};
+use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, catalogue, wire::v1::ServiceKey};
 
 use super::{identify::listed, noise, plan::Plan};
-use crate::model::{Ci, Endpoint, Evidence, IdentityKey, IdentityKeyKind, Lifecycle, Method, Source};
+use crate::model::{Ci, Endpoint, Evidence, IdentityKey, IdentityKeyKind, Judge, Judgement, Lifecycle, Method, Purpose, Source};
 
 /// More endpoints than this say no more about a relationship.
 const MOST_ENDPOINTS: usize = 64;
@@ -98,7 +98,7 @@ pub(super) struct Sighting {
 /// Adds a sighting to the relationship between two CIs, which is made if there is none. `at` is when it was seen: the same window again
 /// adds nothing.
 pub(super) fn see(plan: &mut Plan<'_>, kind: &str, from: CiId, to: CiId, sighting: &Sighting) -> RelationshipId {
-    let id = match plan.between(kind, from, to) {
+    let id = match plan.between(kind, from, to).or_else(|| declared_as(plan, kind, from, to)) {
         Some(id) => id,
         None => {
             let reason = format!("first seen: {}", detail(&sighting.endpoints, &sighting.how));
@@ -138,6 +138,28 @@ pub(super) fn see(plan: &mut Plan<'_>, kind: &str, from: CiId, to: CiId, sightin
     }
     set_evidence(plan, id, evidence, format!("seen: {}", sighting.how));
     id
+}
+
+/// Words by which people declare what agents see as connections.
+pub(super) const DECLARED_WORDS: &[&str] = &["depends_on", "uses"];
+
+/// What was declared in a person's words and is seen now: it becomes the observed one, as hard as it was declared.
+fn declared_as(plan: &mut Plan<'_>, kind: &str, from: CiId, to: CiId) -> Option<RelationshipId> {
+    if kind != "connects_to" {
+        return None;
+    }
+    let is_said = |id: &RelationshipId| plan.relationship(*id).is_some_and(|it| it.evidence.iter().all(|it| it.method.is_said()));
+    let id = DECLARED_WORDS.iter().find_map(|word| plan.between(word, from, to).filter(is_said))?;
+    let declared = plan.relationship(id)?;
+    let hardness = declared.hardness.or_else(|| catalogue::relationship_type(&declared.kind).map(|kind| kind.hardness));
+    let (word, source) = (declared.kind.replace('_', " "), declared.evidence.first()?.source.clone());
+    let reason = format!("declared as {word:?} by {source}");
+    let judgement = declared.judgement.clone().unwrap_or(Judgement { purpose: Purpose::Work, by: Judge::Person(source), reason });
+    plan.edit_relationship(id, "what was declared is seen", |edge| {
+        edge.kind = kind.to_owned();
+        (edge.hardness, edge.judgement) = (hardness, Some(judgement));
+    });
+    Some(id)
 }
 
 /// How long it was not there before this sighting. A report that is followed by one without it ended it; as long as it was in its agent's last

@@ -1,14 +1,17 @@
 //! Redundancy that shows: the same service on several machines behind one balancer, replicas that talk to each other, clients spread over
 //! peers, an address that moves. Suggested with what speaks for it; people or rules decide.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use rollcall_shared::{
     CiId, NeedGroupId,
     catalogue::{self, Hardness},
 };
 
-use super::plan::Plan;
+use super::{identify::listed, plan::Plan, upstreams::VIRTUAL_ADDRESSES};
 use crate::{
     Estate,
     infer::{hosting_machine, kind_of},
@@ -34,6 +37,7 @@ struct Candidate {
 pub(super) fn reconcile(plan: &mut Plan<'_>) {
     let estate = plan.estate;
     let clusters = clusters(estate);
+    let moving = moving_addresses(estate);
     let mut clients: BTreeMap<CiId, Vec<&Relationship>> = BTreeMap::new();
     for edge in estate.relationships().filter(|edge| is_need(estate, edge)) {
         clients.entry(edge.from).or_default().push(edge);
@@ -41,6 +45,7 @@ pub(super) fn reconcile(plan: &mut Plan<'_>) {
     let mut candidates: Vec<Candidate> = Vec::new();
     for (client, edges) in &clients {
         candidates.extend(candidates_of(estate, *client, edges, &clusters));
+        candidates.extend(on_moving_addresses(estate, *client, edges, &moving));
     }
     let mut supported: BTreeSet<NeedGroupId> = BTreeSet::new();
     let mut known: BTreeMap<CiId, Vec<&NeedGroup>> = BTreeMap::new();
@@ -208,6 +213,55 @@ fn same_endpoint(edges: &[&Relationship]) -> Option<Endpoint> {
         }
     }
     reached.into_iter().find(|(_, targets)| targets.len() > 1).map(|(endpoint, _)| endpoint)
+}
+
+/// Machines between which configurations move an address.
+fn moving_addresses(estate: &Estate) -> BTreeMap<IpAddr, BTreeSet<CiId>> {
+    let mut moving: BTreeMap<IpAddr, BTreeSet<CiId>> = BTreeMap::new();
+    for ci in estate.active_cis().filter(|ci| ci.attributes.contains_key(VIRTUAL_ADDRESSES)) {
+        for address in listed(ci, VIRTUAL_ADDRESSES).iter().filter_map(|text| text.parse().ok()) {
+            moving.entry(address).or_default().extend(hosting_machine(ci));
+        }
+    }
+    moving.retain(|_, machines| machines.len() > 1);
+    moving
+}
+
+/// What takes over where a client uses an address that moves: the same program on the machines that the address moves between.
+fn on_moving_addresses(
+    estate: &Estate,
+    client: CiId,
+    edges: &[&Relationship],
+    moving: &BTreeMap<IpAddr, BTreeSet<CiId>>,
+) -> Vec<Candidate> {
+    let Some(of) = estate.ci(client) else { return Vec::new() };
+    let mut candidates = Vec::new();
+    for edge in edges {
+        let Some(target) = estate.ci(edge.to).filter(|ci| is_service(ci)) else { continue };
+        let endpoints = edge.evidence.iter().flat_map(|evidence| &evidence.endpoints);
+        let Some((endpoint, machines)) = endpoints.filter_map(|endpoint| Some((endpoint, moving.get(&endpoint.address)?))).next() else {
+            continue;
+        };
+        if !hosting_machine(target).is_some_and(|machine| machines.contains(&machine)) {
+            continue;
+        }
+        let takes_over = |ci: &&Ci| is_service(ci) && ci.lifecycle == Lifecycle::Active && kind_of(ci) == kind_of(target);
+        let of_machine =
+            |machine: &CiId| estate.ci(*machine).and_then(|ci| ci.agent).into_iter().flat_map(|agent| estate.reported_by(agent));
+        let members: BTreeSet<CiId> = machines.iter().flat_map(of_machine).filter(takes_over).map(|ci| ci.id).collect();
+        if members.len() < 2 || members.contains(&client) {
+            continue;
+        }
+        let named: Vec<String> = machines.iter().filter_map(|machine| Some(estate.ci(*machine)?.name.clone())).collect();
+        let evidence = vec![
+            format!("{} uses {} at {endpoint}", of.name, kind_of(target)),
+            format!("configurations on {} move this address between them", list(&named)),
+        ];
+        let name = format!("{} at {}", kind_of(target), endpoint.address);
+        candidates.push(Candidate { of: client, name, members, pattern: Pattern::MovingAddress, evidence });
+    }
+    candidates.dedup_by(|a, b| a.members == b.members);
+    candidates
 }
 
 /// Services that hold the same.

@@ -6,17 +6,22 @@ use std::{
 };
 
 use rollcall_shared::{CiId, wire::v1::ServiceKey};
+use serde_json::Value;
 
 use super::{
     edges::{self, Residents, Sighting},
     identify::is_machine,
+    machine::claim,
     names, neighbours,
     plan::Plan,
 };
 use crate::{
-    model::{AgentFacts, Endpoint, IdentityKeyKind, Method},
+    model::{AgentFacts, Endpoint, IdentityKeyKind, Method, Source},
     observe::{Observed, UpstreamFacts},
 };
+
+/// The attribute with addresses that one of several machines holds at a time.
+pub(super) const VIRTUAL_ADDRESSES: &str = "virtual_addresses";
 
 pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, observed: &Observed) {
     let Some(listing) = &observed.services else { return };
@@ -24,6 +29,10 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, 
     let mut residents = Residents::default();
     for (key, service) in &listing.items {
         let Some(from) = services.get(key).copied() else { continue };
+        let moving: Vec<String> = service.virtual_addresses.iter().map(ToString::to_string).collect();
+        plan.edit_ci(from, "the addresses that its configuration moves", |ci| {
+            claim(ci, VIRTUAL_ADDRESSES, (!moving.is_empty()).then(|| Value::from(moving)), Source::Agent, listing.at)
+        });
         let mut named: BTreeMap<CiId, (BTreeSet<Endpoint>, BTreeSet<&str>)> = BTreeMap::new();
         for upstream in &service.upstreams {
             // A name within a container's own network is not one of the machine's.

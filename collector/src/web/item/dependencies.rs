@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::Response;
-use rollcall_core::{Ci, Estate, Judge, Method, NeedGroup, Relationship};
+use rollcall_core::{Ci, Estate, Judge, Method, NeedGroup, Relationship, Standing};
 use rollcall_shared::{
     CiId, NeedGroupId, RelationshipId, Timestamp,
     catalogue::{Hardness, RELATIONSHIP_TYPES},
@@ -140,7 +140,11 @@ fn groups(estate: &Estate, ci: &Ci) -> Vec<GroupRow> {
     let own = estate.need_groups_of(ci.id).map(|group| group_row(estate, group, true));
     let member = estate.need_groups().filter(|group| group.ci != ci.id && group.members.contains(&ci.id));
     let member = member.map(|group| group_row(estate, group, false));
-    let mut groups: Vec<GroupRow> = own.chain(member).collect();
+    let suggested = estate.suggestions().filter(|group| group.ci == ci.id && group.standing == Standing::Suggested).map(|group| {
+        let because = group.suggestion.as_ref().map(|it| it.evidence.join("; ")).unwrap_or_default();
+        GroupRow { by: format!("suggested, does not count until somebody accepts it: {because}"), ..group_row(estate, group, false) }
+    });
+    let mut groups: Vec<GroupRow> = own.chain(member).chain(suggested).collect();
     groups.sort_by(|a, b| (!a.own, &a.name).cmp(&(!b.own, &b.name)));
     groups
 }

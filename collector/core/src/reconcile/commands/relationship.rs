@@ -1,15 +1,19 @@
 use std::collections::BTreeSet;
 
-use rollcall_shared::{CiId, RelationshipId, catalogue::Hardness};
+use rollcall_shared::{
+    CiId, RelationshipId,
+    catalogue::{self, Hardness},
+};
 
 use super::{CommandError, Order, active, check_type, planned, short};
 use crate::{
     Estate,
-    model::{ChangeSet, Evidence, Judge, Judgement, Lifecycle, Method, Purpose, Source},
+    model::{ChangeSet, Evidence, Judge, Judgement, Lifecycle, Method, Purpose, Relationship, Source},
     reconcile::{edges, noise, plan::Plan},
 };
 
-/// Declares that `from` depends on `to`; again, it only updates hardness and note.
+/// Declares that `from` depends on `to`; again, it only updates hardness and note. What agents see as a connection and a person calls a
+/// dependency is one relationship, as hard as the person says.
 ///
 /// # Errors
 /// [`CommandError`] for an unknown type, the same item at both ends, or an end that does not exist or is retired.
@@ -30,7 +34,9 @@ pub fn declare_relationship(
     }
     planned(estate, &mut order, |plan, source| {
         let reason = format!("declared by {source}");
-        let id = plan.between(kind, from, to).unwrap_or_else(|| plan.new_relationship(kind, from, to, reason.clone()));
+        let seen = plan.between("connects_to", from, to).filter(|_| edges::DECLARED_WORDS.contains(&kind));
+        let hardness = hardness.or_else(|| seen.and_then(|_| catalogue::relationship_type(kind)).map(|kind| kind.hardness));
+        let id = plan.between(kind, from, to).or(seen).unwrap_or_else(|| plan.new_relationship(kind, from, to, reason.clone()));
         let mut evidence = plan.relationship(id).map(|it| it.evidence.clone()).unwrap_or_default();
         let method = if matches!(source, Source::Import(_)) { Method::Imported } else { Method::Declared };
         let detail = if note.trim().is_empty() { reason.clone() } else { short(note) };
@@ -51,7 +57,9 @@ pub fn declare_relationship(
             }),
         }
         edges::set_evidence(plan, id, evidence, reason.clone());
-        if let Some(hardness) = hardness.filter(|hardness| plan.relationship(id).is_some_and(|it| it.hardness != Some(*hardness))) {
+        let as_type = |it: &Relationship| it.hardness.or_else(|| catalogue::relationship_type(&it.kind).map(|kind| kind.hardness));
+        let as_it_is = plan.relationship(id).map(|it| if seen.is_some() { as_type(it) } else { it.hardness });
+        if let Some(hardness) = hardness.filter(|hardness| as_it_is.is_some_and(|it| it != Some(*hardness))) {
             pin(plan, id, hardness, source, &reason);
         }
         Ok(())
@@ -109,6 +117,12 @@ pub fn retire_relationship(estate: &Estate, id: RelationshipId, mut order: Order
         if observed.is_empty() {
             plan.edit_relationship(id, reason, |relationship| relationship.lifecycle = Lifecycle::Retired);
         } else {
+            let sayers = known.evidence.iter().filter(|it| is_said(it)).map(|it| it.source.clone());
+            let said_so = known.judgement.as_ref().is_some_and(|judgement| sayers.into_iter().any(|it| judgement.by == Judge::Person(it)));
+            if said_so {
+                // How hard it is was a part of what is taken back.
+                plan.edit_relationship(id, reason.clone(), |edge| (edge.hardness, edge.judgement) = (None, None));
+            }
             edges::set_evidence(plan, id, observed, reason);
         }
         Ok(())

@@ -340,6 +340,65 @@ fn an_application_is_assembled_followed_and_confirmed() {
     assert!(parts(&world).contains("shop@app3 Some(None)"));
 }
 
+#[test]
+fn a_configured_address_that_moves_names_who_takes_over() {
+    let lb = |name: &str, number: u8| {
+        let mut machine = machine(name, number).runs("haproxy", &[443]).runs("keepalived", &[]);
+        let moved = VirtualAddress {
+            address: ip(100),
+            instance: None,
+            router_id: Some(51),
+            interface: None,
+            starts_as_master: None,
+            priority: None,
+            peers: vec![],
+            file: "/etc/keepalived/keepalived.conf".into(),
+        };
+        let keepalived = machine.services.as_mut().unwrap().services.iter_mut().find(|it| it.name == "keepalived").unwrap();
+        keepalived.details = Some(DaemonDetails { virtual_addresses: vec![moved], ..DaemonDetails::default() });
+        machine
+    };
+    let mut master = lb("lb1", 1);
+    let held = InterfaceAddress { address: ip(100), prefix_length: 24 };
+    master.network.as_mut().unwrap().interfaces[0].addresses.push(held);
+    let client = machine("client", 3).runs("shop", &[8080]).calls("shop", ip(100), 443);
+    let world = World::of(&[master, lb("lb2", 2), client]);
+    assert_eq!(world.suggestions(), ["suggested moving_address shop@client: haproxy@lb1 haproxy@lb2"]);
+}
+
+#[test]
+fn declared_and_observed_meet_in_one_whichever_comes_first() {
+    let db = || machine("db", 1).runs("postgresql", &[5432]);
+    let app = || machine("app", 2).runs("shop", &[8080]);
+    let seen = || Machine { connections: app().calls("shop", ip(1), 5432).connections, ..app().partial() };
+    for (word, hardness) in [("depends_on", Hardness::Hard), ("uses", Hardness::Soft)] {
+        for declared_first in [true, false] {
+            let what = format!("{word}, declared first: {declared_first}");
+            let mut world = World::of(&[db(), app()]);
+            let (from, to) = (world.ci("shop@app").id, world.ci("postgresql@db").id);
+            let declare = |e: &Estate, o: Order<'_>| declare_relationship(e, word, from, to, None, "", o);
+            if declared_first {
+                world.command(declare);
+            }
+            world.wait(MINUTE).report(&seen());
+            if !declared_first {
+                world.command(declare);
+            }
+            assert!(world.command(declare).is_empty(), "{what}: again");
+            assert_eq!(world.estate.between(from, to).count(), 1, "{what}");
+            let edge = world.edge("shop@app", "postgresql@db");
+            let effective = edge.hardness.unwrap_or(Hardness::Hard);
+            assert_eq!((edge.kind.as_str(), effective, edge.evidence.len()), ("connects_to", hardness, 2), "{what}");
+            let id = edge.id;
+            world.wait(2 * DAY).report(&seen());
+            assert_eq!(world.estate.relationship(id).unwrap().hardness.unwrap_or(Hardness::Hard), hardness, "{what}: seen again");
+            world.command(|e, o| retire_relationship(e, id, o));
+            let edge = world.estate.relationship(id).unwrap();
+            assert_eq!((edge.hardness, &edge.judgement, edge.evidence.len()), (None, &None, 1), "{what}: taken back");
+        }
+    }
+}
+
 /// A guest with these ids, or the host's list of it.
 fn guest(technology: &str, name: &str, uuid: Option<&str>, mac: Option<&str>, id: Option<&str>) -> VirtualGuest {
     VirtualGuest {
