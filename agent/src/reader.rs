@@ -28,13 +28,26 @@ pub struct Watch {
     // Shared with an inventory while it is collected, on a thread of its own that may come to hang.
     windows: Arc<Windows>,
     latest: Arc<Result<Attribution, String>>,
+    extras: Arc<[String]>,
 }
 
 impl Watch {
     /// Goes on from these windows.
     pub fn new(windows: Windows) -> Self {
         let latest = Err("the socket table was not read yet".to_owned());
-        Self { sampler: Sampler::default(), attention: Attention::default(), windows: Arc::new(windows), latest: Arc::new(latest) }
+        Self {
+            sampler: Sampler::default(),
+            attention: Attention::default(),
+            windows: Arc::new(windows),
+            latest: Arc::new(latest),
+            extras: Arc::default(),
+        }
+    }
+
+    /// The same, with these of [`collect::EXTRAS`] collected too.
+    #[must_use]
+    pub fn with_extras(self, extras: Vec<String>) -> Self {
+        Self { extras: extras.into(), ..self }
     }
 
     /// Takes one sample. A failure is kept as the reason why sections are missing.
@@ -68,13 +81,20 @@ impl Watch {
 
     /// Collects these sections, all for `None`, at once and for as long as it takes.
     pub fn collect(&self, root: &Root, now: Timestamp, only: Option<&[String]>) -> BTreeMap<String, Section> {
-        let machine = Machine::new(root, now, &self.windows, self.latest.as_ref().as_ref().map_err(Clone::clone));
+        let attribution = self.latest.as_ref().as_ref().map_err(Clone::clone);
+        let machine = Machine::new(root, now, &self.windows, attribution).with_extras(&self.extras);
         collect::collect(&machine, only)
     }
 
     /// What is to be looked at.
     pub fn subject(&self, root: &Root, now: Timestamp) -> Subject {
-        Subject { root: root.clone(), now, windows: Arc::clone(&self.windows), attribution: Arc::clone(&self.latest) }
+        Subject {
+            root: root.clone(),
+            now,
+            windows: Arc::clone(&self.windows),
+            attribution: Arc::clone(&self.latest),
+            extras: Arc::clone(&self.extras),
+        }
     }
 }
 
@@ -114,7 +134,9 @@ impl Reader {
     /// The reading half that works on this spool. Damaged files of its own are removed and counted.
     pub fn open(spool: &Spool, settings: &Settings) -> Self {
         let schedule = Schedule::new(settings.inventory_interval(), settings.sample_interval());
-        Self::new(spool, &settings.disabled_sections(), settings.limits(), schedule)
+        let mut reader = Self::new(spool, &settings.disabled_sections(), settings.limits(), schedule);
+        reader.watch = reader.watch.with_extras(settings.also_collect());
+        reader
     }
 
     fn new(spool: &Spool, disabled: &[String], limits: Limits, schedule: Schedule) -> Self {

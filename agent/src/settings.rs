@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
 use crate::{
-    collect::{COLLECTORS, Limits},
+    collect::{COLLECTORS, EXTRAS, Limits},
     permissions,
     proxy::ProxyRules,
     spool, state,
@@ -116,6 +116,8 @@ settings! {
     #[doc = "Sections that are not collected."]
     #[arg(alias = "disable-section")]
     disable_sections: List = "disable-sections", "ROLLCALL_DISABLE_SECTIONS", "", "NAMES";
+    #[doc = "What is collected only when it is named here: public-neighbours, devices met on networks that are not private."]
+    also_collect: List = "also-collect", "ROLLCALL_ALSO_COLLECT", "", "NAMES";
     #[doc = "How long one section may take before it is abandoned and reported as failed."]
     collector_time_limit: Time = "collector-time-limit", "ROLLCALL_COLLECTOR_TIME_LIMIT", "20s", "TIME";
     #[doc = "Share of one processor that this agent may take over time, percent; what would go beyond is left out and reported."]
@@ -175,6 +177,9 @@ impl Settings {
         let disabled = self.disabled_sections();
         if let Some(unknown) = disabled.iter().find(|name| !COLLECTORS.iter().any(|collector| collector.name == **name)) {
             bail!("disable-sections: there is no section {unknown:?}; see: rollcall-agent inventory --list");
+        }
+        if let Some(unknown) = self.also_collect().iter().find(|name| !EXTRAS.contains(&name.as_str())) {
+            bail!("also-collect: nothing is known by the name {unknown:?}; there is: {}", EXTRAS.join(", "));
         }
         if self.spool_limit() < spool::LEAST_LIMIT {
             bail!("spool-limit: {} is too little; give it {} or more", Size(self.spool_limit()), Size(spool::LEAST_LIMIT));
@@ -281,6 +286,11 @@ impl Settings {
     /// Sections that are not collected.
     pub fn disabled_sections(&self) -> Vec<String> {
         self.given.disable_sections.as_ref().map(|list| list.0.clone()).unwrap_or_default()
+    }
+
+    /// What is collected only because it was asked for.
+    pub fn also_collect(&self) -> Vec<String> {
+        self.given.also_collect.as_ref().map(|list| list.0.clone()).unwrap_or_default()
     }
 
     /// What an inventory may take.
@@ -537,6 +547,7 @@ mod tests {
             ("sample-interval = \"5\"", &[], "is not a time"),
             ("", &[("ROLLCALL_CPU_SHARE", "200")], "ROLLCALL_CPU_SHARE"),
             ("disable-sections = [\"shoes\"]", &[], "inventory --list"),
+            ("also-collect = [\"shoes\"]", &[], "public-neighbours"),
             ("collector-urls = [\"http://collector\"]", &[], "https"),
             ("proxy = \"socks5://x\"", &[], "proxy:"),
             ("spool-limit = 5", &[], "too little"),

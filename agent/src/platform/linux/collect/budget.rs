@@ -56,6 +56,8 @@ pub struct Subject {
     pub windows: Arc<Windows>,
     /// The latest sample of the socket table, or why there is none.
     pub attribution: Arc<Result<Attribution, String>>,
+    /// Which of [`super::EXTRAS`] are collected too.
+    pub extras: Arc<[String]>,
 }
 
 /// Keeps an agent's inventories within their limits.
@@ -175,7 +177,7 @@ impl Worker {
             // Dropped also when a collector panics.
             let _back = SetOnDrop(comes_back);
             let attribution = subject.attribution.as_ref().as_ref().map_err(Clone::clone);
-            let machine = Machine::new(&subject.root, subject.now, &subject.windows, attribution);
+            let machine = Machine::new(&subject.root, subject.now, &subject.windows, attribution).with_extras(&subject.extras);
             while let Ok(collector) = to_do.recv() {
                 let section = (collector.collect)(&machine).map_err(|error| format!("it could not be written as JSON: {error}"));
                 // Nobody listens: this thread was abandoned while it hung.
@@ -286,7 +288,7 @@ mod tests {
 
     fn subject() -> Subject {
         let attribution = Arc::new(Err("not asked".to_owned()));
-        Subject { root: Root::new("/nonexistent"), now: Timestamp::default(), windows: Arc::default(), attribution }
+        Subject { root: Root::new("/nonexistent"), now: Timestamp::default(), windows: Arc::default(), attribution, extras: Arc::default() }
     }
 
     fn collected(budget: &mut Budget) -> Vec<(&'static str, SectionStatus)> {

@@ -115,12 +115,16 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: Connections::NAME, collect: |machine| section(machine, connections::collect) },
 ];
 
+/// What is collected only when it is asked for, by the names that the setting `also-collect` knows.
+pub const EXTRAS: &[&str] = &[neighbours::PUBLIC];
+
 /// The machine being read, with what several collectors need, read once.
 pub struct Machine<'a> {
     root: &'a Root,
     now: Timestamp,
     windows: &'a Windows,
     attribution: Result<&'a Attribution, String>,
+    extras: &'a [String],
     smbios: OnceCell<Option<Smbios>>,
     processes: OnceCell<Processes>,
     packages: OnceCell<Result<packages::Found, String>>,
@@ -128,6 +132,16 @@ pub struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    /// The same machine, of which these [`EXTRAS`] are collected too.
+    #[must_use]
+    pub fn with_extras(self, extras: &'a [String]) -> Self {
+        Self { extras, ..self }
+    }
+
+    fn wants(&self, extra: &str) -> bool {
+        self.extras.iter().any(|wanted| wanted == extra)
+    }
+
     /// The machine at `root`, at `now` by the agent's clock, whose sockets were watched: `windows` is what was added up and
     /// `attribution` the latest sample, or why there is none.
     pub fn new(root: &'a Root, now: Timestamp, windows: &'a Windows, attribution: Result<&'a Attribution, String>) -> Self {
@@ -136,6 +150,7 @@ impl<'a> Machine<'a> {
             now,
             windows,
             attribution,
+            extras: &[],
             smbios: OnceCell::new(),
             processes: OnceCell::new(),
             packages: OnceCell::new(),

@@ -11,6 +11,8 @@ use rollcall_shared::wire::v1::{Neighbour, Neighbours};
 use super::{Machine, Outcome, network};
 use crate::{files::Root, parse::oui, platform::linux::netlink};
 
+/// The name by which neighbours outside private ranges are asked for.
+pub(super) const PUBLIC: &str = "public-neighbours";
 /// More than the kernel keeps by default.
 const MOST: usize = 4_096;
 /// Makers are looked up on disk for at most so many kinds of adapters.
@@ -33,7 +35,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Neighbours> {
     let all = found.len();
     let mut neighbours: Vec<Neighbour> = found
         .into_iter()
-        .filter(|neighbour| is_private(neighbour.address))
+        .filter(|neighbour| is_private(neighbour.address) || machine.wants(PUBLIC))
         .filter_map(|neighbour| {
             Some(Neighbour {
                 address: neighbour.address,
@@ -126,5 +128,8 @@ mod tests {
         let machine = Machine::new(&root, rollcall_shared::Timestamp::default(), &windows, Err("not asked".to_owned()));
         let Outcome::Data(found) = collect(&machine) else { panic!("no data") };
         assert!(found.neighbours.iter().all(|neighbour| is_private(neighbour.address) && neighbour.mac.len() == 17));
+        let extras = [PUBLIC.to_owned()];
+        let Outcome::Data(all) = collect(&machine.with_extras(&extras)) else { panic!("no data") };
+        assert_eq!(all.left_out, 0, "whoever asks for all gets all");
     }
 }
