@@ -51,10 +51,18 @@ impl Line {
 /// If a tool is missing, or the agent or collector cannot be run.
 pub async fn run(agent: &Path, rounds: usize) -> anyhow::Result<()> {
     let mut lines = cost::lines(agent, rounds)?;
-    lines.extend(rest::lines(agent).await?);
-    lines.extend(wire::lines(agent).await?);
+    let rest = rest::lines(agent).await;
+    let wire = wire::lines(agent).await;
+    let mut failed = None;
+    for measured in [rest, wire] {
+        match measured {
+            Ok(measured) => lines.extend(measured),
+            Err(error) => failed = Some(error),
+        }
+    }
+    // What was measured is told, also where a part could not be.
     println!("{}", table(&lines));
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 fn table(lines: &[Line]) -> String {

@@ -29,7 +29,7 @@ pub(super) async fn lines(agent: &Path) -> anyhow::Result<Vec<Line>> {
     let state = process.state_dir();
     let mut running = Command::new(agent)
         .args(["run", "--check-in-interval", "200ms", "--sample-interval", "1h", "--start-jitter", "1ms", "--log", "error"])
-        .args(["--disable-section", "connections", "--disable-section", "services", "--disable-section", "listening"])
+        .args(["--disable-sections", "connections,services,listening,neighbours"])
         .arg("--state-dir")
         .arg(&state)
         .stdin(Stdio::null())
