@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod contract;
+pub mod estate;
 pub mod fleet;
 pub mod harness;
 pub mod postgres;

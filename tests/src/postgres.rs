@@ -50,7 +50,7 @@ fn server() -> Result<Server> {
 }
 
 /// The directory of the newest installed server's binaries.
-fn binaries() -> Result<PathBuf> {
+pub(crate) fn binaries() -> Result<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
