@@ -41,14 +41,14 @@ fn truth() -> (BTreeSet<Edge>, BTreeSet<Edge>) {
     long.extend([
         connects("visitors.py@desk", "haproxy@proxy"),
         connects("orders.py@app1", "postgres@db"),
-        connects("orders.py@app1", "redis@cache"),
+        connects("orders.py@app1", "redis-server@cache"),
     ]);
     let short = [
         connects("haproxy@proxy", "nginx@web"),
         connects("nginx@web", "orders.py@app1"),
         connects("nginx@web", "stock.py@app2"),
         connects("stock.py@app2", "postgres@db"),
-        connects("stock.py@app2", "redis@cache"),
+        connects("stock.py@app2", "redis-server@cache"),
     ];
     (long, short.into())
 }

@@ -107,8 +107,8 @@ impl Processes {
         let executable = executable.filter(|path| path.starts_with('/') && path.len() <= 1_024);
         Some(Process {
             pid,
+            program: executable.as_deref().map(|executable| self.program(pid, executable, &stat.name)),
             stat,
-            program: executable.as_deref().map(|executable| self.program(pid, executable)),
             executable,
             user: user.map(|id| self.users.get(&id).cloned().unwrap_or_else(|| id.to_string())),
             place,
@@ -116,7 +116,7 @@ impl Processes {
     }
 
     /// Two programs of one interpreter are two services.
-    fn program(&self, pid: u32, executable: &str) -> String {
+    fn program(&self, pid: u32, executable: &str, name: &str) -> String {
         let interpreter = executable.rsplit('/').next().unwrap_or(executable);
         let arguments = || self.root.read(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let named = match command_line::program(interpreter, &arguments()) {
@@ -128,7 +128,19 @@ impl Processes {
                 .link(&format!("/proc/{pid}/cwd"))
                 .map(|directory| format!("{}/{}", directory.trim_end_matches('/'), path.trim_start_matches("./"))),
         };
-        named.filter(|program| program.len() <= 1_024).unwrap_or_else(|| executable.to_owned())
+        named.filter(|program| program.len() <= 1_024).or_else(|| self.called_as(executable, name)).unwrap_or_else(|| executable.to_owned())
+    }
+
+    /// The name beside its executable that a process was started by: one executable may be several programs, of which
+    /// `redis-server` is better known than the `redis-check-rdb` that it is a link to.
+    fn called_as(&self, executable: &str, name: &str) -> Option<String> {
+        let (directory, file) = executable.rsplit_once('/')?;
+        if file.starts_with(name) || name.contains('/') {
+            return None;
+        }
+        let path = format!("{directory}/{name}");
+        let target = self.root.link(&path)?;
+        (target == file || target == executable).then_some(path)
     }
 
     /// Whose process it is.
@@ -269,6 +281,7 @@ mod tests {
             (16, "(rsync) S 15 16 16 0 -1 4194304", "/", "/usr/bin/rsync", Owner::Person),
             (17, "(vim) S 1 17 17 0 -1 4194304", "/user.slice/user-1000.slice/session-1.scope", "/usr/bin/vim", Owner::Person),
             (19, "(python3) S 1 19 19 0 -1 4194304", "/", "/usr/bin/python3.11", service("process:/srv/app/app.py@www")),
+            (20, "(redis-server) S 1 20 20 0 -1 4194304", "/", "/usr/bin/redis-check-rdb", service("process:/usr/bin/redis-server@www")),
             (18, "(kworker) S 2 0 0 0 -1 2129984", "/", "", Owner::Unknown),
         ];
         let files: Vec<_> =
@@ -276,6 +289,8 @@ mod tests {
         let (directory, processes) = machine(&files);
         std::fs::write(directory.path().join("proc/19/cmdline"), "python3\0./app.py\0--token=x\0").unwrap();
         symlink("/srv/app", directory.path().join("proc/19/cwd")).unwrap();
+        std::fs::create_dir_all(directory.path().join("usr/bin")).unwrap();
+        symlink("redis-check-rdb", directory.path().join("usr/bin/redis-server")).unwrap();
         for (pid, _, _, _, expected) in &cases {
             assert_eq!(&processes.owner(&processes.get(*pid).unwrap()), expected, "{pid}");
         }

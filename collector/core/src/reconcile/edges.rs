@@ -346,6 +346,14 @@ pub(super) fn forget_forwarded(plan: &mut Plan<'_>, host: CiId) {
     }
 }
 
+/// An agent no longer says that its machine connects to `to` without knowing which of its services does.
+pub(super) fn withdraw(plan: &mut Plan<'_>, machine: CiId, to: CiId, agent: AgentId, reason: &str) {
+    let Some(id) = plan.between("connects_to", machine, to) else { return };
+    let kept = plan.relationship(id).map(|it| it.evidence.clone()).unwrap_or_default();
+    let kept = kept.into_iter().filter(|it| it.method != Method::Connection || it.agent != Some(agent)).collect();
+    set_evidence(plan, id, kept, reason);
+}
+
 /// Gives what the other end said about the machine as a whole to the services that the machine's own agent names, so that it does not matter
 /// which end reports first.
 pub(super) fn settle_departures(plan: &mut Plan<'_>, residents: &mut Residents, machine: CiId, to: CiId, reason: &str) {

@@ -42,9 +42,9 @@ pub(super) fn talkers<'a>(flows: &'a Flows, policy: &Policy) -> BTreeSet<&'a Ser
     outgoing.chain(incoming).collect()
 }
 
-/// An agent talking to its collector.
+/// An agent talking to its collector. What its machine closed before anybody saw whose it was is most likely its enrollment.
 fn is_report(flow: &OutgoingFlow, policy: &Policy) -> bool {
-    policy.collector_ports.contains(&flow.to.port) && flow.service.as_ref().is_some_and(|key| key.0.contains("rollcall-agent"))
+    policy.collector_ports.contains(&flow.to.port) && flow.service.as_ref().is_none_or(|key| key.0.contains("rollcall-agent"))
 }
 
 /// A collector hearing its agents: every machine of the estate would seem to depend on it.
@@ -84,6 +84,10 @@ impl Join<'_, '_> {
             edges::see(self.plan, "connects_to", *from, *to, sighting);
         }
         for to in seen.keys().map(|(_, to)| *to).collect::<BTreeSet<_>>() {
+            // A window that names the service for all of them knows better than one that could not tell.
+            if !seen.contains_key(&(self.machine, to)) {
+                edges::withdraw(self.plan, self.machine, to, self.facts.agent, "its agent knows by now which service it is");
+            }
             let reason = "both ends report it";
             edges::settle_departures(self.plan, &mut self.residents, self.machine, to, reason);
         }

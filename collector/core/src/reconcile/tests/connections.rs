@@ -221,6 +221,50 @@ fn a_service_that_appears_later_takes_over_from_its_machine() {
 }
 
 #[test]
+fn a_service_that_is_told_later_takes_over_from_its_own_machine() {
+    let mut world = World::new();
+    world.report(&db().called_by("postgresql", ip(2), 5432));
+    let mut unknown = app();
+    unknown = unknown.flow(Direction::Outgoing, None, ip(1), 5432);
+    world.report(&unknown);
+    assert_eq!(world.edges("connects_to"), ["app -> postgresql@db (app, db)"]);
+    world.wait(HOUR);
+    world.report(&app().calls("shop", ip(1), 5432));
+    assert_eq!(world.edges("connects_to"), ["shop@app -> postgresql@db (app, db)"]);
+    // Somebody else there calls it too.
+    world.wait(HOUR);
+    world.report(&app().calls("shop", ip(1), 5432).flow(Direction::Outgoing, None, ip(1), 5432));
+    assert_eq!(world.edges("connects_to"), ["app -> postgresql@db (app, db)", "shop@app -> postgresql@db (app, db)"]);
+}
+
+#[test]
+fn a_network_within_a_machine_is_not_the_machines() {
+    let mut world = World::new();
+    let mut host = machine("host", 1).runs("postgresql", &[5432]);
+    let inside = |mut machine: Machine, address: &str| {
+        let flow = machine.connections.as_mut().and_then(|it| it.flows.last_mut()).unwrap();
+        flow.network = Some("container:shop".into());
+        flow.local_address = address.parse().unwrap();
+        machine
+    };
+    // A container's loopback is its own; what it listens on is not at the machine's addresses; whom it calls outside is who it is.
+    host = inside(host.calls("shop", "127.0.0.1".parse().unwrap(), 5432), "127.0.0.1");
+    host = inside(host.flow(Direction::Incoming, None, ip(2), 5432), "172.17.0.2");
+    host = inside(host.calls("shop", ip(3), 6379), "172.17.0.2");
+    host.listening.as_mut().unwrap().sockets.push(ListeningSocket {
+        port: 5432,
+        address: "0.0.0.0".parse().unwrap(),
+        service: Some(unit("shop")),
+        network: Some("container:shop".into()),
+        ..ListeningSocket::default()
+    });
+    world.report(&machine("cache", 3).runs("redis", &[6379]));
+    world.report(&host);
+    world.report(&machine("client", 2).calls("batch", ip(1), 5432));
+    assert_eq!(world.edges("connects_to"), ["batch@client -> postgresql@host (client)", "shop@host -> redis@cache (host)"]);
+}
+
+#[test]
 fn connections_alone_are_joined_with_what_is_known() {
     let mut world = World::new();
     world.report(&db());
@@ -278,7 +322,9 @@ fn how_hard_an_observed_connection_is() {
 fn the_agents_own_reports_are_no_dependency() {
     let collector = machine("cmdb", 1).runs("rollcall", &[8444]).called_by("rollcall", ip(2), 8444);
     let app = machine("app", 2).calls("rollcall-agent", ip(1), 8444);
-    check("reports", &[collector, app], &[]);
+    check("reports", &[collector.clone(), app], &[]);
+    let enrolled_a_moment_ago = machine("app", 2).flow(Direction::Outgoing, None, ip(1), 8444);
+    check("enrollment", &[collector, enrolled_a_moment_ago], &[]);
 }
 
 #[test]
