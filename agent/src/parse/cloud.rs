@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn clouds_are_told_by_dmi() {
-        let cases: &[(&[(&str, &str)], &str, Option<&str>)] = &[
+        type Values = &'static [(&'static str, &'static str)];
+        let cases: &[(Values, &str, Option<&str>)] = &[
             (&[("sys_vendor", "Amazon EC2"), ("board_asset_tag", "i-0abc")], "aws", Some("i-0abc")),
             (&[("sys_vendor", "Amazon EC2"), ("board_asset_tag", "Not Specified")], "aws", None),
             (

@@ -45,7 +45,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Cpu> {
         cores,
         threads: Some(threads),
         // Where cores differ in how many threads they have there is no one number.
-        threads_per_core: cores.filter(|&cores| cores > 0 && threads % cores == 0).map(|cores| threads / cores),
+        threads_per_core: cores.filter(|&cores| cores > 0 && threads.is_multiple_of(cores)).map(|cores| threads / cores),
         numa_nodes: numa_nodes(root),
         virtualization: running.virtualization,
         under_hypervisor: running.hypervisor,

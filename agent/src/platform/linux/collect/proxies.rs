@@ -6,13 +6,16 @@ use crate::{files::Root, parse::proxies};
 
 const MOST: usize = 64;
 
+/// How a file is read.
+type Read = fn(&[u8]) -> Vec<proxies::Setting>;
+
 /// The settings, by file.
 pub(super) fn found(root: &Root) -> Vec<ProxySetting> {
     let below = |directory: &str, end: &str| {
         let names = root.names(directory).unwrap_or_default();
         names.into_iter().filter(|name| name.ends_with(end)).map(|name| format!("{directory}/{name}")).collect::<Vec<_>>()
     };
-    let mut files: Vec<(String, fn(&[u8]) -> Vec<proxies::Setting>)> = Vec::new();
+    let mut files: Vec<(String, Read)> = Vec::new();
     for file in ["/etc/environment", "/etc/sysconfig/proxy", "/etc/wgetrc"] {
         files.push((file.to_owned(), proxies::assignments));
     }
