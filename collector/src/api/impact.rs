@@ -443,7 +443,7 @@ fn path(assessment: &Assessment<'_>, ci: CiId) -> Vec<HopView> {
 
 fn edge_view(edge: &EdgeView<'_>, judge: impl Fn(&EdgeEvidence) -> (Timestamp, bool)) -> EdgeViewBody {
     let evidence = edge.evidence.iter().map(|one| {
-        let (last_seen, stale) = judge(one);
+        let (last_seen, stale) = judge(&one);
         PathEvidence {
             method: one.method.as_str().to_owned(),
             last_seen: last_seen.into(),

@@ -1,14 +1,18 @@
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use rollcall_shared::{
     CiId,
     catalogue::{self, Hardness},
 };
 
-use super::{EdgeEvidence, EdgePart, Graph, GraphParts, GroupPart, NodePart};
+use super::{EdgeEvidence, EdgePart, Graph, GraphChange, GraphParts, GroupPart, NodePart, RowPart};
 use crate::{
     Estate,
-    model::{Evidence, Lifecycle, Relationship},
+    model::{Ci, Evidence, Lifecycle, NeedGroup, Put, Relationship},
 };
 
 /// How many merges in a row are followed. More than this is a loop or nonsense.
@@ -19,43 +23,124 @@ impl Graph {
     ///
     /// For a past instant, make the estate of what was valid then and give it here.
     pub fn from_estate(estate: &Estate) -> Self {
-        let nodes = estate.active_cis().map(|ci| NodePart {
-            id: ci.id,
-            name: Cow::Borrowed(&ci.name),
-            class: &ci.class,
-            owner: ci.text("owner"),
-            agent: ci.agent,
-        });
-        let edges =
-            estate.relationships().filter(|relationship| relationship.lifecycle == Lifecycle::Active).map(|relationship| EdgePart {
-                relationship: relationship.id,
-                kind: &relationship.kind,
-                from: survivor(estate, relationship.from),
-                to: survivor(estate, relationship.to),
-                hardness: hardness(relationship),
-                evidence: relationship.evidence.iter().map(evidence).collect(),
-            });
-        let groups = estate.need_groups().filter(|group| group.lifecycle == Lifecycle::Active).map(|group| GroupPart {
-            id: group.id,
-            ci: survivor(estate, group.ci),
-            name: &group.name,
-            members: group.members.iter().map(|&member| survivor(estate, member)).collect(),
-            min_up: group.min_up,
-            hardness: group.hardness,
-        });
-        Self::from_parts(GraphParts {
+        let edges = estate.relationships().filter(|relationship| relationship.lifecycle == Lifecycle::Active);
+        let edges = edges.map(|relationship| edge_part(estate, relationship, survivor(estate, relationship.from)));
+        let groups = estate.need_groups().filter(|group| group.lifecycle == Lifecycle::Active);
+        let groups = groups.map(|group| group_part(estate, group, survivor(estate, group.ci)));
+        let mut graph = Self::from_parts(GraphParts {
             revision: estate.revision(),
-            nodes: nodes.collect(),
+            nodes: estate.active_cis().map(node_part).collect(),
             edges: edges.collect(),
             groups: groups.collect(),
-        })
+        });
+        graph.merged = Arc::new(estate.cis().filter_map(|ci| Some((ci.id, ci.merged_into?))).collect());
+        graph
+    }
+
+    /// The graph after a write: equal to [`Graph::from_estate`] in everything that can be asked of it, but for numbers. `estate` is the state after the
+    /// write, `puts` everything that was put since this graph's revision (more does no harm).
+    #[must_use]
+    pub fn after<'p>(&self, estate: &Estate, puts: impl IntoIterator<Item = &'p Put>) -> Self {
+        let (mut cis, mut rows) = (BTreeSet::new(), BTreeSet::new());
+        for put in puts {
+            match put {
+                Put::Ci(ci) => cis.insert(ci.id),
+                Put::Relationship(relationship) => rows.insert(relationship.from),
+                Put::NeedGroup(group) => rows.insert(group.ci),
+                Put::Conflict(_) | Put::Software { .. } | Put::AgentBinding { .. } => false,
+            };
+        }
+        let mut merged = Arc::clone(&self.merged);
+        for &id in &cis {
+            let into = estate.ci(id).and_then(|ci| ci.merged_into);
+            if merged.get(&id).copied() != into {
+                match into {
+                    Some(into) => drop(Arc::make_mut(&mut merged).insert(id, into)),
+                    None => drop(Arc::make_mut(&mut merged).remove(&id)),
+                }
+            }
+        }
+        let mut change = GraphChange::default();
+        for &id in &cis {
+            let active = estate.ci(id).filter(|ci| ci.lifecycle == Lifecycle::Active);
+            let known = self.node(id);
+            let rewired = self.merged.get(&id) != merged.get(&id) || known.is_some() != active.is_some();
+            if rewired || known.map(|node| node.agent) != active.map(|ci| ci.agent) {
+                // Whoever refers to it, by its own name or by that of what it was merged into.
+                for name in [id, followed(id, |id| self.merged.get(&id).copied()), survivor(estate, id)] {
+                    rows.insert(name);
+                    rows.extend(self.dependents(name).map(|edge| edge.from.id));
+                    rows.extend(self.absent.get(&name).into_iter().flatten());
+                }
+            }
+            match (active, known) {
+                (Some(ci), _) => change.put.push(node_part(ci)),
+                (None, Some(_)) => change.removed.push(id),
+                (None, None) => {}
+            }
+        }
+
+        // What was merged into a CI has its needs in the CI's row.
+        let mut sources: HashMap<CiId, Vec<CiId>> = HashMap::new();
+        for &id in merged.keys() {
+            sources.entry(survivor(estate, id)).or_default().push(id);
+        }
+        let rows: BTreeSet<CiId> = rows.into_iter().map(|id| survivor(estate, id)).collect();
+        let existing = rows.into_iter().filter(|id| estate.ci(*id).is_some_and(|ci| ci.lifecycle == Lifecycle::Active));
+        change.rows = existing.map(|id| row_part(estate, id, sources.get(&id).map_or(&[], Vec::as_slice))).collect();
+        let mut graph = self.changed(&change);
+        graph.merged = merged;
+        graph.revision = estate.revision();
+        graph
+    }
+}
+
+fn node_part(ci: &Ci) -> NodePart<'_> {
+    NodePart { id: ci.id, name: Cow::Borrowed(&ci.name), class: &ci.class, owner: ci.text("owner"), agent: ci.agent }
+}
+
+fn row_part<'a>(estate: &'a Estate, ci: CiId, sources: &[CiId]) -> RowPart<'a> {
+    let all = || std::iter::once(ci).chain(sources.iter().copied());
+    let edges = all().flat_map(|id| estate.dependencies(id)).filter(|relationship| relationship.lifecycle == Lifecycle::Active);
+    let groups = all().flat_map(|id| estate.need_groups_of(id)).filter(|group| group.lifecycle == Lifecycle::Active);
+    RowPart {
+        ci,
+        edges: edges.map(|relationship| edge_part(estate, relationship, ci)).collect(),
+        groups: groups.map(|group| group_part(estate, group, ci)).collect(),
+        kept: Vec::new(),
+    }
+}
+
+fn edge_part<'a>(estate: &Estate, relationship: &'a Relationship, from: CiId) -> EdgePart<'a> {
+    EdgePart {
+        relationship: relationship.id,
+        kind: &relationship.kind,
+        from,
+        to: survivor(estate, relationship.to),
+        hardness: hardness(relationship),
+        evidence: relationship.evidence.iter().map(evidence).collect(),
+    }
+}
+
+fn group_part<'a>(estate: &Estate, group: &'a NeedGroup, ci: CiId) -> GroupPart<'a> {
+    GroupPart {
+        id: group.id,
+        ci,
+        name: &group.name,
+        members: group.members.iter().map(|&member| survivor(estate, member)).collect(),
+        min_up: group.min_up,
+        hardness: group.hardness,
     }
 }
 
 /// The CI that this one was merged into, or itself.
-fn survivor(estate: &Estate, mut id: CiId) -> CiId {
+fn survivor(estate: &Estate, id: CiId) -> CiId {
+    followed(id, |id| estate.ci(id).and_then(|ci| ci.merged_into))
+}
+
+fn followed(mut id: CiId, into: impl Fn(CiId) -> Option<CiId>) -> CiId {
     for _ in 0..MERGES_FOLLOWED {
-        match estate.ci(id).and_then(|ci| ci.merged_into) {
+        match into(id) {
             Some(into) => id = into,
             None => break,
         }

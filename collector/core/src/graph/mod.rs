@@ -1,49 +1,81 @@
 //! The dependency graph: an immutable snapshot in compressed sparse rows, both directions.
 //!
-//! An edge points from the dependent to what it depends on; outage travels against it. Nodes are numbered densely, in an order that
-//! depends on nothing but what the graph is made of: neither on hash order nor on the order in which parts are given. Numbers
+//! An edge points from the dependent to what it depends on; outage travels against it. A graph that is built numbers its CIs densely in
+//! an order that depends on nothing but what it is made of: neither on hash order nor on the order in which parts are given. Numbers
 //! (and petgraph's view of them) stay inside the core; outside, a configuration item is its [`CiId`].
 //!
 //! What does not exist any more does not count: retired and unknown CIs have no node, relationships with such an end have no
 //! edge, and such members leave their need group (see [`Group::gone`]). A CI that was merged is its survivor.
+//!
+//! Rows lie in pages that graphs share (`table`), so [`Graph::after`] makes the graph after a write in the time that the write is worth;
+//! whoever still answers from the older graph keeps it. New CIs take numbers at the end: when [`Graph::is_worn`], a rebuilt graph answers
+//! faster.
 
 mod build;
+mod change;
+mod components;
+mod dominators;
 mod from_estate;
 mod reach;
+mod row;
+mod snapshot;
 mod structure;
+mod table;
 mod visit;
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, Timestamp, catalogue::Hardness};
 
 use crate::model::{Method, Revision};
 
 pub use build::{EdgePart, GraphParts, GroupPart, NodePart};
+pub use components::{Components, Condensation};
+pub use dominators::{Chokes, ServiceChoke, service_chokes};
 pub use reach::{Needed, Needs};
+pub use snapshot::SnapshotError;
 pub use structure::{ChokePoint, choke_points, cycle_of, cycles};
 
-/// The dependency graph at one revision.
+pub(crate) use change::{GraphChange, RowPart};
+use row::{NO_AGENT, PackedEdge, PackedEvidence};
+use table::{KeyIndex, Paged, RowTable};
+
+/// The dependency graph at one revision. A copy shares everything with the original.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     revision: Revision,
-    nodes: Vec<Node>,
-    number: HashMap<CiId, NodeNumber>,
-    classes: Vec<Class>,
-    kinds: Vec<Box<str>>,
-    evidence: Vec<EdgeEvidence>,
-    /// By dependent, then dependency, then kind, then relationship.
-    edges: Vec<Edge>,
-    edges_from: Rows,
-    /// Edge numbers by dependency, then as `edges`.
-    edges_by_dependency: Vec<EdgeNumber>,
-    edges_to: Rows,
-    /// By dependent, then id.
-    groups: Vec<Group>,
-    groups_of: Rows,
-    /// What an outage travels along, by provider.
-    needed_by: Vec<NeededBy>,
-    needed_by_rows: Rows,
+    /// By number, gone ones included.
+    nodes: Paged<Node>,
+    number: KeyIndex,
+    gone: Vec<NodeNumber>,
+    /// Numbers that were given since the graph was built.
+    appended: usize,
+    edge_count: usize,
+    classes: Arc<Vec<Class>>,
+    kinds: Arc<Vec<Box<str>>>,
+    /// Who reports evidence, by number.
+    agents: Paged<AgentId>,
+    agent_number: KeyIndex,
+    /// By dependent: dependencies, then kind, then relationship.
+    edges: RowTable<PackedEdge>,
+    evidence: RowTable<PackedEvidence>,
+    /// By dependent: numbers of declared groups, by id.
+    groups_of: RowTable<u32>,
+    groups: Paged<Arc<Group>>,
+    /// What a group asks for, apart from the rest: all that a run needs of it.
+    rules: Paged<GroupRule>,
+    free_groups: Vec<u32>,
+    /// By dependency: dependents with an edge to it.
+    dependents: RowTable<NodeNumber>,
+    /// By provider: what an outage travels along, by dependent.
+    needed_by: RowTable<PackedNeededBy>,
+    /// What does not exist, by who refers to it: looked at again when it appears. May name some that no longer do.
+    absent: Arc<HashMap<CiId, BTreeSet<CiId>>>,
+    /// CIs that were merged, into which.
+    merged: Arc<HashMap<CiId, CiId>>,
 }
 
 /// A configuration item as the graph knows it.
@@ -73,7 +105,7 @@ pub(crate) struct Edge {
     pub(crate) to: NodeNumber,
     pub(crate) relationship: Option<RelationshipId>,
     evidence_start: u32,
-    evidence_count: u16,
+    evidence_count: u8,
     kind: u16,
     /// Its own hardness, before need groups.
     pub(crate) hardness: Hardness,
@@ -99,6 +131,27 @@ pub struct EdgeEvidence {
     pub samples_total: u64,
 }
 
+/// The evidence of one edge.
+#[derive(Clone, Copy, Debug)]
+pub struct EvidenceOf<'g> {
+    graph: &'g Graph,
+    packed: &'g [PackedEvidence],
+}
+
+impl<'g> EvidenceOf<'g> {
+    /// Each piece of evidence, by method.
+    pub fn iter(self) -> impl Iterator<Item = EdgeEvidence> + use<'g> {
+        self.packed
+            .iter()
+            .map(move |one| one.unpack(if one.agent == NO_AGENT { None } else { self.graph.agents.get(one.agent as usize).copied() }))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.packed.is_empty()
+    }
+}
+
 /// An edge with its ends looked up.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeView<'g> {
@@ -115,7 +168,7 @@ pub struct EdgeView<'g> {
     /// Whether a declared need group decides how failure travels along it.
     pub in_group: bool,
     /// Why it is believed; empty where only a declared need group names the provider.
-    pub evidence: &'g [EdgeEvidence],
+    pub evidence: EvidenceOf<'g>,
     /// How many of its two ends have an agent of their own that confirms it.
     pub ends_confirming: u8,
 }
@@ -138,6 +191,15 @@ pub struct Group {
     pub(crate) members: Vec<NodeNumber>,
 }
 
+/// What a declared group asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct GroupRule {
+    /// Members that exist.
+    pub(crate) members: u32,
+    pub(crate) min_up: u32,
+    pub(crate) hard: bool,
+}
+
 /// One entry per provider: who needs it, and through what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NeededBy {
@@ -156,13 +218,40 @@ pub(crate) enum Need {
     Group(u32),
 }
 
+/// A need in four bytes: two values for plain ones, else the group's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PackedNeed(u32);
+
+impl PackedNeed {
+    const HARD: Self = Self(u32::MAX);
+    const SOFT: Self = Self(u32::MAX - 1);
+
+    fn group(number: u32) -> Self {
+        Self(number)
+    }
+
+    fn unpack(self) -> Need {
+        match self {
+            Self::HARD => Need::Hard,
+            Self::SOFT => Need::Soft,
+            Self(group) => Need::Group(group),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PackedNeededBy {
+    dependent: NodeNumber,
+    need: PackedNeed,
+}
+
 /// A CI's dense number in one graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeNumber(u32);
 
-/// An edge's dense number in one graph.
+/// An edge's place in one graph: its dependent, and the how manieth of its edges it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EdgeNumber(u32);
+pub struct EdgeNumber(NodeNumber, u32);
 
 impl NodeNumber {
     pub(crate) fn at(index: usize) -> Self {
@@ -182,12 +271,17 @@ impl Graph {
 
     /// How many configuration items.
     pub fn node_count(&self) -> usize {
-        self.nodes.len()
+        self.nodes.len() - self.gone.len()
     }
 
     /// How many edges: relationships, and memberships of need groups that no relationship stands for.
     pub fn edge_count(&self) -> usize {
-        self.edges.len()
+        self.edge_count
+    }
+
+    /// Whether so much was written since it was built that a graph built anew, in the background, would answer faster.
+    pub fn is_worn(&self) -> bool {
+        self.appended + self.gone.len() > self.nodes.len() / 8 + table::PAGE
     }
 
     /// The configuration item of that id; `None` if it is unknown or retired.
@@ -197,7 +291,7 @@ impl Graph {
 
     /// Every configuration item, in the graph's order.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter()
+        self.nodes.iter().filter(|node| node.class != GONE)
     }
 
     /// The name of a node's class in the catalogue.
@@ -221,8 +315,8 @@ impl Graph {
     }
 
     /// The declared need groups of a CI that still have a member.
-    pub fn groups(&self, of: CiId) -> &[Group] {
-        self.number_of(of).map_or(&[], |number| self.groups_of(number))
+    pub fn groups(&self, of: CiId) -> impl Iterator<Item = &Group> {
+        self.number_of(of).into_iter().flat_map(|number| self.groups_of(number))
     }
 
     /// The members of a declared group that still exist, in the graph's order.
@@ -231,98 +325,147 @@ impl Graph {
     }
 
     pub(crate) fn number_of(&self, id: CiId) -> Option<NodeNumber> {
-        self.number.get(&id).copied()
+        let key_at = |number: u32| self.nodes.get(number as usize).map(|node| node.id.0.as_u128());
+        self.number.find(id.0.as_u128(), key_at).map(NodeNumber)
     }
 
+    /// The CI of a number that is in use.
     pub(crate) fn node_at(&self, number: NodeNumber) -> &Node {
-        &self.nodes[number.index()]
+        self.nodes.at(number.index())
     }
 
-    pub(crate) fn edges_from(&self, number: NodeNumber) -> &[Edge] {
-        &self.edges[self.edges_from.row(number)]
+    /// One more than the highest number.
+    pub(crate) fn node_bound(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Every number that is in use, ascending.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = NodeNumber> {
+        self.nodes.iter().enumerate().filter(|(_, node)| node.class != GONE).map(|(at, _)| NodeNumber::at(at))
+    }
+
+    pub(crate) fn is_in_use(&self, number: NodeNumber) -> bool {
+        self.nodes.get(number.index()).is_some_and(|node| node.class != GONE)
+    }
+
+    pub(crate) fn edges_from(&self, number: NodeNumber) -> impl ExactSizeIterator<Item = Edge> {
+        self.edges.row(number).iter().map(move |edge| edge.unpack(number))
     }
 
     /// The edges between two CIs.
-    pub(crate) fn edges_between(&self, from: NodeNumber, to: NodeNumber) -> &[Edge] {
-        let edges = self.edges_from(from);
+    pub(crate) fn edges_between(&self, from: NodeNumber, to: NodeNumber) -> impl Iterator<Item = Edge> + Clone {
+        self.packed_between(from, to).1.iter().map(move |edge| edge.unpack(from))
+    }
+
+    /// The edges between two CIs, and how many of the dependent's come before them.
+    fn packed_between(&self, from: NodeNumber, to: NodeNumber) -> (usize, &[PackedEdge]) {
+        let edges = self.edges.row(from);
         let start = edges.partition_point(|edge| edge.to < to);
-        let end = edges.partition_point(|edge| edge.to <= to);
-        &edges[start..end]
+        let count = edges[start..].iter().take_while(|edge| edge.to == to).count();
+        (start, &edges[start..start + count])
     }
 
-    pub(crate) fn edges_to(&self, number: NodeNumber) -> impl Iterator<Item = &Edge> {
-        self.edges_by_dependency[self.edges_to.row(number)].iter().map(|edge| &self.edges[edge.0 as usize])
+    pub(crate) fn edges_to(&self, number: NodeNumber) -> impl Iterator<Item = Edge> {
+        self.dependents.row(number).iter().flat_map(move |&from| self.edges_between(from, number))
     }
 
-    pub(crate) fn groups_of(&self, number: NodeNumber) -> &[Group] {
-        &self.groups[self.groups_of.row(number)]
+    /// What an outage of any kind could travel along to directly: dependencies of a CI, each once.
+    pub(crate) fn providers(&self, number: NodeNumber) -> impl Iterator<Item = NodeNumber> {
+        self.edges
+            .row(number)
+            .chunk_by(|a, b| a.to == b.to)
+            .filter(|parallel| parallel.iter().any(|edge| edge.travels()))
+            .map(|parallel| parallel[0].to)
+    }
+
+    /// Plain needs of a CI with their providers: of parallel ones the hardest, none of itself, none that a group decides.
+    pub(crate) fn plain_needs(&self, dependent: NodeNumber) -> impl Iterator<Item = (Need, NodeNumber)> {
+        self.edges.row(dependent).chunk_by(|a, b| a.to == b.to).filter_map(move |parallel| {
+            let edges = parallel.iter().map(|edge| edge.unpack(dependent));
+            let hardest = edges.filter(|edge| edge.travels && !edge.covered && edge.to != dependent).map(|edge| edge.hardness).min()?;
+            Some((if hardest == Hardness::Hard { Need::Hard } else { Need::Soft }, parallel[0].to))
+        })
+    }
+
+    pub(crate) fn groups_of(&self, number: NodeNumber) -> impl Iterator<Item = &Group> {
+        self.group_numbers_of(number).map(|group| self.group_at(group))
     }
 
     pub(crate) fn group_at(&self, group: u32) -> &Group {
-        &self.groups[group as usize]
+        self.groups.at(group as usize)
     }
 
     /// The numbers of a CI's declared groups, in the order of [`Self::groups_of`].
-    pub(crate) fn group_numbers_of(&self, number: NodeNumber) -> std::ops::Range<u32> {
-        let row = self.groups_of.row(number);
-        row.start as u32..row.end as u32
+    pub(crate) fn group_numbers_of(&self, number: NodeNumber) -> impl Iterator<Item = u32> {
+        self.groups_of.row(number).iter().copied()
     }
 
-    pub(crate) fn group_count(&self) -> usize {
+    /// One more than the highest group number.
+    pub(crate) fn group_bound(&self) -> usize {
         self.groups.len()
     }
 
-    pub(crate) fn needed_by(&self, provider: NodeNumber) -> &[NeededBy] {
-        &self.needed_by[self.needed_by_rows.row(provider)]
+    #[inline]
+    pub(crate) fn rule_of(&self, group: u32) -> GroupRule {
+        *self.rules.at(group as usize)
     }
 
-    pub(crate) fn evidence_of(&self, edge: &Edge) -> &[EdgeEvidence] {
+    #[inline]
+    pub(crate) fn needed_by(&self, provider: NodeNumber) -> impl ExactSizeIterator<Item = NeededBy> {
+        self.needed_by.row(provider).iter().map(|entry| NeededBy { dependent: entry.dependent, need: entry.need.unpack() })
+    }
+
+    pub(crate) fn evidence_of(&self, edge: &Edge) -> EvidenceOf<'_> {
         let start = edge.evidence_start as usize;
-        &self.evidence[start..start + usize::from(edge.evidence_count)]
+        EvidenceOf { graph: self, packed: &self.evidence.row(edge.from)[start..start + usize::from(edge.evidence_count)] }
     }
 
-    pub(crate) fn view(&self, edge: &Edge) -> EdgeView<'_> {
+    pub(crate) fn view(&self, edge: Edge) -> EdgeView<'_> {
         EdgeView {
             from: self.node_at(edge.from),
             to: self.node_at(edge.to),
             relationship: edge.relationship,
-            kind: &self.kinds[usize::from(edge.kind)],
+            kind: self.kinds.get(usize::from(edge.kind)).map_or("", |kind| kind),
             hardness: edge.hardness,
             in_group: edge.covered,
-            evidence: self.evidence_of(edge),
+            evidence: self.evidence_of(&edge),
             ends_confirming: edge.ends_confirming,
         }
     }
-}
 
-/// Where each node's row starts in a vector that is sorted by node.
-#[derive(Clone, Debug)]
-struct Rows {
-    starts: Vec<u32>,
-}
+    fn class_at(&self, number: NodeNumber) -> Option<&Class> {
+        self.classes.get(usize::from(self.node_at(number).class))
+    }
 
-impl Default for Rows {
-    fn default() -> Self {
-        Self { starts: vec![0] }
+    pub(crate) fn is_service_at(&self, number: NodeNumber) -> bool {
+        self.class_at(number).is_some_and(|class| class.is_business_service)
     }
 }
 
-impl Rows {
-    /// Rows of `sorted`, whose items belong to the nodes that `node` says, ascending.
-    fn of<T>(sorted: &[T], nodes: usize, node: impl Fn(&T) -> NodeNumber) -> Self {
-        let mut starts = vec![0_u32; nodes + 1];
-        for item in sorted {
-            starts[node(item).index() + 1] += 1;
+/// The class of what stands where a number is not in use; no row refers to one.
+const GONE: u16 = u16::MAX;
+
+impl Node {
+    fn gone() -> Self {
+        Self { id: CiId(uuid::Uuid::nil()), name: "".into(), owner: None, agent: None, class: GONE }
+    }
+}
+
+impl Group {
+    fn gone() -> Self {
+        Self {
+            id: NeedGroupId(uuid::Uuid::nil()),
+            name: "".into(),
+            hardness: Hardness::None,
+            min_up: 0,
+            gone: 0,
+            dependent: NodeNumber(0),
+            members: Vec::new(),
         }
-        for at in 1..starts.len() {
-            starts[at] += starts[at - 1];
-        }
-        Self { starts }
     }
 
-    fn row(&self, number: NodeNumber) -> std::ops::Range<usize> {
-        let at = number.index();
-        self.starts[at] as usize..self.starts[at + 1] as usize
+    fn rule(&self) -> GroupRule {
+        GroupRule { members: self.members.len() as u32, min_up: self.min_up, hard: self.hardness == Hardness::Hard }
     }
 }
 

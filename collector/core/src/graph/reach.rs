@@ -9,7 +9,7 @@ use super::{Edge, EdgeView, Graph, Node, NodeNumber};
 pub struct Needs<'g> {
     /// Whose needs.
     pub of: &'g Node,
-    /// What it needs, by hops, then in the graph's order. Never the CI itself.
+    /// What it needs, by hops, then by name. Never the CI itself.
     pub items: Vec<Needed<'g>>,
     graph: &'g Graph,
     towards: HashMap<NodeNumber, NodeNumber>,
@@ -34,7 +34,7 @@ impl<'g> Needs<'g> {
         let mut at = self.graph.number_of(to);
         while let Some(number) = at {
             let Some(&dependent) = self.towards.get(&number) else { break };
-            let edges = self.graph.edges_between(dependent, number).iter().filter(|edge| edge.travels);
+            let edges = self.graph.edges_between(dependent, number).filter(|edge| edge.travels);
             path.push(edges.map(|edge| self.graph.view(edge)).collect());
             at = Some(dependent);
         }
@@ -51,12 +51,9 @@ impl Graph {
             self.providers_within(start, |edge| self.is_hard(edge)).into_iter().map(|(to, hops, _)| (to, hops)).collect();
         let found = self.providers_within(start, |edge| edge.travels);
         let item = |&(to, hops, _): &(NodeNumber, u32, NodeNumber)| Needed { ci: self.node_at(to), hops, hard: hard.contains_key(&to) };
-        Some(Needs {
-            of: self.node_at(start),
-            items: found.iter().map(item).collect(),
-            graph: self,
-            towards: found.iter().map(|&(to, _, from)| (to, from)).collect(),
-        })
+        let mut items: Vec<Needed<'_>> = found.iter().map(item).collect();
+        items.sort_by(|a, b| (a.hops, &a.ci.name, a.ci.id).cmp(&(b.hops, &b.ci.name, b.ci.id)));
+        Some(Needs { of: self.node_at(start), items, graph: self, towards: found.iter().map(|&(to, _, from)| (to, from)).collect() })
     }
 
     /// Transitive dependencies of a node with hops and the dependent that leads there, nearest first, without the node itself.
@@ -66,7 +63,7 @@ impl Graph {
         let (mut at, mut hops, mut next) = (start, 0, 0);
         loop {
             for edge in self.edges_from(at) {
-                if follow(edge) && seen.insert(edge.to) {
+                if follow(&edge) && seen.insert(edge.to) {
                     found.push((edge.to, hops + 1, at));
                 }
             }
@@ -80,9 +77,6 @@ impl Graph {
             return edge.hardness == Hardness::Hard;
         }
         edge.travels
-            && self
-                .groups_of(edge.from)
-                .iter()
-                .any(|group| group.hardness == Hardness::Hard && group.members.binary_search(&edge.to).is_ok())
+            && self.groups_of(edge.from).any(|group| group.hardness == Hardness::Hard && group.members.binary_search(&edge.to).is_ok())
     }
 }

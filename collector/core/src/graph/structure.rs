@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use petgraph::{
-    algo::{dominators, kosaraju_scc},
+    algo::kosaraju_scc,
     visit::{EdgeFiltered, NodeFiltered},
 };
 use rollcall_shared::CiId;
 
-use super::{Graph, Node, NodeNumber, visit::Dependency};
+use super::{Components, Graph, Node, NodeNumber, dominators::Dominators, visit::Dependency};
 
 /// A CI through which every chain of needs from a service to some other CIs passes.
 #[derive(Clone, Debug)]
@@ -27,20 +27,19 @@ pub struct ChokePoint<'g> {
 /// such CI.
 pub fn choke_points(graph: &Graph, service: CiId) -> Vec<ChokePoint<'_>> {
     let Some(root) = graph.number_of(service) else { return Vec::new() };
-    let needs = EdgeFiltered::from_fn(graph, |edge: Dependency<'_>| edge.travels());
-    let dominators = dominators::simple_fast(&needs, root);
+    let dominators = Dominators::of(graph, &[root]);
     let closure = graph.providers_within(root, |edge| edge.travels);
 
     // A dominator is nearer to the root than what it dominates, so backwards every subtree is complete before it is added up.
     let mut guards: HashMap<NodeNumber, usize> = HashMap::new();
     for &(node, ..) in closure.iter().rev() {
         let below = guards.get(&node).copied().unwrap_or(0) + 1;
-        if let Some(dominator) = dominators.immediate_dominator(node) {
+        if let Some(dominator) = dominators.above(node) {
             *guards.entry(dominator).or_default() += below;
         }
     }
     let point = |&(node, ..): &(NodeNumber, u32, NodeNumber)| {
-        let behind = dominators.immediate_dominator(node).filter(|&dominator| dominator != root);
+        let behind = dominators.above(node).filter(|&dominator| dominator != root);
         ChokePoint {
             ci: graph.node_at(node),
             guards: guards.get(&node).copied().unwrap_or(0),
@@ -51,11 +50,8 @@ pub fn choke_points(graph: &Graph, service: CiId) -> Vec<ChokePoint<'_>> {
 }
 
 /// Every set of CIs that need each other in a circle, largest first.
-///
-/// By Kosaraju's algorithm because petgraph's Tarjan recurses, and an estate may have a chain longer than a stack.
 pub fn cycles(graph: &Graph) -> Vec<Vec<&Node>> {
-    let needs = EdgeFiltered::from_fn(graph, |edge: Dependency<'_>| edge.travels());
-    let mut cycles = in_graph_order(kosaraju_scc(&needs));
+    let mut cycles = Components::of(graph).circles();
     cycles.sort_by_key(|cycle| (std::cmp::Reverse(cycle.len()), cycle[0]));
     cycles.into_iter().map(|cycle| nodes(graph, cycle)).collect()
 }
@@ -66,7 +62,7 @@ pub fn cycle_of(graph: &Graph, ci: CiId) -> Vec<&Node> {
     // A circle through a CI lies within what it needs.
     let mut within: HashSet<NodeNumber> = graph.providers_within(start, |edge| edge.travels).into_iter().map(|(node, ..)| node).collect();
     within.insert(start);
-    let needs = EdgeFiltered::from_fn(graph, |edge: Dependency<'_>| edge.travels());
+    let needs = EdgeFiltered::from_fn(graph, |edge: Dependency| edge.travels());
     let needs = NodeFiltered::from_fn(&needs, |node| within.contains(&node));
     let cycle = in_graph_order(kosaraju_scc(&needs)).into_iter().find(|cycle| cycle.contains(&start));
     nodes(graph, cycle.unwrap_or_default())

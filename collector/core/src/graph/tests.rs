@@ -11,7 +11,10 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     Estate,
-    impact::testing::{ci, graph},
+    impact::{
+        FailureKind, Solver,
+        testing::{ci, graph},
+    },
     model::{Ci, Evidence, Lifecycle, MinUp, NeedGroup, Put, Relationship, Source},
 };
 
@@ -31,10 +34,10 @@ fn both_directions_agree() {
     assert_eq!((graph.node_count(), graph.edge_count()), (4, 6));
     assert_eq!(sorted(graph.dependencies(ci("a")).map(|edge| edge.to)), "b b c");
     assert_eq!(sorted(graph.dependents(ci("c")).map(|edge| edge.from)), "a b d");
-    assert_eq!(graph.groups(ci("d"))[0].min_up, 1);
+    assert_eq!(graph.groups(ci("d")).next().unwrap().min_up, 1);
     let member = graph.dependencies(ci("d")).next().unwrap();
     assert_eq!((member.kind, member.relationship, member.in_group), ("need_group", None, true));
-    assert!(graph.node(ci("x")).is_none() && graph.dependents(ci("x")).next().is_none() && graph.groups(ci("x")).is_empty());
+    assert!(graph.node(ci("x")).is_none() && graph.dependents(ci("x")).next().is_none() && graph.groups(ci("x")).next().is_none());
     let empty = Graph::default();
     assert_eq!((empty.node_count(), cycles(&empty).len()), (0, 0));
 }
@@ -204,7 +207,7 @@ fn an_estate_becomes_a_graph_of_what_exists() {
     );
     let graph = Graph::from_estate(&estate);
     assert_eq!((graph.node_count(), graph.edge_count()), (3, 3));
-    let group = &graph.groups(ci("app"))[0];
+    let group = graph.groups(ci("app")).next().unwrap();
     assert_eq!((sorted(graph.members(group)), group.min_up, group.gone), ("db1 db2".into(), 2, 2));
     let edges: BTreeMap<(&str, &str), (Hardness, bool, u8)> = graph
         .nodes()
@@ -217,4 +220,204 @@ fn an_estate_becomes_a_graph_of_what_exists() {
         (("db1", "db2"), (Hardness::Soft, false, 1)),
     ];
     assert_eq!(edges, expected.into());
+}
+
+/// SplitMix64: the same numbers everywhere, for ever.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+    }
+}
+
+/// Everything that can be asked of a graph, without numbers.
+fn written_out(graph: &Graph) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for node in graph.nodes() {
+        all.push(format!("{} {} {:?} {:?} {}", node.id, node.name, node.owner, node.agent, graph.class_of(node)));
+        let edge = |edge: EdgeView<'_>| {
+            let evidence: Vec<EdgeEvidence> = edge.evidence.iter().collect();
+            let (from, to) = (edge.from.id, edge.to.id);
+            format!(
+                "{from} {to} {:?} {} {:?} {} {} {evidence:?}",
+                edge.relationship, edge.kind, edge.hardness, edge.in_group, edge.ends_confirming
+            )
+        };
+        all.extend(graph.dependencies(node.id).map(edge).map(|text| format!("needs {text}")));
+        all.extend(graph.dependents(node.id).map(edge).map(|text| format!("needed {text}")));
+        all.extend(graph.groups(node.id).map(|group| {
+            let mut members: Vec<CiId> = graph.members(group).map(|member| member.id).collect();
+            members.sort_unstable();
+            format!("{} {} {} {:?} {} {} {members:?}", node.id, group.id, group.name, group.hardness, group.min_up, group.gone)
+        }));
+        let number = graph.number_of(node.id).unwrap();
+        all.extend(graph.needed_by(number).map(|entry| {
+            let need = match entry.need {
+                Need::Group(group) => graph.group_at(group).id.to_string(),
+                plain => format!("{plain:?}"),
+            };
+            format!("{} is needed by {} through {need}", node.id, graph.node_at(entry.dependent).id)
+        }));
+    }
+    all.push(format!("{} {}", graph.node_count(), graph.edge_count()));
+    all.sort_unstable();
+    all
+}
+
+/// A random write: CIs come, change, go, return, are merged and split; relationships and groups come, change and go.
+fn random_put(random: &mut Random, cis: usize) -> Put {
+    let name = |number: usize| ci(&format!("c{number}"));
+    let at = Timestamp::from_millis(1);
+    let alive = |random: &mut Random, often: usize| if random.below(often) > 0 { Lifecycle::Active } else { Lifecycle::Retired };
+    let (this, other) = (random.below(cis), random.below(cis));
+    match random.below(10) {
+        0..3 => {
+            let lifecycle = alive(random, 4);
+            let merged = (lifecycle == Lifecycle::Retired && random.below(2) == 0 && this != other).then(|| name(other));
+            Put::Ci(Ci {
+                id: name(this),
+                class: ["server", "business_service"][random.below(2)].into(),
+                name: format!("name {}", random.below(100)),
+                lifecycle,
+                attributes: BTreeMap::new(),
+                keys: Vec::new(),
+                agent: (random.below(2) == 0).then(|| AgentId(name(random.below(cis)).0)),
+                merged_into: merged,
+                first_seen: at,
+                valid_from: at,
+                version: 1,
+            })
+        }
+        3..8 => {
+            // The id says which ends it has: they never change.
+            let evidence = Evidence {
+                method: Method::ALL[random.below(2)],
+                agent: Some(AgentId(name([this, other][random.below(2)]).0)),
+                source: Source::Agent,
+                detail: String::new(),
+                endpoints: Default::default(),
+                samples_seen: random.below(9) as u64,
+                samples_total: 9,
+                first_seen: at,
+                last_seen: Timestamp::from_millis(random.below(100) as i64),
+            };
+            Put::Relationship(Relationship {
+                id: RelationshipId(Uuid::from_u128((this * cis + other) as u128 + 1)),
+                kind: ["connects_to", "runs_on", "made_up"][random.below(3)].into(),
+                from: name(this),
+                to: name(other),
+                hardness: [None, Some(Hardness::Hard), Some(Hardness::None)][random.below(3)],
+                lifecycle: alive(random, 5),
+                evidence: vec![evidence; 1 + random.below(2)],
+                first_seen: at,
+                valid_from: at,
+                version: 1,
+            })
+        }
+        _ => Put::NeedGroup(NeedGroup {
+            id: NeedGroupId(Uuid::from_u128((this * 2 + random.below(2)) as u128 + 1)),
+            ci: name(this),
+            name: "replicas".into(),
+            members: (0..1 + random.below(4)).map(|_| name(random.below(cis))).filter(|member| *member != name(this)).collect(),
+            min_up: if random.below(2) == 0 {
+                MinUp::Count(1 + random.below(3) as u32)
+            } else {
+                MinUp::Percent(1 + random.below(100) as u8)
+            },
+            hardness: [Hardness::Hard, Hardness::Soft, Hardness::None][random.below(3)],
+            lifecycle: alive(random, 3),
+            source: Source::User("ada".into()),
+            valid_from: at,
+            version: 1,
+        }),
+    }
+}
+
+#[test]
+fn ten_thousand_random_writes_give_the_graph_of_the_estate() {
+    const WRITES: usize = 10_000;
+    // More than a page, so that pages are shared and made anew.
+    const CIS: usize = 600;
+    let mut random = Random(5);
+    let mut estate = Estate::default();
+    let mut graph = Graph::from_estate(&estate);
+    let mut written = 0;
+    while written < WRITES {
+        let puts: Vec<Put> = (0..1 + random.below(20)).map(|_| random_put(&mut random, CIS)).collect();
+        puts.iter().for_each(|put| estate.put(put));
+        written += puts.len();
+        let before = (random.below(60) == 0).then(|| (graph.clone(), written_out(&graph)));
+        graph = graph.after(&estate, &puts);
+        if let Some((snapshot, was)) = before {
+            assert_eq!(written_out(&snapshot), was, "an older snapshot stays as it was");
+            let rebuilt = Graph::from_estate(&estate);
+            assert_eq!(written_out(&graph), written_out(&rebuilt), "after {written} writes");
+            let mut solvers = (Solver::new(&graph), Solver::new(&rebuilt));
+            for node in rebuilt.nodes() {
+                let failure = || [(node.id, FailureKind::Down)];
+                assert_eq!(solvers.0.solve(failure()), solvers.1.solve(failure()));
+                assert!(rebuilt.nodes().all(|node| solvers.0.state(node.id) == solvers.1.state(node.id)));
+            }
+        }
+    }
+    assert_eq!(written_out(&graph), written_out(&Graph::from_estate(&estate)));
+    assert!(graph.node_count() > CIS / 2 && graph.edge_count() > CIS, "the test tests something");
+}
+
+#[test]
+fn providers_come_before_their_dependents() {
+    let graph = graph("a -> b\nb -> c\nc -> d\na -> d\ne -> a\nx needs 1 of a d");
+    for node in graph.nodes() {
+        let number = graph.number_of(node.id).unwrap();
+        assert!(graph.needed_by(number).all(|entry| entry.dependent > number));
+    }
+}
+
+#[test]
+fn a_snapshot_file_is_the_graph_or_refused() {
+    let mut estate = estate(
+        &[
+            ("app", Lifecycle::Active, None),
+            ("db1", Lifecycle::Active, None),
+            ("db2", Lifecycle::Active, None),
+            ("old", Lifecycle::Retired, Some("db1")),
+        ],
+        &[("app", "connects_to", "old", None), ("app", "uses", "db2", Some(Hardness::Soft)), ("db1", "made_up_here", "never", None)],
+        &["old", "db2", "never"],
+    );
+    let graph = Graph::from_estate(&estate);
+    let mut file = Vec::new();
+    graph.write_snapshot(&mut file).unwrap();
+    let read = |file: &[u8]| Graph::read_snapshot(&mut &*file);
+    let again = read(&file).unwrap();
+    assert_eq!((written_out(&again), again.revision()), (written_out(&graph), graph.revision()));
+    let mut random = Random(9);
+    let puts: Vec<Put> = (0..300).map(|_| random_put(&mut random, 40)).collect();
+    puts.iter().for_each(|put| estate.put(put));
+    let later = again.after(&estate, &puts);
+    assert_eq!(written_out(&later), written_out(&Graph::from_estate(&estate)), "it goes on from a file");
+    let mut larger = Vec::new();
+    later.write_snapshot(&mut larger).unwrap();
+    assert_eq!(written_out(&read(&larger).unwrap()), written_out(&later));
+
+    for length in 0..file.len() {
+        assert!(read(&file[..length]).is_err(), "cut to {length}");
+    }
+    for bit in 0..file.len() * 8 {
+        let mut flipped = file.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(read(&flipped).is_err(), "bit {bit}");
+    }
+    let mut longer = file.clone();
+    longer.push(0);
+    assert!(read(&longer).is_err());
+    assert!(matches!(read(&[]), Err(SnapshotError::Damaged { .. })));
+    let mut empty = Vec::new();
+    Graph::default().write_snapshot(&mut empty).unwrap();
+    assert_eq!(read(&empty).unwrap().node_count(), 0);
 }

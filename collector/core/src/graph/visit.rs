@@ -4,29 +4,28 @@ use petgraph::{
     Directed, Direction,
     visit::{
         Data, EdgeCount, EdgeRef, GraphBase, GraphProp, IntoEdgeReferences, IntoEdges, IntoEdgesDirected, IntoNeighbors,
-        IntoNeighborsDirected, IntoNodeIdentifiers, IntoNodeReferences, NodeCompactIndexable, NodeCount, NodeIndexable, VisitMap,
-        Visitable,
+        IntoNeighborsDirected, IntoNodeIdentifiers, IntoNodeReferences, NodeCount, NodeIndexable, VisitMap, Visitable,
     },
 };
 use rollcall_shared::catalogue::Hardness;
 
-use super::{Edge, EdgeNumber, Graph, Node, NodeNumber};
+use super::{Edge, EdgeNumber, GONE, Graph, Node, NodeNumber, row::PackedEdge};
 
 /// An edge as petgraph sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct Dependency<'g> {
+pub struct Dependency {
     number: EdgeNumber,
-    edge: &'g Edge,
+    edge: Edge,
 }
 
-impl Dependency<'_> {
+impl Dependency {
     /// Whether outage travels along it.
     pub(super) fn travels(self) -> bool {
         self.edge.travels
     }
 }
 
-impl EdgeRef for Dependency<'_> {
+impl EdgeRef for Dependency {
     type NodeId = NodeNumber;
     type EdgeId = EdgeNumber;
     type Weight = Hardness;
@@ -48,24 +47,56 @@ impl EdgeRef for Dependency<'_> {
     }
 }
 
-/// Edges of one node, in one direction.
+/// Some edges, dependent by dependent.
 #[derive(Clone, Debug)]
-pub enum Dependencies<'g> {
-    /// From the dependent: consecutive edges.
-    Outgoing(&'g Graph, std::ops::Range<usize>),
-    /// From the dependency: edges by number.
-    Incoming(&'g Graph, std::slice::Iter<'g, EdgeNumber>),
+pub struct Dependencies<'g> {
+    graph: &'g Graph,
+    /// Dependents to come.
+    from: From<'g>,
+    /// Only edges to this one.
+    to: Option<NodeNumber>,
+    /// The dependent at hand, its place and its edges to come.
+    now: (NodeNumber, u32, std::slice::Iter<'g, PackedEdge>),
 }
 
-impl<'g> Iterator for Dependencies<'g> {
-    type Item = Dependency<'g>;
+#[derive(Clone, Debug)]
+enum From<'g> {
+    All(std::ops::Range<usize>),
+    These(std::slice::Iter<'g, NodeNumber>),
+}
 
-    fn next(&mut self) -> Option<Dependency<'g>> {
-        let (graph, number) = match self {
-            Self::Outgoing(graph, range) => (*graph, EdgeNumber(range.next()? as u32)),
-            Self::Incoming(graph, numbers) => (*graph, *numbers.next()?),
-        };
-        Some(Dependency { number, edge: &graph.edges[number.0 as usize] })
+impl<'g> Dependencies<'g> {
+    fn all(graph: &'g Graph, from: std::ops::Range<usize>) -> Self {
+        Self { graph, from: From::All(from), to: None, now: (NodeNumber(0), 0, [].iter()) }
+    }
+
+    fn to(graph: &'g Graph, to: NodeNumber) -> Self {
+        Self { graph, from: From::These(graph.dependents.row(to).iter()), to: Some(to), now: (NodeNumber(0), 0, [].iter()) }
+    }
+}
+
+impl Iterator for Dependencies<'_> {
+    type Item = Dependency;
+
+    fn next(&mut self) -> Option<Dependency> {
+        loop {
+            let (from, at, edges) = &mut self.now;
+            if let Some(edge) = edges.next() {
+                *at += 1;
+                return Some(Dependency { number: EdgeNumber(*from, *at - 1), edge: edge.unpack(*from) });
+            }
+            let from = match &mut self.from {
+                From::All(range) => NodeNumber::at(range.next()?),
+                From::These(numbers) => *numbers.next()?,
+            };
+            self.now = match self.to {
+                Some(to) => {
+                    let (before, edges) = self.graph.packed_between(from, to);
+                    (from, before as u32, edges.iter())
+                }
+                None => (from, 0, self.graph.edges.row(from).iter()),
+            };
+        }
     }
 }
 
@@ -78,10 +109,7 @@ impl Iterator for Neighbors<'_> {
 
     fn next(&mut self) -> Option<NodeNumber> {
         let edge = self.0.next()?.edge;
-        Some(match self.0 {
-            Dependencies::Outgoing(..) => edge.to,
-            Dependencies::Incoming(..) => edge.from,
-        })
+        Some(if self.0.to.is_some() { edge.from } else { edge.to })
     }
 }
 
@@ -131,13 +159,13 @@ impl Data for Graph {
 
 impl NodeCount for Graph {
     fn node_count(&self) -> usize {
-        self.nodes.len()
+        Self::node_count(self)
     }
 }
 
 impl EdgeCount for Graph {
     fn edge_count(&self) -> usize {
-        self.edges.len()
+        self.edge_count
     }
 }
 
@@ -155,8 +183,6 @@ impl NodeIndexable for Graph {
     }
 }
 
-impl NodeCompactIndexable for Graph {}
-
 impl Visitable for Graph {
     type Map = Visited;
 
@@ -169,29 +195,57 @@ impl Visitable for Graph {
     }
 }
 
-impl IntoNodeIdentifiers for &Graph {
-    type NodeIdentifiers = std::iter::Map<std::ops::Range<usize>, fn(usize) -> NodeNumber>;
+/// Numbers that are in use.
+#[derive(Clone, Debug)]
+pub struct Numbers<'g> {
+    graph: &'g Graph,
+    left: std::ops::Range<usize>,
+}
 
-    fn node_identifiers(self) -> Self::NodeIdentifiers {
-        (0..self.nodes.len()).map(NodeNumber::at)
+impl Iterator for Numbers<'_> {
+    type Item = NodeNumber;
+
+    fn next(&mut self) -> Option<NodeNumber> {
+        self.left.by_ref().map(NodeNumber::at).find(|number| self.graph.node_at(*number).class != GONE)
+    }
+}
+
+impl<'g> IntoNodeIdentifiers for &'g Graph {
+    type NodeIdentifiers = Numbers<'g>;
+
+    fn node_identifiers(self) -> Numbers<'g> {
+        Numbers { graph: self, left: 0..self.nodes.len() }
+    }
+}
+
+/// The same, with what they stand for.
+#[derive(Clone, Debug)]
+pub struct References<'g>(Numbers<'g>);
+
+impl<'g> Iterator for References<'g> {
+    type Item = (NodeNumber, &'g Node);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let number = self.0.next()?;
+        Some((number, self.0.graph.node_at(number)))
     }
 }
 
 impl<'g> IntoNodeReferences for &'g Graph {
     type NodeRef = (NodeNumber, &'g Node);
-    type NodeReferences = std::iter::Zip<<Self as IntoNodeIdentifiers>::NodeIdentifiers, std::slice::Iter<'g, Node>>;
+    type NodeReferences = References<'g>;
 
-    fn node_references(self) -> Self::NodeReferences {
-        self.node_identifiers().zip(&self.nodes)
+    fn node_references(self) -> References<'g> {
+        References(self.node_identifiers())
     }
 }
 
 impl<'g> IntoEdgeReferences for &'g Graph {
-    type EdgeRef = Dependency<'g>;
+    type EdgeRef = Dependency;
     type EdgeReferences = Dependencies<'g>;
 
     fn edge_references(self) -> Dependencies<'g> {
-        Dependencies::Outgoing(self, 0..self.edges.len())
+        Dependencies::all(self, 0..self.nodes.len())
     }
 }
 
@@ -199,7 +253,7 @@ impl<'g> IntoEdges for &'g Graph {
     type Edges = Dependencies<'g>;
 
     fn edges(self, node: NodeNumber) -> Dependencies<'g> {
-        Dependencies::Outgoing(self, self.edges_from.row(node))
+        Dependencies::all(self, node.index()..node.index() + 1)
     }
 }
 
@@ -209,7 +263,7 @@ impl<'g> IntoEdgesDirected for &'g Graph {
     fn edges_directed(self, node: NodeNumber, direction: Direction) -> Dependencies<'g> {
         match direction {
             Direction::Outgoing => self.edges(node),
-            Direction::Incoming => Dependencies::Incoming(self, self.edges_by_dependency[self.edges_to.row(node)].iter()),
+            Direction::Incoming => Dependencies::to(self, node),
         }
     }
 }

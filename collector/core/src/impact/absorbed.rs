@@ -28,7 +28,7 @@ pub(super) fn find_absorbed<'a>(graph: &'a Graph, solver: &Solver<'a>) -> (Vec<A
     let mut boundary: Vec<NodeNumber> = Vec::new();
     for &provider in solver.failing().iter().chain(solver.reached()) {
         if solver.state_at(provider) >= State::Degraded {
-            let dependents = graph.needed_by(provider).iter().map(|entry| entry.dependent);
+            let dependents = graph.needed_by(provider).map(|entry| entry.dependent);
             boundary.extend(dependents.filter(|&dependent| solver.state_at(dependent) < State::Degraded && seen.insert(dependent)));
         }
     }
@@ -37,7 +37,7 @@ pub(super) fn find_absorbed<'a>(graph: &'a Graph, solver: &Solver<'a>) -> (Vec<A
     let mut next = 0;
     while let Some(&provider) = beyond.get(next) {
         next += 1;
-        let dependents = graph.needed_by(provider).iter().map(|entry| entry.dependent);
+        let dependents = graph.needed_by(provider).map(|entry| entry.dependent);
         beyond.extend(dependents.filter(|&dependent| solver.state_at(dependent) < State::Degraded && seen.insert(dependent)));
     }
 

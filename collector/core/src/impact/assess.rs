@@ -198,7 +198,7 @@ struct Without<'g, F> {
 
 impl<F: Fn(&Edge) -> bool> Scope for Without<'_, F> {
     fn plain(&self, dependent: NodeNumber, provider: NodeNumber, _: Need) -> Option<Need> {
-        let strong = self.graph.edges_between(dependent, provider).iter().filter(|edge| edge.travels && !(self.is_weak)(edge));
+        let strong = self.graph.edges_between(dependent, provider).filter(|edge| edge.travels && !(self.is_weak)(edge));
         strong.map(|edge| if edge.hardness == Hardness::Hard { Need::Hard } else { Need::Soft }).min()
     }
 }

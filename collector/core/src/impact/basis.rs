@@ -87,7 +87,7 @@ impl<'a> Basis<'a> {
     /// Whether all evidence of an edge is stale. A declared group's word for a member needs no evidence.
     pub(super) fn edge_is_stale(&self, graph: &Graph, edge: &Edge) -> bool {
         let evidence = graph.evidence_of(edge);
-        !evidence.is_empty() && evidence.iter().all(|one| self.is_stale(one))
+        !evidence.is_empty() && evidence.iter().all(|one| self.is_stale(&one))
     }
 }
 

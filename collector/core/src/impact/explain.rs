@@ -10,7 +10,7 @@ use super::{
     verdict::{list, shown},
     view::PictureEdge,
 };
-use crate::graph::{EdgeView, Graph, Group, Need, Node, NodeNumber};
+use crate::graph::{Edge, EdgeView, Graph, Group, Need, Node, NodeNumber};
 
 /// One need of a CI in an outage.
 #[derive(Clone, Debug)]
@@ -95,13 +95,13 @@ impl<'a> Assessment<'a> {
         let (dependent, provider) = (self.graph.number_of(from)?, self.graph.number_of(to)?);
         let (state, provider_state) = (self.solver.state_at(dependent), self.solver.state_at(provider));
         let between: Vec<Need> = needs(self.graph, dependent).filter(|&(_, to)| to == provider).map(|(need, _)| need).collect();
-        let edges = || self.graph.edges_between(dependent, provider).iter().filter(|edge| edge.travels);
+        let edges = || self.graph.edges_between(dependent, provider).filter(|edge| edge.travels);
         (!between.is_empty() && provider_state >= State::Degraded).then(|| PictureEdge {
             from,
             to,
             relationships: edges().filter_map(|edge| edge.relationship).collect(),
             is_reason: between.iter().any(|&need| self.solver.is_reason(need, provider_state, state)),
-            stale: edges().all(|edge| self.basis.edge_is_stale(self.graph, edge)),
+            stale: edges().all(|edge| self.basis.edge_is_stale(self.graph, &edge)),
         })
     }
 
@@ -127,8 +127,8 @@ impl<'a> Assessment<'a> {
             provider_state: self.solver.state_at(provider),
             group: group_of(self.graph, need),
             edges: edges().map(|edge| self.graph.view(edge)).collect(),
-            stale: edges().all(|edge| self.basis.edge_is_stale(self.graph, edge)),
-            one_ended: edges().all(|edge| edge_is_one_ended(self.graph, edge)),
+            stale: edges().all(|edge| self.basis.edge_is_stale(self.graph, &edge)),
+            one_ended: edges().all(|edge| edge_is_one_ended(self.graph, &edge)),
         }
     }
 }
@@ -137,8 +137,8 @@ impl<'a> Assessment<'a> {
 pub(super) fn step_weakness(graph: &Graph, basis: &Basis<'_>, dependent: NodeNumber, need: Need, provider: NodeNumber) -> u32 {
     const STALE: u32 = 1 << 16;
     let edges = || edges_of(graph, dependent, need, provider);
-    let stale = edges().all(|edge| basis.edge_is_stale(graph, edge));
-    let one_ended = edges().all(|edge| edge_is_one_ended(graph, edge));
+    let stale = edges().all(|edge| basis.edge_is_stale(graph, &edge));
+    let one_ended = edges().all(|edge| edge_is_one_ended(graph, &edge));
     u32::from(stale) * STALE + u32::from(one_ended)
 }
 
@@ -179,19 +179,15 @@ fn new_report<'a>(graph: &'a Graph, solver: &Solver<'a>, need: Need, provider: P
 }
 
 /// Every need of a CI with each of its providers; the providers of a group follow each other.
-fn needs(graph: &Graph, dependent: NodeNumber) -> impl Iterator<Item = (Need, NodeNumber)> {
-    let plain = graph.edges_from(dependent).chunk_by(|a, b| a.to == b.to).filter_map(move |parallel| {
-        let travelling = parallel.iter().filter(|edge| edge.travels && !edge.covered && edge.to != dependent);
-        let hardest = travelling.map(|edge| edge.hardness).min()?;
-        Some((if hardest == Hardness::Hard { Need::Hard } else { Need::Soft }, parallel[0].to))
-    });
+pub(super) fn needs(graph: &Graph, dependent: NodeNumber) -> impl Iterator<Item = (Need, NodeNumber)> {
+    let plain = graph.plain_needs(dependent);
     let grouped = graph.group_numbers_of(dependent).filter(|&number| graph.group_at(number).hardness != Hardness::None);
     plain.chain(grouped.flat_map(|number| graph.group_at(number).members.iter().map(move |&member| (Need::Group(number), member))))
 }
 
 /// The relationships that a need rests on: of a plain one those of its own hardness, of a group's member all along which outage travels.
-fn edges_of(graph: &Graph, dependent: NodeNumber, need: Need, provider: NodeNumber) -> impl Iterator<Item = &crate::graph::Edge> {
-    graph.edges_between(dependent, provider).iter().filter(move |edge| {
+fn edges_of(graph: &Graph, dependent: NodeNumber, need: Need, provider: NodeNumber) -> impl Iterator<Item = Edge> {
+    graph.edges_between(dependent, provider).filter(move |edge| {
         edge.travels
             && match need {
                 Need::Hard => edge.hardness == Hardness::Hard,

@@ -7,7 +7,8 @@
 //! - [`assess`]: an outage of one or several CIs, with reasons, what absorbed it, how sure it is and whom to tell.
 //! - [`Solver`]: states only, for sweeps and rankings.
 //! - [`compare`]: two answers, as of two dates or before and after a change.
-//! - [`blast_radius`], [`rank`]: how much each CI would take with it.
+//! - [`blast_radius`], [`rank`]: how much each CI would take with it; [`Sweep`]: that of every CI at once, kept current.
+//! - [`ServicesOn`]: how many business services stand on each CI, redundancy or not.
 //! - [`single_points`], [`pairs`]: what takes a service down alone, or two together.
 //! - [`view`]: an assessment, or what a CI needs, laid out as a picture.
 //! - [`Graph::needs`](crate::graph::Graph::needs): the other direction, what a CI needs.
@@ -15,13 +16,16 @@
 mod absorbed;
 mod assess;
 mod basis;
+mod bits;
 mod blast;
 mod compare;
 mod explain;
 mod people;
+mod services;
 mod single_points;
 mod solver;
 mod state;
+mod sweep;
 mod verdict;
 pub mod view;
 
@@ -32,9 +36,11 @@ pub use blast::{Blast, blast_radius, rank};
 pub use compare::{Difference, compare};
 pub use explain::{Hop, NeedReport, Provider};
 pub use people::{Contact, Who};
+pub use services::ServicesOn;
 pub use single_points::{Pair, Pairs, SinglePoint, SinglePoints, pairs, single_points};
 pub use solver::Solver;
 pub use state::{Counts, FailureKind, Outage, State};
+pub use sweep::{Sweep, Toll, TollCounts};
 
 #[cfg(test)]
 mod properties;

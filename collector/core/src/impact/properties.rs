@@ -100,7 +100,13 @@ impl Estate {
             min_up: *min_up,
             hardness: *hardness,
         };
-        let node = |node| NodePart { id: id(node), name: Cow::Owned(format!("ci{node}")), class: "server", owner: None, agent: None };
+        let node = |node| NodePart {
+            id: id(node),
+            name: Cow::Owned(format!("ci{node}")),
+            class: ["server", "server", "business_service"][node % 3],
+            owner: None,
+            agent: None,
+        };
         GraphParts {
             nodes: (0..self.nodes).map(node).collect(),
             edges: self.edges.iter().enumerate().map(edge).collect(),
@@ -315,5 +321,90 @@ fn single_points_and_pairs_are_what_brute_force_finds() {
         let expected = all_pairs.filter(|&(a, b)| fate(&[a, b]) == State::Down).map(|(a, b)| BTreeSet::from([id(a), id(b)]));
         assert_eq!(found, expected.collect());
         assert!(pairs.complete);
+    });
+}
+
+#[test]
+fn the_sweep_is_every_failure_in_turn() {
+    for_every_estate(|_, estate, _| {
+        let graph = Graph::from_parts(estate.parts());
+        check_sweep(&Sweep::of(&graph), &graph);
+    });
+}
+
+/// Compares with one outage for each CI.
+fn check_sweep(sweep: &Sweep, graph: &Graph) {
+    let mut solver = Solver::new(graph);
+    let mut points: BTreeMap<CiId, u32> = BTreeMap::new();
+    for node in graph.nodes() {
+        let blast = blast_radius(graph, &mut solver, node.id).unwrap();
+        let toll = sweep.toll(graph, node.id);
+        assert_eq!(Counts::from(toll.counts), blast.counts, "{}", node.name);
+        assert_eq!(
+            (toll.services_down as usize, toll.services_degraded as usize),
+            (blast.services_down.len(), blast.services_degraded.len())
+        );
+        blast.services_down.iter().for_each(|service| *points.entry(service.id).or_default() += 1);
+    }
+    for service in graph.nodes().filter(|node| graph.is_business_service(node)) {
+        assert_eq!(sweep.single_points(graph, service.id), points.get(&service.id).copied().unwrap_or(0), "{}", service.name);
+    }
+    let all: Vec<CiId> = rank(graph, graph.nodes().map(|node| node.id)).iter().map(|blast| blast.ci.id).collect();
+    assert_eq!(sweep.ranking(graph).iter().map(|(node, _)| node.id).collect::<Vec<_>>(), all);
+}
+
+#[test]
+fn services_on_each_ci_are_those_that_reach_it() {
+    for_every_estate(|_, estate, _| {
+        let graph = Graph::from_parts(estate.parts());
+        let on = ServicesOn::of(&graph);
+        let services: Vec<CiId> = graph.nodes().filter(|node| graph.is_business_service(node)).map(|node| node.id).collect();
+        for node in graph.nodes() {
+            let reach = |service: &&CiId| graph.needs(**service).unwrap().items.iter().any(|item| item.ci.id == node.id);
+            assert_eq!(on.on(&graph, node.id) as usize, services.iter().filter(reach).count(), "{}", node.name);
+        }
+    });
+}
+
+#[test]
+fn components_and_dominators_are_petgraphs() {
+    use petgraph::{algo, graph::DiGraph};
+    for_every_estate(|_, estate, _| {
+        let graph = Graph::from_parts(estate.parts());
+        let mut other: DiGraph<usize, ()> = DiGraph::new();
+        let nodes: Vec<_> = (0..estate.nodes).map(|node| other.add_node(node)).collect();
+        let before_all = other.add_node(usize::MAX);
+        for (ci, &node) in nodes.iter().enumerate() {
+            let providers: BTreeSet<usize> = estate.needs[ci].iter().flat_map(|need| need.0.iter().copied()).collect();
+            for &provider in &providers {
+                other.add_edge(node, nodes[provider], ());
+            }
+            if ci % 3 == 2 {
+                other.add_edge(before_all, node, ());
+            }
+        }
+        let number = |ci: usize| graph.number_of(id(ci)).unwrap();
+        let components = crate::graph::Components::of(&graph);
+        let found: BTreeSet<BTreeSet<usize>> =
+            algo::tarjan_scc(&other).into_iter().map(|one| one.into_iter().map(|at| other[at]).collect()).collect();
+        for (a, b) in (0..estate.nodes).flat_map(|a| (0..estate.nodes).map(move |b| (a, b))) {
+            let together = found.iter().any(|one| one.contains(&a) && one.contains(&b));
+            assert_eq!(components.of_number(number(a)) == components.of_number(number(b)), together);
+        }
+        assert_eq!(components.count() + 1, found.len());
+        let condensation = components.condensation(&graph);
+        let below = |component: usize| condensation.providers(component as u32).iter().all(|&provider| (provider as usize) < component);
+        assert!((0..components.count()).all(below), "what a component needs comes before it");
+
+        let dominators = algo::dominators::simple_fast(&other, before_all);
+        let chokes = crate::graph::service_chokes(&graph);
+        for ci in 0..estate.nodes {
+            let expected = dominators.immediate_dominator(nodes[ci]).map(|above| (above != before_all).then(|| id(other[above])));
+            let guards = nodes
+                .iter()
+                .filter(|&&node| node != nodes[ci] && dominators.dominators(node).is_some_and(|mut all| all.any(|one| one == nodes[ci])));
+            let expected = expected.map(|behind| (behind, guards.count()));
+            assert_eq!(chokes.of(id(ci)).map(|choke| (choke.behind.map(|node| node.id), choke.guards)), expected, "ci{ci}");
+        }
     });
 }

@@ -160,8 +160,11 @@ impl<'g> Sweep<'g> {
     fn new(graph: &'g Graph, service: CiId, budget: usize) -> Option<Self> {
         let service = graph.number_of(service)?;
         let candidates = graph.providers_within(service, |edge| edge.travels);
-        let candidates: Vec<(NodeNumber, u32)> = candidates.into_iter().map(|(node, hops, _)| (node, hops)).collect();
-        let mut within = vec![false; graph.node_count()];
+        let mut candidates: Vec<(NodeNumber, u32)> = candidates.into_iter().map(|(node, hops, _)| (node, hops)).collect();
+        // Numbers are not the same after the same writes in another order; names and ids are.
+        let key = |&(node, hops): &(NodeNumber, u32)| (hops, &graph.node_at(node).name, graph.node_at(node).id);
+        candidates.sort_by(|a, b| key(a).cmp(&key(b)));
+        let mut within = vec![false; graph.node_bound()];
         within[service.index()] = true;
         candidates.iter().for_each(|(node, _)| within[node.index()] = true);
         Some(Self { graph, service, candidates, within: Within(within), solver: Solver::new(graph), budget })

@@ -1,7 +1,7 @@
-use rollcall_shared::{CiId, catalogue::Hardness};
+use rollcall_shared::CiId;
 
 use super::state::{Counts, FailureKind, State};
-use crate::graph::{Graph, Group, Need, NodeNumber};
+use crate::graph::{Graph, GroupRule, Need, NodeNumber};
 
 /// Finds the state of every CI in an outage. Made once for a graph and used for many outages: each costs in proportion to what it
 /// affects, as what an earlier one left behind is told apart by its epoch instead of being cleared.
@@ -62,8 +62,8 @@ impl<'g> Solver<'g> {
         Self {
             graph,
             epoch: 0,
-            cells: vec![Cell::default(); graph.node_count()],
-            tallies: vec![Tally::default(); graph.group_count()],
+            cells: vec![Cell::default(); graph.node_bound()],
+            tallies: vec![Tally::default(); graph.group_bound()],
             reached: Vec::new(),
             failing: 0,
             queue: Vec::new(),
@@ -76,6 +76,25 @@ impl<'g> Solver<'g> {
         let graph = self.graph;
         self.run(failures.into_iter().filter_map(|(ci, kind)| Some((graph.number_of(ci)?, kind.state()))), &Everything);
         self.counts()
+    }
+
+    /// Finds what is behind each state of the outage solved last: from then on [`Self::hops_of`] and [`Self::cause_of`] answer.
+    pub fn trace(&mut self) {
+        self.measure(|_, _, _| 0);
+    }
+
+    /// Length of a shortest witness path, once traced; 0 for what fails itself and for what is ok.
+    pub fn hops_of(&self, ci: CiId) -> u32 {
+        self.graph.number_of(ci).map_or(0, |number| self.hops(number))
+    }
+
+    /// The next step of a shortest witness path, once traced: a provider whose state is part of why this CI is in its own.
+    pub fn cause_of(&self, ci: CiId) -> Option<CiId> {
+        let number = self.graph.number_of(ci)?;
+        let (state, hops) = (self.state_at(number), self.hops(number).checked_sub(1)?);
+        let is_cause =
+            |&(need, provider): &(Need, NodeNumber)| self.is_reason(need, self.state_at(provider), state) && self.hops(provider) == hops;
+        super::explain::needs(self.graph, number).find(is_cause).map(|(_, provider)| self.graph.node_at(provider).id)
     }
 
     /// A CI's state in the outage solved last; ok for one that is not in the graph.
@@ -166,7 +185,7 @@ impl<'g> Solver<'g> {
                     tally.degraded -= u32::from(before == State::Degraded);
                     tally.degraded += u32::from(now == State::Degraded);
                     tally.down += u32::from(now == State::Down);
-                    group_outcome(self.graph.group_at(number), tally.down, tally.degraded)
+                    group_outcome(self.graph.rule_of(number), tally.down, tally.degraded)
                 }
                 plain => scope.plain(entry.dependent, provider, plain).map_or(State::Ok, |need| plain_outcome(need, now)),
             };
@@ -196,7 +215,8 @@ impl<'g> Solver<'g> {
     /// Measures shortest witness paths: breadth first from what fails, along those needs that decide a state. Of several of one length the one
     /// whose steps are less weak in sum counts.
     pub(super) fn measure(&mut self, step_weakness: impl Fn(NodeNumber, Need, NodeNumber) -> u32) {
-        self.weakness = vec![0; self.cells.len()];
+        // Read only where this pass has written: no need to clear it.
+        self.weakness.resize(self.cells.len(), 0);
         self.queue.clear();
         for at in 0..self.reached.len() {
             let number = self.reached[at];
@@ -241,9 +261,7 @@ impl<'g> Solver<'g> {
         match need {
             Need::Hard | Need::Soft => true,
             // A group that is short lacks those that are down; one that is met by degraded members is degraded by those too.
-            Need::Group(number) => {
-                provider == State::Down || dependent == State::Degraded && self.graph.group_at(number).hardness == Hardness::Hard
-            }
+            Need::Group(number) => provider == State::Down || dependent == State::Degraded && self.graph.rule_of(number).hard,
         }
     }
 
@@ -252,7 +270,7 @@ impl<'g> Solver<'g> {
         match need {
             Need::Group(number) => {
                 let (down, degraded) = self.tally(number);
-                group_outcome(self.graph.group_at(number), down, degraded)
+                group_outcome(self.graph.rule_of(number), down, degraded)
             }
             plain => plain_outcome(plain, provider),
         }
@@ -276,9 +294,9 @@ fn plain_outcome(need: Need, provider: State) -> State {
     }
 }
 
-fn group_outcome(group: &Group, down: u32, degraded: u32) -> State {
-    let serving = group.members.len() as u32 - down;
-    let hard = group.hardness == Hardness::Hard;
+fn group_outcome(group: GroupRule, down: u32, degraded: u32) -> State {
+    let serving = group.members - down;
+    let hard = group.hard;
     if serving < group.min_up {
         if hard { State::Down } else { State::Degraded }
     } else if hard && serving - degraded < group.min_up && degraded > 0 {

@@ -134,7 +134,7 @@ pub fn needs<'a>(graph: &'a Graph, needs: &Needs<'a>, limits: Limits) -> Picture
     let layers = std::iter::once(0).chain(needs.items.iter().map(|item| item.hops));
     let edges = |from: CiId, to: CiId| {
         let (from_number, to_number) = (graph.number_of(from)?, graph.number_of(to)?);
-        let mut travelling = graph.edges_between(from_number, to_number).iter().filter(|edge| edge.travels).peekable();
+        let mut travelling = graph.edges_between(from_number, to_number).filter(|edge| edge.travels).peekable();
         travelling.peek()?;
         let relationships = travelling.filter_map(|edge| edge.relationship).collect();
         Some(PictureEdge { from, to, relationships, is_reason: false, stale: false })
