@@ -1,18 +1,24 @@
-//! The graph of the current estate, built when somebody asks and the estate has moved since.
+//! The graph of the current estate, brought up to date when somebody asks and the estate has moved since.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use rollcall_core::graph::Graph;
+use rollcall_core::{Estate, graph::Graph};
 use tokio::sync::Mutex;
 
 use crate::writer::SharedEstate;
 
-/// The newest graph. Readers share it; one of them builds the next.
+/// The newest graph. Readers share it; one of them makes the next, from what was written since: milliseconds, however large the estate.
 #[derive(Default)]
 pub(crate) struct GraphCache {
-    current: ArcSwapOption<Graph>,
-    building: Mutex<()>,
+    current: Arc<ArcSwapOption<Current>>,
+    building: Arc<Mutex<()>>,
+}
+
+struct Current {
+    graph: Arc<Graph>,
+    /// The estate's mark when it was made.
+    mark: u64,
 }
 
 impl GraphCache {
@@ -25,20 +31,44 @@ impl GraphCache {
         if let Some(graph) = self.current_for(estate) {
             return graph;
         }
-        let source = Arc::clone(estate);
-        let built = tokio::task::spawn_blocking(move || Arc::new(Graph::from_estate(&read(&source)))).await;
+        let (source, known) = (Arc::clone(estate), self.current.load_full());
+        let made = tokio::task::spawn_blocking(move || next(&read(&source), known.as_deref())).await;
         // Only a panic in there or the end of the runtime comes to this; a panic would come again here, where it is caught.
-        let graph = built.unwrap_or_else(|_| Arc::new(Graph::from_estate(&read(estate))));
-        self.current.store(Some(Arc::clone(&graph)));
-        graph
+        let made = Arc::new(made.unwrap_or_else(|_| next(&read(estate), None)));
+        self.current.store(Some(Arc::clone(&made)));
+        if made.graph.is_worn() {
+            self.rebuild(estate);
+        }
+        Arc::clone(&made.graph)
+    }
+
+    /// Builds the graph anew, in the background: what many writes have scattered lies together again.
+    fn rebuild(&self, estate: &SharedEstate) {
+        let (current, building, estate) = (Arc::clone(&self.current), Arc::clone(&self.building), Arc::clone(estate));
+        tokio::spawn(async move {
+            // Whoever is building will look at whether it is worn, too.
+            let Ok(_building) = building.try_lock() else { return };
+            if let Ok(made) = tokio::task::spawn_blocking(move || next(&read(&estate), None)).await {
+                current.store(Some(Arc::new(made)));
+            }
+        });
     }
 
     fn current_for(&self, estate: &SharedEstate) -> Option<Arc<Graph>> {
-        let graph = self.current.load_full()?;
-        (graph.revision() >= read(estate).revision()).then_some(graph)
+        let current = self.current.load();
+        let current = current.as_ref()?;
+        let estate = read(estate);
+        // A commit that is durable only now has its revision only now.
+        (current.mark == estate.mark() && current.graph.revision() >= estate.revision()).then(|| Arc::clone(&current.graph))
     }
 }
 
-fn read(estate: &SharedEstate) -> std::sync::RwLockReadGuard<'_, rollcall_core::Estate> {
+/// The graph of the estate, from the one before where that is not too long ago.
+fn next(estate: &Estate, known: Option<&Current>) -> Current {
+    let after = known.and_then(|known| Some(known.graph.after(estate, estate.touched_since(known.mark)?)));
+    Current { graph: Arc::new(after.unwrap_or_else(|| Graph::from_estate(estate))), mark: estate.mark() }
+}
+
+fn read(estate: &SharedEstate) -> std::sync::RwLockReadGuard<'_, Estate> {
     estate.read().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

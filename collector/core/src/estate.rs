@@ -6,11 +6,14 @@ use rollcall_shared::{AgentId, CiId, ConflictId, NeedGroupId, RelationshipId, Ti
 use uuid::Uuid;
 
 mod software;
+mod touched;
 mod undo;
 
 pub use software::SoftwareIndex;
+pub use touched::Touched;
 pub use undo::Undo;
 
+use touched::TouchLog;
 use undo::Step;
 
 use crate::model::{Change, Ci, Conflict, ConflictState, IdentityKey, Lifecycle, NeedGroup, Put, Relationship, Revision, Standing};
@@ -41,12 +44,23 @@ pub struct Estate {
     conflicts_of: HashMap<CiId, BTreeSet<ConflictId>>,
     software: SoftwareIndex,
     last_seen: HashMap<AgentId, Timestamp>,
+    touched: TouchLog,
 }
 
 impl Estate {
     /// The commit that this state is of.
     pub fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// The place in the sequence of all writes: see [`Estate::touched_since`].
+    pub fn mark(&self) -> u64 {
+        self.touched.mark()
+    }
+
+    /// What was written since a mark, taken back or not; `None` if that is longer ago than is remembered.
+    pub fn touched_since(&self, mark: u64) -> Option<impl Iterator<Item = Touched>> {
+        self.touched.since(mark)
     }
 
     /// Applies a committed change set.
@@ -244,6 +258,7 @@ impl Estate {
     }
 
     fn set_ci(&mut self, id: CiId, ci: Option<Ci>) -> Option<Ci> {
+        self.touched.note(Touched::Ci(id));
         let before = self.cis.remove(&id);
         if let Some(before) = &before {
             for key in &before.keys {
@@ -267,6 +282,8 @@ impl Estate {
 
     fn set_relationship(&mut self, id: RelationshipId, relationship: Option<Relationship>) -> Option<Relationship> {
         let before = self.relationships.remove(&id);
+        let versions = [&before, &relationship];
+        versions.into_iter().flatten().for_each(|version| self.touched.note(Touched::Needs(version.from)));
         if let Some(before) = &before {
             remove_from(&mut self.outgoing, &before.from, (before.to, id));
             remove_from(&mut self.incoming, &before.to, id);
@@ -281,6 +298,7 @@ impl Estate {
 
     fn set_need_group(&mut self, id: NeedGroupId, group: Option<NeedGroup>) -> Option<NeedGroup> {
         let before = self.need_groups.remove(&id);
+        [&before, &group].into_iter().flatten().for_each(|version| self.touched.note(Touched::Needs(version.ci)));
         if let Some(before) = &before {
             remove_from(&mut self.groups_of, &before.ci, id);
         }

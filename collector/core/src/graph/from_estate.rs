@@ -12,7 +12,8 @@ use rollcall_shared::{
 use super::{EdgeEvidence, EdgePart, Graph, GraphChange, GraphParts, GroupPart, NodePart, RowPart};
 use crate::{
     Estate,
-    model::{Ci, Evidence, Lifecycle, NeedGroup, Put, Relationship},
+    estate::Touched,
+    model::{Ci, Evidence, Lifecycle, NeedGroup, Relationship},
 };
 
 /// How many merges in a row are followed. More than this is a loop or nonsense.
@@ -37,17 +38,16 @@ impl Graph {
         graph
     }
 
-    /// The graph after a write: equal to [`Graph::from_estate`] in everything that can be asked of it, but for numbers. `estate` is the state after the
-    /// write, `puts` everything that was put since this graph's revision (more does no harm).
+    /// The graph after writes: equal to [`Graph::from_estate`] in everything that can be asked of it, but for numbers. `estate` is the
+    /// state after them, `touched` everything that was written since this graph was made (more does no harm), see
+    /// [`Estate::touched_since`].
     #[must_use]
-    pub fn after<'p>(&self, estate: &Estate, puts: impl IntoIterator<Item = &'p Put>) -> Self {
+    pub fn after(&self, estate: &Estate, touched: impl IntoIterator<Item = Touched>) -> Self {
         let (mut cis, mut rows) = (BTreeSet::new(), BTreeSet::new());
-        for put in puts {
-            match put {
-                Put::Ci(ci) => cis.insert(ci.id),
-                Put::Relationship(relationship) => rows.insert(relationship.from),
-                Put::NeedGroup(group) => rows.insert(group.ci),
-                Put::Conflict(_) | Put::Software { .. } | Put::AgentBinding { .. } => false,
+        for touched in touched {
+            match touched {
+                Touched::Ci(ci) => cis.insert(ci),
+                Touched::Needs(of) => rows.insert(of),
             };
         }
         let mut merged = Arc::clone(&self.merged);

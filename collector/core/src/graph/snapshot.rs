@@ -198,7 +198,7 @@ impl Graph {
 }
 
 /// One thing of a row, in a fixed number of bytes.
-trait Item: Sized {
+pub(super) trait Item: Sized {
     const BYTES: usize;
     fn write(&self, bytes: &mut Vec<u8>);
     fn read(bytes: &[u8]) -> Self;

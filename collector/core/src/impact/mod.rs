@@ -10,6 +10,7 @@
 //! - [`blast_radius`], [`rank`]: how much each CI would take with it; [`Sweep`]: that of every CI at once, kept current.
 //! - [`ServicesOn`]: how many business services stand on each CI, redundancy or not.
 //! - [`single_points`], [`pairs`]: what takes a service down alone, or two together.
+//! - [`pretend`]: a graph with other relationships or redundancy, to assess beside the one that is.
 //! - [`view`]: an assessment, or what a CI needs, laid out as a picture.
 //! - [`Graph::needs`](crate::graph::Graph::needs): the other direction, what a CI needs.
 
@@ -28,6 +29,7 @@ mod state;
 mod sweep;
 mod verdict;
 pub mod view;
+mod what_if;
 
 pub use absorbed::Absorbed;
 pub use assess::{Affected, Assessment, Certainty, EvidenceShare, Failure, assess};
@@ -41,6 +43,7 @@ pub use single_points::{Pair, Pairs, SinglePoint, SinglePoints, pairs, single_po
 pub use solver::Solver;
 pub use state::{Counts, FailureKind, Outage, State};
 pub use sweep::{Sweep, Toll, TollCounts};
+pub use what_if::{Pretend, pretend};
 
 #[cfg(test)]
 mod properties;

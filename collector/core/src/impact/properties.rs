@@ -332,6 +332,28 @@ fn the_sweep_is_every_failure_in_turn() {
     });
 }
 
+#[test]
+fn the_sweep_follows_what_is_changed() {
+    for_every_estate(|_, estate, random| {
+        let mut graph = Graph::from_parts(estate.parts());
+        let mut sweep = Sweep::of(&graph);
+        for _ in 0..3 {
+            let (ci, on) = (id(random.below(estate.nodes)), id(random.below(estate.nodes)));
+            let pretended = match random.below(3) {
+                0 => Pretend::NeedsNot { ci, on },
+                1 => Pretend::Needs { ci, on, hardness: [Hardness::Hard, Hardness::Soft][random.below(2)] },
+                _ => {
+                    Pretend::Group { ci, name: String::new(), members: vec![on, id(0)], min_up: MinUp::Count(1), hardness: Hardness::Hard }
+                }
+            };
+            let after = pretend(&graph, &[pretended]);
+            sweep = sweep.after(&graph, &after, &[ci]);
+            graph = after;
+        }
+        check_sweep(&sweep, &graph);
+    });
+}
+
 /// Compares with one outage for each CI.
 fn check_sweep(sweep: &Sweep, graph: &Graph) {
     let mut solver = Solver::new(graph);

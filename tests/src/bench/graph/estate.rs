@@ -1,0 +1,150 @@
+//! A generated estate of any size, the same for the same seed: a fifth are machines, a hundredth business services, the rest services that run
+//! on machines and call services of the tiers below, few of which are called by many, as databases and directories are.
+
+use std::borrow::Cow;
+
+use rollcall_core::{
+    Method, MinUp, Revision,
+    graph::{EdgeEvidence, EdgePart, Graph, GraphParts, GroupPart, NodePart},
+};
+use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, Timestamp, catalogue::Hardness};
+use uuid::Uuid;
+
+/// SplitMix64: the same numbers everywhere.
+#[derive(Clone, Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as usize
+    }
+}
+
+/// The estate in numbers.
+#[derive(Debug)]
+pub struct Estate {
+    /// Configuration items.
+    pub cis: usize,
+    /// Dependent, dependency, whether hard.
+    pub edges: Vec<(u32, u32, bool)>,
+    /// Dependent, members, how many must serve.
+    pub groups: Vec<(u32, Vec<u32>, u32)>,
+    machines: usize,
+}
+
+impl Estate {
+    /// An estate of about five dependencies for each configuration item.
+    pub fn generate(cis: usize, seed: u64) -> Self {
+        let mut random = Random(seed);
+        let (machines, business) = (cis / 5, cis / 100);
+        let services = cis - machines - business;
+        let (mut edges, mut groups) = (Vec::with_capacity(cis * 5), Vec::new());
+        for service in 0..services {
+            let ci = (machines + service) as u32;
+            edges.push((ci, random.below(machines) as u32, true));
+            let calls = random.below(11);
+            let first = edges.len();
+            for _ in 0..calls {
+                if service == 0 {
+                    break;
+                }
+                // The fourth power makes few services popular with many. Most calls stay in the neighbourhood, as teams do.
+                let target = if random.below(10) < 8 {
+                    let near = service.min(2_000);
+                    service - 1 - random.below(near)
+                } else {
+                    let share = random.below(1 << 20) as f64 / f64::from(1 << 20);
+                    ((share * share * share * share * service as f64) as usize).min(service - 1)
+                };
+                edges.push((ci, (machines + target) as u32, random.below(4) > 0));
+            }
+            // Half of all services have redundant providers: one is enough, or all but one.
+            if calls >= 2 && random.below(2) == 0 && edges.len() > first + 1 {
+                let mut members: Vec<u32> = edges[first..].iter().map(|edge| edge.1).collect();
+                members.sort_unstable();
+                members.dedup();
+                let least = if random.below(2) == 0 { 1 } else { members.len() as u32 - 1 };
+                groups.push((ci, members, least.max(1)));
+            }
+        }
+        for index in 0..business {
+            let ci = (machines + services + index) as u32;
+            let mut members: Vec<u32> = (0..3).map(|_| (machines + services / 2 + random.below(services / 2)) as u32).collect();
+            members.sort_unstable();
+            members.dedup();
+            edges.extend(members.iter().map(|&member| (ci, member, true)));
+            edges.push((ci, (machines + random.below(services)) as u32, false));
+            let least = members.len().min(2) as u32;
+            groups.push((ci, members, least));
+        }
+        edges.sort_unstable();
+        edges.dedup_by_key(|edge| (edge.0, edge.1));
+        Self { cis, edges, groups, machines }
+    }
+
+    /// Who can be reached directly: every dependency, through groups too.
+    pub fn pairs(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.edges.iter().map(|&(from, to, _)| (from, to))
+    }
+
+    /// Its graph.
+    pub fn graph(&self) -> Graph {
+        let agent = |ci: u32| Some(AgentId(Uuid::from_u128((1 << 100) | (u128::from(ci) % self.machines as u128))));
+        let class = |ci: usize| match ci {
+            _ if ci < self.machines => "server",
+            _ if ci < self.cis - self.cis / 100 => "service_instance",
+            _ => "business_service",
+        };
+        let node = |ci: usize| NodePart {
+            id: id(ci as u32),
+            name: Cow::Owned(format!("ci-{ci}")),
+            class: class(ci),
+            owner: None,
+            agent: agent(ci as u32),
+        };
+        let edge = |(number, &(from, to, hard)): (usize, &(u32, u32, bool))| EdgePart {
+            relationship: RelationshipId(Uuid::from_u128((1 << 120) | number as u128)),
+            kind: if (to as usize) < self.machines { "runs_on" } else { "connects_to" },
+            from: id(from),
+            to: id(to),
+            hardness: if hard { Hardness::Hard } else { Hardness::Soft },
+            evidence: vec![EdgeEvidence {
+                method: Method::Connection,
+                agent: agent(from),
+                last_seen: Timestamp::from_millis(1_763_000_000_000 + i64::from(from % 1_000)),
+                samples_seen: u64::from(to % 97),
+                samples_total: 97,
+            }],
+        };
+        let group = |(number, (ci, members, least)): (usize, &(u32, Vec<u32>, u32))| GroupPart {
+            id: NeedGroupId(Uuid::from_u128((1 << 110) | number as u128)),
+            ci: id(*ci),
+            name: "providers",
+            members: members.iter().map(|&member| id(member)).collect(),
+            min_up: MinUp::Count(*least),
+            hardness: Hardness::Hard,
+        };
+        Graph::from_parts(GraphParts {
+            revision: Revision(1),
+            nodes: (0..self.cis).map(node).collect(),
+            edges: self.edges.iter().enumerate().map(edge).collect(),
+            groups: self.groups.iter().enumerate().map(group).collect(),
+        })
+    }
+
+    /// Configuration items to ask about, of all kinds.
+    pub fn questions(&self, count: usize) -> Vec<u32> {
+        let mut random = Random(77);
+        (0..count).map(|_| random.below(self.cis) as u32).collect()
+    }
+}
+
+/// The id of a configuration item; ids do not follow the layers.
+pub fn id(ci: u32) -> CiId {
+    CiId(Uuid::from_u128((u128::from(ci.wrapping_mul(2_654_435_761)) << 64) | u128::from(ci) | (7 << 76)))
+}
