@@ -1,18 +1,28 @@
 //! The graph of the current estate, brought up to date when somebody asks and the estate has moved since.
 
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex as SyncMutex, PoisonError},
+};
 
 use arc_swap::ArcSwapOption;
 use rollcall_core::{Estate, graph::Graph};
+use rollcall_shared::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::writer::SharedEstate;
+
+/// Graphs of past instants that are kept: two are compared with each other.
+const PAST_KEPT: usize = 2;
+/// A past instant as far back as this is settled: no write that is still under way can be valid from before it.
+const SETTLED_AFTER_MS: i64 = 60_000;
 
 /// The newest graph. Readers share it; one of them makes the next, from what was written since: milliseconds, however large the estate.
 #[derive(Default)]
 pub(crate) struct GraphCache {
     current: Arc<ArcSwapOption<Current>>,
     building: Arc<Mutex<()>>,
+    past: SyncMutex<VecDeque<(Timestamp, Arc<Graph>)>>,
 }
 
 struct Current {
@@ -52,6 +62,23 @@ impl GraphCache {
                 current.store(Some(Arc::new(made)));
             }
         });
+    }
+
+    /// The graph as of a past instant, if it was asked for lately.
+    pub(crate) fn past(&self, at: Timestamp) -> Option<Arc<Graph>> {
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.iter().find(|(known, _)| *known == at).map(|(_, graph)| Arc::clone(graph))
+    }
+
+    /// Keeps the graph as of a past instant for the next question about it.
+    pub(crate) fn keep_past(&self, at: Timestamp, graph: &Arc<Graph>, now: Timestamp) {
+        if now.millis_since(at) < SETTLED_AFTER_MS {
+            return;
+        }
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.retain(|(known, _)| *known != at);
+        past.truncate(PAST_KEPT - 1);
+        past.push_front((at, Arc::clone(graph)));
     }
 
     fn current_for(&self, estate: &SharedEstate) -> Option<Arc<Graph>> {

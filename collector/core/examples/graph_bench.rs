@@ -1,6 +1,6 @@
 //! The part of `tests/bench graph` that needs neither collector nor database, to work on the core's speed without building them:
 //! `cargo run --release -p rollcall-core --example graph_bench -- [CIS]`.
-#![allow(clippy::disallowed_methods, reason = "a benchmark reads files and clocks")]
+#![allow(clippy::disallowed_methods, unreachable_pub, reason = "a benchmark reads files and clocks; its parts are a library's too")]
 
 #[path = "../../../tests/src/bench/graph/estate.rs"]
 mod estate;

@@ -252,6 +252,11 @@ impl Estate {
         self.last_seen.get(&agent).copied()
     }
 
+    /// When the collector last heard each agent, in no order.
+    pub fn agents_heard(&self) -> impl Iterator<Item = (AgentId, Timestamp)> {
+        self.last_seen.iter().map(|(agent, at)| (*agent, *at))
+    }
+
     /// Which machines have which software.
     pub fn software(&self) -> &SoftwareIndex {
         &self.software

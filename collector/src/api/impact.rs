@@ -353,23 +353,30 @@ fn failures(question: &Question) -> Result<Vec<(CiId, FailureKind)>, Refusal> {
 }
 
 async fn past_graph(app: &App, past: Timestamp) -> Result<Arc<Graph>, Refusal> {
+    if let Some(graph) = app.graph.past(past) {
+        return Ok(graph);
+    }
     let _slot = PAST_STATES.acquire().await.map_err(|_| Refusal::internal())?;
+    // Somebody else may have asked for the same while this one waited.
+    if let Some(graph) = app.graph.past(past) {
+        return Ok(graph);
+    }
     let snapshot = app.store.load_as_of(past).await?;
-    blocking(move || {
+    let graph = blocking(move || {
         let mut estate = Estate::default();
         for put in &snapshot.puts {
             estate.put(put);
         }
         Arc::new(Graph::from_estate(&estate))
     })
-    .await
+    .await?;
+    app.graph.keep_past(past, &graph, Timestamp::now());
+    Ok(graph)
 }
 
 /// When each agent was last heard, by `at`: one that was heard since counts as heard then, because it was alive before and after.
 fn heard_until(app: &App, at: Timestamp) -> impl Fn(AgentId) -> Option<Timestamp> + Send + Sync + 'static {
-    let estate = app.estate();
-    let heard: std::collections::HashMap<AgentId, Timestamp> =
-        estate.cis().filter_map(|ci| ci.agent).filter_map(|agent| Some((agent, estate.agent_last_seen(agent)?))).collect();
+    let heard: std::collections::HashMap<AgentId, Timestamp> = app.estate().agents_heard().collect();
     move |agent| heard.get(&agent).map(|heard| (*heard).min(at))
 }
 

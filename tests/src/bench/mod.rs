@@ -2,6 +2,7 @@
 //! nothing by itself.
 
 pub mod agent;
+pub mod graph;
 pub mod impact;
 pub mod ingest;
 

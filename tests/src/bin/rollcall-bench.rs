@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use rollcall_tests::bench::{agent, impact, ingest};
+use rollcall_tests::bench::{agent, graph, impact, ingest};
 
 /// Benchmarks with ratios to what is measured in the same run.
 #[derive(Parser)]
@@ -29,6 +29,21 @@ enum What {
         #[arg(long, default_value_t = 50)]
         questions: usize,
     },
+    /// Every target of the dependency graph, against petgraph, SQLite and PostgreSQL, with how each grows.
+    Graph {
+        /// Configuration items of the largest estate.
+        #[arg(long, default_value_t = 1_000_000)]
+        cis: usize,
+        /// Outages asked.
+        #[arg(long, default_value_t = 200)]
+        questions: usize,
+    },
+    /// Loads a graph from a snapshot file and prints time and memory.
+    #[command(hide = true)]
+    LoadGraph {
+        /// The file.
+        file: PathBuf,
+    },
     /// What an inventory costs against FusionInventory's and facter's, memory at rest, bytes on the wire.
     Agent {
         /// The agent.
@@ -52,6 +67,15 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
         What::Ingest { machines } => ingest::run(machines).await,
         What::Impact { cis, questions } => impact::run(&impact::Options { cis, questions, ..impact::Options::default() }).await,
+        What::Graph { cis, questions } => {
+            let sizes = [100, 10, 1].map(|part| cis / part).into_iter().filter(|size| *size >= 1_000).collect();
+            graph::run(&graph::Options { sizes, questions, ..graph::Options::default() }).await
+        }
+        What::LoadGraph { file } => {
+            let (seconds, megabytes) = graph::pure::load(&file).map_err(|error| anyhow::anyhow!("{error}"))?;
+            println!("load {seconds} {megabytes}");
+            Ok(())
+        }
         What::Agent { agent, rounds } => agent::run(&agent, rounds).await,
         What::Measure { command } => agent::measure(&command),
     }

@@ -1,0 +1,216 @@
+//! The targets of the dependency graph as one table: the core alone, the same questions to SQLite and PostgreSQL, and a real collector over
+//! HTTP. Figures of the core are CPU time of one thread; what another process or thread answers is wall time.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use reqwest::Method;
+use serde_json::json;
+use sqlx::{Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use crate::harness::{Collector, CollectorOptions, api::text};
+
+pub mod estate;
+pub mod pure;
+
+use estate::Estate;
+use pure::Line;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Sizes of the estate, ascending; the last is the one that targets are for.
+    pub sizes: Vec<usize>,
+    /// Outages asked.
+    pub questions: usize,
+    /// Gives up on a recursive CTE after this long; it counts with this time.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { sizes: vec![10_000, 100_000, 1_000_000], questions: 200, patience: Duration::from_secs(5) }
+    }
+}
+
+const REACHED: &str = "WITH RECURSIVE reached(ci) AS (SELECT CAST($1 AS integer) UNION SELECT dependent FROM reached JOIN edge ON dependency = ci) \
+                       SELECT count(*) - 1 FROM reached";
+
+/// Measures and prints.
+///
+/// # Errors
+/// If a database or the collector fails.
+pub async fn run(options: &Options) -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("graph");
+    let mut all: Vec<(usize, Vec<Line>)> = Vec::new();
+    for (at, &size) in options.sizes.iter().enumerate() {
+        let estate = Estate::generate(size, 1);
+        let questions = estate.questions(options.questions);
+        println!("{} CIs, {} dependencies, {} need groups", size, estate.edges.len(), estate.groups.len());
+        let (mut lines, own) = pure::measure(&estate, &questions, &file)?;
+        let (seconds, megabytes) = loaded_elsewhere(&file)?;
+        lines.push(Line {
+            what: "load from a snapshot file to the first answer",
+            figure: seconds,
+            target: "<= 0.5 s",
+            met: Some(seconds <= 0.5),
+            unit: "s",
+        });
+        lines.push(Line { what: "  resident memory", figure: megabytes, target: "<= 400 MB", met: Some(megabytes <= 400.0), unit: "MB" });
+        if at + 1 == options.sizes.len() {
+            for (what, time) in [
+                ("  SQLite, recursive CTE, ids only, the same questions", sqlite(&estate, &questions, options.patience).await?),
+                ("  PostgreSQL, the same", postgres(&estate, &questions, options.patience).await?),
+            ] {
+                let ratio = time.as_secs_f64() / own.as_secs_f64();
+                lines.push(Line { what, figure: ratio, target: ">= 60x slower", met: Some(ratio >= 60.0), unit: "x" });
+            }
+        }
+        all.push((size, lines));
+    }
+    let (live, past) = over_http().await?;
+    print(&all);
+    println!("{:75} {live:12.3} ms  <= 30 ms     {}", "HTTP answer with 1,000 affected rows, p99, wall time", verdict(Some(live <= 30.0)));
+    println!("{:75} {:12.3} x   <= 2x        {}", "  as of an instant, after the first", past / live, verdict(Some(past <= 2.0 * live)));
+    Ok(())
+}
+
+fn print(all: &[(usize, Vec<Line>)]) {
+    let Some((largest, lines)) = all.last() else { return };
+    println!("{:75} {largest:>12} CIs                 grows with the power", "");
+    for line in lines {
+        let smallest = all.first().and_then(|(size, lines)| Some((*size, lines.iter().find(|other| other.what == line.what)?.figure)));
+        let power = smallest.filter(|(size, figure)| size < largest && *figure > 0.0 && line.figure > 0.0 && line.unit != "x");
+        let power = power.map(|(size, figure)| format!("{:5.2}", (line.figure / figure).log10() / (*largest as f64 / size as f64).log10()));
+        println!(
+            "{:75} {:12.3} {:3} {:14}{:7} {}",
+            line.what,
+            line.figure,
+            line.unit,
+            line.target,
+            verdict(line.met),
+            power.unwrap_or_default()
+        );
+    }
+}
+
+fn verdict(met: Option<bool>) -> &'static str {
+    met.map_or("", |met| if met { "met" } else { "MISSED" })
+}
+
+/// Loads the file in a process of its own, whose memory is this graph's and no other's.
+fn loaded_elsewhere(file: &Path) -> anyhow::Result<(f64, f64)> {
+    let output = std::process::Command::new(std::env::current_exe()?).arg("load-graph").arg(file).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut figures = text.split_whitespace().skip(1).map(str::parse);
+    match (figures.next(), figures.next()) {
+        (Some(Ok(seconds)), Some(Ok(megabytes))) => Ok((seconds, megabytes)),
+        _ => anyhow::bail!("the snapshot was not loaded: {text} {}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+fn edges_as_json(estate: &Estate) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(&estate.pairs().collect::<Vec<_>>())?)
+}
+
+async fn sqlite(estate: &Estate, questions: &[u32], patience: Duration) -> anyhow::Result<Duration> {
+    let directory = tempfile::tempdir()?;
+    let options = SqliteConnectOptions::new().filename(directory.path().join("edges.sqlite")).create_if_missing(true);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    sqlx::query(
+        "CREATE TABLE edge (dependency INTEGER NOT NULL, dependent INTEGER NOT NULL, PRIMARY KEY (dependency, dependent)) WITHOUT ROWID",
+    )
+    .execute(&mut connection)
+    .await?;
+    sqlx::query("INSERT INTO edge SELECT value ->> 1, value ->> 0 FROM json_each(?) ORDER BY 1, 2")
+        .bind(edges_as_json(estate)?)
+        .execute(&mut connection)
+        .await?;
+    sqlx::query("PRAGMA cache_size = -1000000").execute(&mut connection).await?;
+    let mut sum = Duration::ZERO;
+    for &ci in questions {
+        let started = Instant::now();
+        let query = sqlx::query_scalar::<_, i64>(REACHED).bind(i64::from(ci));
+        if tokio::time::timeout(patience, query.fetch_one(&mut connection)).await.is_err() {
+            // What was given up goes on in its connection.
+            connection = SqliteConnection::connect_with(&options).await?;
+        }
+        sum += started.elapsed();
+    }
+    Ok(sum)
+}
+
+async fn postgres(estate: &Estate, questions: &[u32], patience: Duration) -> anyhow::Result<Duration> {
+    let url = crate::postgres::new_database().await?;
+    let mut connection = PgConnection::connect(&url).await?;
+    sqlx::query("CREATE TABLE edge (dependency integer NOT NULL, dependent integer NOT NULL)").execute(&mut connection).await?;
+    for some in estate.edges.chunks(500_000) {
+        let (from, to): (Vec<i32>, Vec<i32>) = some.iter().map(|&(from, to, _)| (from.cast_signed(), to.cast_signed())).unzip();
+        sqlx::query("INSERT INTO edge SELECT * FROM unnest($1::integer[], $2::integer[])")
+            .bind(to)
+            .bind(from)
+            .execute(&mut connection)
+            .await?;
+    }
+    sqlx::query("CREATE UNIQUE INDEX edge_by_dependency ON edge (dependency, dependent)").execute(&mut connection).await?;
+    sqlx::query("VACUUM ANALYZE edge").execute(&mut connection).await?;
+    let limit = sqlx::AssertSqlSafe(format!("SET statement_timeout = {}", patience.as_millis()));
+    sqlx::query(limit).execute(&mut connection).await?;
+    let mut sum = Duration::ZERO;
+    for &ci in questions {
+        let started = Instant::now();
+        let answer = sqlx::query_scalar::<_, i64>(REACHED).bind(ci.cast_signed()).fetch_one(&mut connection).await;
+        if let Err(error) = answer {
+            let timed_out = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("57014"));
+            anyhow::ensure!(timed_out, "PostgreSQL: {error}");
+        }
+        sum += started.elapsed();
+    }
+    Ok(sum)
+}
+
+/// The 99th percentile of an answer with 1,000 affected rows from a real collector, now and as of a past instant, in milliseconds.
+async fn over_http() -> anyhow::Result<(f64, f64)> {
+    const ROWS: usize = 1_000;
+    const ASKED: usize = 300;
+    let collector = Collector::start(CollectorOptions::default()).await?;
+    let api = collector.api();
+    let ci = async |name: String| -> anyhow::Result<String> {
+        Ok(text(&api.post("/api/v1/cis", &json!({ "class": "server", "name": name })).await?, "id")?.to_owned())
+    };
+    let database = ci("bench-database".into()).await?;
+    for row in 0..ROWS {
+        let dependent = ci(format!("bench-{row:04}")).await?;
+        api.post("/api/v1/relationships", &json!({ "type": "depends_on", "from": dependent, "to": database })).await?;
+    }
+    let p99 = async |body: serde_json::Value| -> anyhow::Result<f64> {
+        let mut times = Vec::new();
+        for _ in 0..ASKED {
+            let started = Instant::now();
+            let (status, answer) = api.send(Method::POST, "/api/v1/impact", Some(&body)).await?;
+            times.push(started.elapsed());
+            anyhow::ensure!(status.is_success(), "{status}: {answer}");
+            let rows = answer.get("affected").and_then(serde_json::Value::as_array).map_or(0, Vec::len);
+            anyhow::ensure!(rows == ROWS, "{rows} affected in {answer}");
+        }
+        times.remove(0);
+        times.sort_unstable();
+        Ok(times.get(times.len() * 99 / 100).context("no times")?.as_secs_f64() * 1e3)
+    };
+    let failures = json!([{ "ci": database }]);
+    let live = p99(json!({ "failures": failures })).await?;
+    // Far enough in the past to be kept: only that is worth comparing.
+    let then = tokio::time::Instant::now() + Duration::from_secs(61);
+    let instant = time_now();
+    tokio::time::sleep_until(then).await;
+    let past = p99(json!({ "failures": failures, "as_of": instant })).await?;
+    Ok((live, past))
+}
+
+fn time_now() -> String {
+    rollcall_shared::Timestamp::now().to_string()
+}
