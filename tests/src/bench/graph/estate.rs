@@ -53,14 +53,9 @@ impl Estate {
                 if service == 0 {
                     break;
                 }
-                // The fourth power makes few services popular with many. Most calls stay in the neighbourhood, as teams do.
-                let target = if random.below(10) < 8 {
-                    let near = service.min(2_000);
-                    service - 1 - random.below(near)
-                } else {
-                    let share = random.below(1 << 20) as f64 / f64::from(1 << 20);
-                    ((share * share * share * share * service as f64) as usize).min(service - 1)
-                };
+                // The fourth power makes few services popular with many.
+                let share = random.below(1 << 20) as f64 / f64::from(1 << 20);
+                let target = ((share * share * share * share * service as f64) as usize).min(service - 1);
                 edges.push((ci, (machines + target) as u32, random.below(4) > 0));
             }
             // Half of all services have redundant providers: one is enough, or all but one.

@@ -66,10 +66,23 @@ pub fn percentiles(mut times: Vec<Duration>) -> [Duration; 3] {
     [at(50), at(95), at(100)]
 }
 
+/// Whole assessments made: they are dear where much is affected.
+const ASSESSED: usize = 20;
+
+/// Figures so far, told as they come: a large estate takes minutes.
+struct Lines(Vec<Line>);
+
+impl Lines {
+    fn push(&mut self, line: Line) {
+        eprintln!("  {} {:.3} {}", line.what, line.figure, line.unit);
+        self.0.push(line);
+    }
+}
+
 /// Measures everything that needs no database and no collector. Times of the outages, in the order of the questions, come back for others to
 /// compare with.
 pub fn measure(estate: &Estate, questions: &[u32], file: &Path) -> std::io::Result<(Vec<Line>, Duration)> {
-    let mut lines = Vec::new();
+    let mut lines = Lines(Vec::new());
     let (graph, built) = timed(|| estate.graph());
     lines.push(only("graph made from lists of parts", built.as_secs_f64(), "s"));
 
@@ -119,7 +132,7 @@ pub fn measure(estate: &Estate, questions: &[u32], file: &Path) -> std::io::Resu
     written?;
     lines.push(only("snapshot file written", time.as_secs_f64(), "s"));
     lines.push(only("snapshot file", std::fs::metadata(file)?.len() as f64 / 1e6, "MB"));
-    Ok((lines, own))
+    Ok((lines.0, own))
 }
 
 fn outages(graph: &Graph, questions: &[u32]) -> (Vec<Duration>, usize) {
