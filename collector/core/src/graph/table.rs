@@ -170,7 +170,10 @@ impl<T: Clone> RowTable<T> {
                 while let Some((_, row)) = edits.next_if(|(number, _)| number.index() & WITHIN == at) {
                     new = Some(row);
                 }
-                made.items.extend_from_slice(new.map_or_else(|| page.row(at), |row| row));
+                made.items.extend_from_slice(match new {
+                    Some(row) => row,
+                    None => page.row(at),
+                });
                 made.starts[at + 1] = made.items.len() as u32;
             }
             made.items.shrink_to_fit();

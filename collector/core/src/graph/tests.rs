@@ -15,7 +15,7 @@ use crate::{
         FailureKind, Solver,
         testing::{ci, graph},
     },
-    model::{Ci, Evidence, Lifecycle, MinUp, NeedGroup, Put, Relationship, Source},
+    model::{Ci, Evidence, Lifecycle, MinUp, NeedGroup, Put, Relationship, Source, Standing},
 };
 
 fn names<'g>(nodes: impl IntoIterator<Item = &'g Node>) -> String {
@@ -313,6 +313,7 @@ fn random_put(random: &mut Random, cis: usize) -> Put {
                 samples_total: 9,
                 first_seen: at,
                 last_seen: Timestamp::from_millis(random.below(100) as i64),
+                longest_silence_ms: 0,
             };
             Put::Relationship(Relationship {
                 id: RelationshipId(Uuid::from_u128((this * cis + other) as u128 + (1 << 40))),
@@ -322,6 +323,7 @@ fn random_put(random: &mut Random, cis: usize) -> Put {
                 hardness: [None, Some(Hardness::Hard), Some(Hardness::None)][random.below(3)],
                 lifecycle: alive(random, 5),
                 evidence: vec![evidence; 1 + random.below(2)],
+                judgement: None,
                 first_seen: at,
                 valid_from: at,
                 version: 1,
@@ -340,6 +342,8 @@ fn random_put(random: &mut Random, cis: usize) -> Put {
             hardness: [Hardness::Hard, Hardness::Soft, Hardness::None][random.below(3)],
             lifecycle: alive(random, 3),
             source: Source::User("ada".into()),
+            standing: [Standing::Accepted, Standing::Accepted, Standing::Suggested][random.below(3)],
+            suggestion: None,
             valid_from: at,
             version: 1,
         }),
