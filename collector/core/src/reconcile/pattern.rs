@@ -70,7 +70,7 @@ fn realm_of(machine: &Ci) -> Option<&str> {
 /// Why this service is taken for one that looks after machines.
 fn looks_after(plan: &Plan<'_>, ci: &Ci, edges: &[&Relationship], fleet: &BTreeMap<String, BTreeSet<CiId>>) -> Option<String> {
     let is_service = catalogue::class(&ci.class).is_some_and(|class| class.is_a("service_instance"));
-    if !is_service || edges.len() < plan.policy.fan_out_machines || serves(ci) {
+    if !is_service || edges.len() < plan.policy.fan_out_machines || serves(plan, ci) {
         return None;
     }
     let machine = hosting_machine(ci)?;
@@ -93,7 +93,10 @@ fn looks_after(plan: &Plan<'_>, ci: &Ci, edges: &[&Relationship], fleet: &BTreeM
     })
 }
 
-/// Whether others can connect to it.
-fn serves(ci: &Ci) -> bool {
+/// Whether others can connect to it, or do: where something listens in a network of its own, only that shows.
+fn serves(plan: &Plan<'_>, ci: &Ci) -> bool {
+    if plan.estate.dependents(ci.id).any(|edge| edge.kind == "connects_to") {
+        return true;
+    }
     listed(ci, "endpoints").iter().filter_map(|text| text.parse::<Endpoint>().ok()).any(|endpoint| !endpoint.address.is_loopback())
 }

@@ -125,6 +125,19 @@ fn a_pattern_that_ends_is_taken_back_and_a_person_stands_against_it() {
 }
 
 #[test]
+fn what_others_connect_to_serves_them() {
+    // It listens in a network of its own, behind the machine's published port.
+    let user = machine("user", 71).runs("portal", &[443]);
+    let mut world = World::of(&estate());
+    let (portal, poll) = (world.report(&user), world.ci("poll@watch").id);
+    assert!(!portal.is_empty());
+    let portal = world.ci("portal@user").id;
+    world.command(|e, o| declare_relationship(e, "connects_to", portal, poll, None, "", o));
+    world.sweep();
+    assert_eq!(world.edge("poll@watch", "redis@cache").judgement, None);
+}
+
+#[test]
 fn a_balancer_with_its_members_is_no_poller() {
     let backends: Vec<Machine> = (1..9).map(|number| machine(&format!("b{number}"), number).runs("shop", &[8080])).collect();
     let client = (1..9).fold(machine("job", 20), |job, number| job.calls("job", ip(number), 8080));
