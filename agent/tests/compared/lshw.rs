@@ -104,7 +104,10 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::not("processor/cpu/*/capacity", "the clock that the socket takes, as the firmware's maker left it"),
     Rule::same("processor/cpu/*/configuration/cores", "cpu.sockets.cores"),
     Rule::same("processor/cpu/*/configuration/threads", "cpu.sockets.threads"),
-    Rule::not("processor/cpu/*/configuration/**", "the microcode and the cores switched on"),
+    Rule::as_("processor/cpu/*/configuration/microcode", "cpu.sockets.microcode", |number| {
+        Some(format!("{:#x}", number.parse::<u64>().ok()?))
+    }),
+    Rule::not("processor/cpu/*/configuration/**", "the cores switched on, which facter compares"),
     // PCI and USB.
     Rule::as_("*/pci/*/product", "devices.devices[bus=pci,address=$2].product", named),
     Rule::same("*/pci/*/vendor", "devices.devices[bus=pci,address=$2].vendor"),
