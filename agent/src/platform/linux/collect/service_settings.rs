@@ -10,7 +10,7 @@ use super::{
 use crate::{
     files::Root,
     parse::{accounts, cgroup::Place, command_line, config::ini, unit_file::UnitFile},
-    processes::Process,
+    processes::{Process, Processes},
 };
 
 /// Longer command lines are cut: a Java class path may have hundreds of thousands of bytes.
@@ -20,6 +20,7 @@ const MOST_ENVIRONMENT: u64 = 256 << 10;
 /// What is read once for all services.
 pub(super) struct Reading<'a> {
     root: &'a Root,
+    processes: &'a Processes,
     users: Vec<User>,
     has_odbc: bool,
 }
@@ -33,9 +34,14 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(machine: &Machine<'a>) -> Self {
+    pub(super) fn new(machine: &'a Machine<'_>) -> Self {
         let users = machine.root.read("/etc/passwd").map(|bytes| accounts::users(&bytes)).unwrap_or_default();
-        Self { root: machine.root, users, has_odbc: machine.root.size("/etc/odbc.ini").is_some_and(|size| size > 0) }
+        Self {
+            root: machine.root,
+            processes: machine.processes(),
+            users,
+            has_odbc: machine.root.size("/etc/odbc.ini").is_some_and(|size| size > 0),
+        }
     }
 
     /// The daemon that it is, and what is said of it.
@@ -63,8 +69,26 @@ impl<'a> Reading<'a> {
         (daemon, found.tidied())
     }
 
+    /// The process's words, then those of the processes of the same program that started it: a worker's title (`nginx: worker process`)
+    /// does not say what its master was given.
     fn arguments(&self, main: &Process) -> Vec<String> {
-        let bytes = self.root.read_at(&format!("/proc/{}/cmdline", main.pid), 0, MOST_ARGUMENTS).unwrap_or_default();
+        const MOST_ANCESTORS: usize = 4;
+        let mut arguments = self.words(main.pid);
+        let mut parent = self.processes.get(main.stat.parent);
+        for _ in 0..MOST_ANCESTORS {
+            let Some(ancestor) = parent.filter(|parent| parent.executable.is_some() && parent.executable == main.executable) else { break };
+            // Two programs of one interpreter have nothing to do with each other.
+            if ancestor.program != main.program {
+                break;
+            }
+            arguments.extend(self.words(ancestor.pid));
+            parent = self.processes.get(ancestor.stat.parent);
+        }
+        arguments
+    }
+
+    fn words(&self, pid: u32) -> Vec<String> {
+        let bytes = self.root.read_at(&format!("/proc/{pid}/cmdline"), 0, MOST_ARGUMENTS).unwrap_or_default();
         command_line::arguments(&bytes)
     }
 

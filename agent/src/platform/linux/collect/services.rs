@@ -286,4 +286,45 @@ mod tests {
         };
         assert_eq!(found.services, [expected]);
     }
+
+    #[test]
+    fn a_worker_is_configured_as_its_master_was_told_and_what_should_run_and_does_not_is_listed() {
+        let files = [
+            ("/etc/passwd", "root:x:0:0::/:\nwww:x:33:33::/:\n"),
+            ("/proc/20/stat", "20 (nginx) S 1 20 20 0 -1 4194304"),
+            ("/proc/20/cgroup", "0::/\n"),
+            ("/proc/20/status", "Uid:\t0\t0\t0\t0\n"),
+            ("/proc/20/exe", "-> /usr/sbin/nginx"),
+            ("/proc/20/cmdline", "nginx: master process nginx -c /srv/n.conf"),
+            ("/proc/21/stat", "21 (nginx) S 20 20 20 0 -1 4194304"),
+            ("/proc/21/cgroup", "0::/\n"),
+            ("/proc/21/status", "Uid:\t33\t33\t33\t33\n"),
+            ("/proc/21/exe", "-> /usr/sbin/nginx"),
+            ("/proc/21/cmdline", "nginx: worker process"),
+            ("/srv/n.conf", "http { server { listen 8080; location / { proxy_pass http://10.0.0.9; } } }"),
+            ("/etc/nginx/nginx.conf", "http { server { listen 1; } }"),
+            ("/etc/runlevels/default/nginx", ""),
+            ("/etc/runlevels/default/crond", ""),
+            ("/run/openrc/started/nginx", ""),
+            ("/run/nginx.pid", "21\n"),
+            ("/etc/init.d/nginx", "description=\"Web server\"\n"),
+            ("/etc/init.d/crond", "command=/usr/sbin/crond\n"),
+            ("/etc/init.d/not-enabled", "command=/usr/sbin/x\n"),
+        ];
+        let Outcome::Data(found) = collect_one(&files, collect) else { panic!("no data") };
+        let shown = |service: &Service| {
+            let upstreams: Vec<_> = service.upstreams.iter().map(|upstream| upstream.host.as_str()).collect();
+            let ports = service.details.as_ref().map(|details| details.ports.clone()).unwrap_or_default();
+            format!(
+                "{} {} {:?} {:?} {ports:?} {upstreams:?}",
+                service.key,
+                service.name,
+                service.manager.as_deref().unwrap_or("-"),
+                service.running
+            )
+        };
+        let expected =
+            ["process:/usr/sbin/nginx@www nginx \"openrc\" None [8080] [\"10.0.0.9\"]", "unit:crond crond \"openrc\" Some(false) [] []"];
+        assert_eq!(found.services.iter().map(shown).collect::<Vec<_>>(), expected);
+    }
 }
