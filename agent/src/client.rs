@@ -38,8 +38,9 @@ use crate::{
 /// This agent's version.
 pub const VERSION_TEXT: &str = env!("CARGO_PKG_VERSION");
 
-/// The level at which documents are compressed: beyond 3, zstd takes much longer for little.
-const ZSTD_LEVEL: i32 = 3;
+/// The level at which documents are compressed. They are sent seldom, and at 9 they are an eighth smaller than at 3, for six
+/// milliseconds more; beyond, zstd takes much longer for little.
+const ZSTD_LEVEL: i32 = 9;
 
 /// How long to stay with another address before the first one is tried again, unless told otherwise.
 pub const RETURN_TO_FIRST: Duration = Duration::from_secs(600);
@@ -364,7 +365,8 @@ pub fn document(
 /// Only if it cannot be written as JSON or compressed, which it always can.
 pub fn compressed(document: &InventoryDocument) -> std::io::Result<Vec<u8>> {
     let json = serde_json::to_vec(document)?;
-    zstd::encode_all(&json[..], ZSTD_LEVEL)
+    // In one piece: knowing the size, zstd takes tables of that size and not of what the level could need.
+    zstd::bulk::compress(&json, ZSTD_LEVEL)
 }
 
 /// Seconds, as collectors send it; the date form is for caches.
