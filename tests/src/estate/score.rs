@@ -38,7 +38,7 @@ impl fmt::Display for Edge {
     }
 }
 
-/// The relationships that the collector has drawn, without what runs where.
+/// The relationships between machines and services that the collector has drawn, without what runs where.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     /// The edges.
@@ -66,7 +66,12 @@ impl Graph {
             }
         }
         let mut graph = Self::default();
-        for relationship in relationships.iter().filter(|it| it.get("type").and_then(Value::as_str) != Some(RUNS_ON)) {
+        // What runs where, and the certificates in the files that these machines share, is not between them.
+        let is_between = |it: &&Value| {
+            it.get("type").and_then(Value::as_str) != Some(RUNS_ON)
+                && it.pointer("/to/class").and_then(Value::as_str) != Some("certificate")
+        };
+        for relationship in relationships.iter().filter(is_between) {
             let name = |(id, name): (String, String)| hosts.get(&id).map_or(name.clone(), |host| format!("{name}@{host}"));
             let edge = Edge {
                 kind: text(relationship, "type")?.to_owned(),
