@@ -542,7 +542,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let cases: &[(&str, &[(&str, &str)], &str)] = &[
+        type Variables<'a> = &'a [(&'a str, &'a str)];
+        let cases: &[(&str, Variables<'_>, &str)] = &[
             ("sample-intervall = \"5s\"", &[], "sample-intervall"),
             ("sample-interval = \"5\"", &[], "is not a time"),
             ("", &[("ROLLCALL_CPU_SHARE", "200")], "ROLLCALL_CPU_SHARE"),
