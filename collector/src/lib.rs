@@ -7,6 +7,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 mod enrollment_token;
+mod foreign;
 mod given_certificate;
 mod graph_cache;
 mod health;

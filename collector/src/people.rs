@@ -12,7 +12,7 @@ use tower_http::{
     timeout::TimeoutLayer,
 };
 
-use crate::{api, app::SharedApp, health, web};
+use crate::{api, app::SharedApp, foreign, health, web};
 
 /// Bytes of a body that a person's browser sends.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -28,6 +28,8 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .with_state(Arc::clone(app))
         .merge(web::router(Arc::clone(app)))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
+        // Other programs' inventories are larger, and are read within a budget.
+        .merge(foreign::router(Arc::clone(app)))
         // The API has a limit of its own, which it answers with a problem document.
         .merge(api::router(Arc::clone(app)))
         .layer(CompressionLayer::new())

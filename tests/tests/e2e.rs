@@ -12,6 +12,8 @@ mod cluster;
 mod crashes;
 #[path = "e2e/enrollment.rs"]
 mod enrollment;
+#[path = "e2e/foreign.rs"]
+mod foreign;
 #[path = "e2e/identity.rs"]
 mod identity;
 #[path = "e2e/journey.rs"]

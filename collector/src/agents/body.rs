@@ -28,13 +28,13 @@ const MAX_DRAINED_BYTES: usize = 64 << 20;
 const BUSY_RETRY_SECONDS: u32 = 5;
 
 /// Reads bodies within a budget.
-pub(super) struct Bodies {
+pub(crate) struct Bodies {
     budget: Arc<Semaphore>,
 }
 
 /// A body that was read; its share of the budget is given back with it.
-pub(super) struct ReadBody {
-    pub(super) bytes: Bytes,
+pub(crate) struct ReadBody {
+    pub(crate) bytes: Bytes,
     _share: OwnedSemaphorePermit,
 }
 
@@ -46,7 +46,7 @@ impl Default for Bodies {
 
 /// A body that is coming in. Whatever of it a refusal leaves unread is read away for a while, since a sender that is cut off
 /// in the middle sees a broken connection instead of the refusal.
-pub(super) struct Incoming {
+pub(crate) struct Incoming {
     body: Body,
     is_read: bool,
 }
@@ -100,7 +100,7 @@ async fn drain(mut body: Body) {
 
 impl Bodies {
     /// A whole body of at most `limit` bytes.
-    pub(super) async fn read(&self, headers: &HeaderMap, mut body: Incoming, limit: u64) -> Result<ReadBody, Refusal> {
+    pub(crate) async fn read(&self, headers: &HeaderMap, mut body: Incoming, limit: u64) -> Result<ReadBody, Refusal> {
         let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if let Some(length) = announced.filter(|length| *length > limit) {
             return Err(Refusal::new(too_large(length, limit)));
@@ -119,7 +119,7 @@ impl Bodies {
     }
 
     /// A small JSON body, as every request but an inventory has one.
-    pub(super) async fn read_json<T: DeserializeOwned>(&self, headers: &HeaderMap, body: Incoming) -> Result<T, Refusal> {
+    pub(crate) async fn read_json<T: DeserializeOwned>(&self, headers: &HeaderMap, body: Incoming) -> Result<T, Refusal> {
         const LIMITS: JsonLimits = limits::CONTROL;
         let body = self.read(headers, body, LIMITS.bytes).await?;
         limits::parse(&body.bytes, &LIMITS).map_err(Refusal::new)

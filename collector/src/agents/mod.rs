@@ -4,7 +4,7 @@
 //! revocation works on the next one, on an open connection too.
 
 mod answer;
-mod body;
+pub(crate) mod body;
 mod certificates;
 mod check_in;
 mod enroll;

@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::{
     extract::{Body, Id, Viewer},
     types::{Instant, Page},
-    users::role,
 };
 use crate::{
     app::{App, SharedApp},
@@ -50,7 +49,7 @@ pub(crate) struct ApiTokenView {
 pub(crate) struct NewApiToken {
     /// What it is for; shown in the audit log.
     pub(crate) name: String,
-    /// What it may do; as its owner if absent.
+    /// What it may do; as its owner if absent. `inventory_source`: nothing but send other programs' inventories to `/foreign/TOKEN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<String>,
     /// Days that it works, 1 to 366; 90 if absent.
@@ -119,7 +118,7 @@ async fn create(
         return Err(Refusal::invalid(format!("days is 1 to {MAX_DAYS}")).at("$.days"));
     }
     let owner = owner(&app, &actor, new.owner.as_deref()).await?;
-    let role = new.role.as_deref().map(role).transpose()?.unwrap_or(owner.role.min(actor.role));
+    let role = new.role.as_deref().map(token_role).transpose()?.unwrap_or(owner.role.min(actor.role));
     if role > owner.role || role > actor.role {
         return Err(Refusal::forbidden("a token may not do more than its owner and than who makes it").at("$.role"));
     }
@@ -142,6 +141,11 @@ async fn create(
         AuditEntry { at: now, actor: actor.audit_name(), action: "api_token.create".to_owned(), subject: record.id.to_string(), detail };
     app.store.create_api_token(&record, &audit).await?;
     Ok((StatusCode::CREATED, Json(CreatedApiToken { view: view(&record, owner.name, now), token: secret.text.to_string() })))
+}
+
+fn token_role(name: &str) -> Result<Role, Refusal> {
+    let unknown = "a token's role is inventory_source, viewer, change_reviewer, asset_manager or admin";
+    Role::parse(name).ok_or_else(|| Refusal::invalid(unknown).at("$.role"))
 }
 
 /// When the token that asks ends; `None` for people and the console.

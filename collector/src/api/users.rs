@@ -50,7 +50,8 @@ impl From<&UserRecord> for UserView {
 
 /// A role by its name, or a refusal that names the place.
 pub(super) fn role(name: &str) -> Result<Role, Refusal> {
-    Role::parse(name).ok_or_else(|| Refusal::invalid("a role is viewer, change_reviewer, asset_manager or admin").at("$.role"))
+    Role::parse_of_person(name)
+        .ok_or_else(|| Refusal::invalid("a person's role is viewer, change_reviewer, asset_manager or admin").at("$.role"))
 }
 
 /// A password that was not hashed, as an answer.

@@ -20,7 +20,8 @@ pub(super) enum Command {
     Create {
         /// What it is for.
         name: String,
-        /// What it may do: viewer, change_reviewer, asset_manager or admin; as its owner if absent.
+        /// What it may do: viewer, change_reviewer, asset_manager or admin; as its owner if absent. inventory_source: only send the inventories
+        /// of GLPI Agent, FusionInventory Agent and OCS Inventory Agent to /foreign/TOKEN.
         #[arg(long)]
         role: Option<String>,
         /// Days that it works.

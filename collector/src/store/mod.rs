@@ -578,6 +578,8 @@ impl AgentState {
 /// What a person may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
+    /// A token's only: send other programs' inventories, and nothing else.
+    InventorySource,
     /// Read.
     Viewer,
     /// Read, and ask and freeze impact questions.
@@ -590,11 +592,14 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::ChangeReviewer, Self::AssetManager, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::InventorySource, Self::Viewer, Self::ChangeReviewer, Self::AssetManager, Self::Admin];
+    /// Those that a person may have.
+    pub const OF_PEOPLE: [Self; 4] = [Self::Viewer, Self::ChangeReviewer, Self::AssetManager, Self::Admin];
 
     /// The name in data and API.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::InventorySource => "inventory_source",
             Self::Viewer => "viewer",
             Self::ChangeReviewer => "change_reviewer",
             Self::AssetManager => "asset_manager",
@@ -605,6 +610,11 @@ impl Role {
     /// The reverse of [`Role::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    /// A role that a person may have.
+    pub fn parse_of_person(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|role| Self::OF_PEOPLE.contains(role))
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn show(visitor: Visitor) -> Result<Response, Problem> {
         since: When::new(user.created_at, visitor.now),
         name: user.name,
     });
-    let roles = Role::ALL.into_iter().map(|role| (role.as_str(), role_label(role)));
+    let roles = Role::OF_PEOPLE.into_iter().map(|role| (role.as_str(), role_label(role)));
     let page = Page { shell: visitor.shell(Part::People), people: people.collect(), roles: roles.collect() };
     Ok(visitor.page(&page))
 }
@@ -60,7 +60,7 @@ pub(super) async fn add(form: Form) -> Result<Response, Problem> {
     visitor.require(Role::Admin)?;
     let name = form.fields.get("name").to_lowercase();
     let password = form.fields.raw("password");
-    let Some(role) = Role::parse(form.fields.get("role")) else {
+    let Some(role) = Role::parse_of_person(form.fields.get("role")) else {
         return Err(Problem::invalid("There is no such role."));
     };
     if let Some(problem) = auth::name_problem(&name) {
@@ -90,7 +90,7 @@ pub(super) async fn change(Path(id): Path<String>, form: Form) -> Result<Respons
         return Ok(refused(PAGE, "You cannot change your own role: somebody has to stay an administrator."));
     }
     let user = visitor.app.store.user(id).await?.ok_or_else(nobody)?;
-    let role = Role::parse(form.fields.get("role")).ok_or_else(|| Problem::invalid("There is no such role."))?;
+    let role = Role::parse_of_person(form.fields.get("role")).ok_or_else(|| Problem::invalid("There is no such role."))?;
     let disabled = form.fields.get("disabled") == "yes";
     let detail = format!("{}{}", role.as_str(), if disabled { ", disabled" } else { "" });
     let audit = visitor.audit("user.update", &user.name, detail);

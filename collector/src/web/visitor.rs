@@ -298,6 +298,7 @@ impl Shell {
 /// A role in words.
 pub(super) fn role_label(role: Role) -> &'static str {
     match role {
+        Role::InventorySource => "Inventory source",
         Role::Viewer => "Viewer",
         Role::ChangeReviewer => "Change reviewer",
         Role::AssetManager => "Asset manager",
