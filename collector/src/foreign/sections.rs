@@ -161,7 +161,7 @@ fn cpu(content: &Content) -> Cpu {
         let all: Option<Vec<u32>> = sockets.iter().map(of).collect();
         all.filter(|all| !all.is_empty()).map(|all| all.iter().fold(0u32, |sum, one| sum.saturating_add(*one)))
     };
-    Cpu { cores: sum(|socket| socket.cores), threads: sum(|socket| socket.threads), sockets }
+    Cpu { cores: sum(|socket| socket.cores), threads: sum(|socket| socket.threads), sockets, ..Cpu::default() }
 }
 
 fn memory(content: &Content) -> Memory {
@@ -177,13 +177,14 @@ fn memory(content: &Content) -> Memory {
             manufacturer: item.owned("manufacturer"),
             serial: item.any(&["serialnumber", "serial"]).map(str::to_owned),
             part_number: item.owned("model"),
+            ..MemoryModule::default()
         })
     });
     Memory {
         total_bytes: hardware.and_then(|hardware| bytes(hardware, "memory")),
         swap_total_bytes: hardware.and_then(|hardware| bytes(hardware, "swap")),
         modules: modules.collect(),
-        slots: None,
+        ..Memory::default()
     }
 }
 
@@ -205,7 +206,7 @@ fn disks(content: &Content) -> Disks {
             ..Disk::default()
         })
     });
-    Disks { disks: disks.collect() }
+    Disks { disks: disks.collect(), ..Disks::default() }
 }
 
 /// Each address is an item of its own in theirs.

@@ -16,22 +16,22 @@ const MAX_ELEMENTS: usize = 2_000_000;
 const MAX_TEXT: usize = 64 << 10;
 
 pub(super) fn read(text: &[u8]) -> Result<Message, Problem> {
-    let mut reader = Reader::from_reader(text);
+    let text = String::from_utf8_lossy(text);
+    let mut reader = Reader::from_str(&text);
     let mut request = Request::default();
     loop {
         match reader.read_event() {
-            Ok(Event::Start(start)) => request.open(&String::from_utf8_lossy(start.local_name().as_ref()))?,
+            Ok(Event::Start(start)) => request.open(start.local_name().as_ref())?,
             Ok(Event::Empty(start)) => {
-                request.open(&String::from_utf8_lossy(start.local_name().as_ref()))?;
+                request.open(start.local_name().as_ref())?;
                 request.close()?;
             }
             Ok(Event::End(_)) => request.close()?,
-            Ok(Event::Text(text)) => request.say(&String::from_utf8_lossy(&text))?,
-            Ok(Event::CData(text)) => request.say(&String::from_utf8_lossy(&text))?,
+            Ok(Event::Text(text)) => request.say(&text)?,
+            Ok(Event::CData(text)) => request.say(&text)?,
             Ok(Event::GeneralRef(reference)) => {
-                let named = String::from_utf8_lossy(&reference).into_owned();
                 let character = reference.resolve_char_ref().ok().flatten().map(String::from);
-                match character.or_else(|| resolve_predefined_entity(&named).map(str::to_owned)) {
+                match character.or_else(|| resolve_predefined_entity(&reference).map(str::to_owned)) {
                     Some(text) => request.say(&text)?,
                     None => return Err(wrong(&reader, "an entity that XML does not define; document types are not read")),
                 }

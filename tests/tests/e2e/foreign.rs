@@ -79,10 +79,7 @@ async fn ocsinventory_agent_completes_an_inventory() -> anyhow::Result<()> {
 async fn glpi_agents_conversation_ends_with_a_stored_inventory() -> anyhow::Result<()> {
     let collector = Collector::start(CollectorOptions::default()).await?;
     let token = token(&collector, "glpi", "inventory_source").await?;
-    let client = Client::builder()
-        .tls_certs_only([reqwest::Certificate::from_pem(&fs::read(root(&collector))?)?])
-        .no_proxy()
-        .build()?;
+    let client = Client::builder().tls_certs_only([reqwest::Certificate::from_pem(&fs::read(root(&collector))?)?]).no_proxy().build()?;
     let server = collector.api().base().join(&format!("foreign/{token}"))?;
     let post = async |body: String| -> anyhow::Result<(StatusCode, Value)> {
         let request = client.post(server.clone()).header("GLPI-Agent-ID", "0b6e2b2e-0000-4000-8000-000000000001").body(body);
@@ -100,11 +97,9 @@ async fn glpi_agents_conversation_ends_with_a_stored_inventory() -> anyhow::Resu
         json!({ "action": "inventory", "deviceid": "lap-1", "itemtype": "Computer", "partial": partial, "content": content }).to_string()
     };
     // Its first upload failed on the way: what comes is partial, of a machine that nobody has heard of.
-    for (body, packages, incomplete) in [
-        (inventory(true, &["vim"]), 1, true),
-        (inventory(false, &["bash", "vim"]), 2, false),
-        (inventory(true, &["curl"]), 3, false),
-    ] {
+    for (body, packages, incomplete) in
+        [(inventory(true, &["vim"]), 1, true), (inventory(false, &["bash", "vim"]), 2, false), (inventory(true, &["curl"]), 3, false)]
+    {
         let (status, answer) = post(body).await?;
         ensure!(status.is_success() && answer["status"] == "ok", "{status} {answer}");
         let machines = collector.machines().await?;
@@ -121,7 +116,9 @@ async fn without_a_token_of_its_own_nothing_is_taken() -> anyhow::Result<()> {
     let collector = Collector::start(CollectorOptions::default()).await?;
     let admin = token(&collector, "admin", "admin").await?;
     let inventory = token(&collector, "programs", "inventory_source").await?;
-    let post = async |path: String| anyhow::Ok(collector.api().send(Method::POST, &path, Some(&json!({ "deviceid": "a", "content": {} }))).await?.0);
+    let post = async |path: String| {
+        anyhow::Ok(collector.api().send(Method::POST, &path, Some(&json!({ "deviceid": "a", "content": {} }))).await?.0)
+    };
     // The console's own secret is sent along with each, and does not help.
     ensure!(post("/foreign/rollcallapi_guess".into()).await? == StatusCode::FORBIDDEN);
     ensure!(post(format!("/foreign/{admin}")).await? == StatusCode::FORBIDDEN);
