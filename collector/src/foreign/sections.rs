@@ -245,10 +245,10 @@ fn network(content: &Content) -> Network {
 fn prefixed(address: &str, mask: Option<&str>) -> Option<InterfaceAddress> {
     let address: IpAddr = address.parse().ok()?;
     let all = if address.is_ipv4() { 32 } else { 128 };
-    // FusionInventory's IPv6 masks are not masks.
     let prefix_length = match mask.and_then(|mask| mask.parse::<IpAddr>().ok()) {
         Some(IpAddr::V4(mask)) => mask.to_bits().leading_ones() as u8,
-        Some(IpAddr::V6(mask)) if mask.to_bits().count_zeros() == mask.to_bits().trailing_zeros() => mask.to_bits().leading_ones() as u8,
+        // FusionInventory writes `fff0::` whatever the prefix; nobody's network is that wide.
+        Some(IpAddr::V6(mask)) if mask.to_bits().leading_ones() >= 32 => mask.to_bits().leading_ones() as u8,
         _ if address.is_ipv6() => 64,
         _ => all,
     };
