@@ -44,4 +44,4 @@ pub mod state;
 pub mod tls;
 
 #[cfg(target_os = "linux")]
-pub use platform::{collect, processes, sockets};
+pub use platform::{child, collect, processes, sockets};

@@ -161,7 +161,7 @@ kept_sections! {
     Storage,
     Accounts,
     Security,
-    Timers,
+    Certificates, ContainerImages, Kubernetes, Timers, Updates, VirtualGuests,
 }
 
 fn typed<T: SectionData + DeserializeOwned>(section: &Section, clock: Clock) -> Result<ReceivedSection<T>, Problem> {

@@ -41,6 +41,7 @@ fn certificate(der: &[u8]) -> Option<Certificate> {
         not_after: time(found.validity().not_after.timestamp()),
         is_ca: found.is_ca(),
         paths: Vec::new(),
+        used_by: Vec::new(),
     })
 }
 

@@ -134,12 +134,18 @@ pub fn podman(json: &[u8]) -> Vec<VirtualGuest> {
     struct Metadata {
         #[serde(rename = "image-name")]
         image_name: Option<String>,
+        /// CRI-O's, which keeps its containers in the same place.
+        #[serde(rename = "pod-name")]
+        pod_name: Option<String>,
+        #[serde(rename = "pod-id")]
+        pod_id: Option<String>,
     }
     let containers: Vec<Container> = serde_json::from_slice(json).unwrap_or_default();
     let guest = |found: Container| {
         let metadata = found.metadata.and_then(|text| serde_json::from_str::<Metadata>(&text).ok());
+        let is_of_pod = metadata.as_ref().is_some_and(|metadata| metadata.pod_id.is_some() && metadata.pod_name.is_some());
         Some(VirtualGuest {
-            technology: "podman".to_owned(),
+            technology: if is_of_pod { "cri-o" } else { "podman" }.to_owned(),
             name: clean(found.names.first().unwrap_or(&found.id).as_bytes())?,
             id: clean(found.id.as_bytes()),
             image: metadata.and_then(|metadata| clean(metadata.image_name?.as_bytes())),
@@ -202,13 +208,13 @@ fn settings(bytes: &[u8], separator: u8) -> impl Iterator<Item = (&[u8], &[u8])>
 }
 
 /// A MAC address, lower case with colons.
-fn mac(text: &[u8]) -> Option<String> {
+pub(super) fn mac(text: &[u8]) -> Option<String> {
     let is_mac = text.len() == 17
         && text.iter().enumerate().all(|(at, byte)| if at % 3 == 2 { matches!(byte, b':' | b'-') } else { byte.is_ascii_hexdigit() });
     is_mac.then(|| String::from_utf8_lossy(text).to_ascii_lowercase().replace('-', ":"))
 }
 
-fn sorted(mut texts: Vec<String>) -> Vec<String> {
+pub(super) fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts.sort_unstable();
     texts.dedup();
     texts
@@ -243,6 +249,8 @@ mod tests {
         assert!(!serde_json::to_string(&found).unwrap().contains("secret"));
         assert_eq!(docker(b"{}"), None);
         let json = br#"[{"id":"9b1c","names":["cache"],"metadata":"{\"image-name\":\"docker.io/library/redis:7\"}"},{"id":"77aa"}]"#;
+        let of_pod = br#"[{"id":"1","names":["k8s_web"],"metadata":"{\"pod-name\":\"p\",\"pod-id\":\"x\"}"}]"#;
+        assert_eq!(podman(of_pod)[0].technology, "cri-o");
         let found: Vec<_> = podman(json).into_iter().map(|guest| (guest.name, guest.image)).collect();
         assert_eq!(found, [("cache".into(), Some("docker.io/library/redis:7".into())), ("77aa".into(), None)]);
     }

@@ -2,7 +2,10 @@
 
 use rollcall_shared::wire::v1::KernelModule;
 
-use super::text::{clean, fields, lines};
+use super::{
+    apt_lists::compare_versions,
+    text::{clean, fields, lines},
+};
 
 /// The kernel's reasons to call itself tainted: bit, letter, word.
 const TAINTS: &[(u32, u8, &str)] = &[
@@ -42,6 +45,20 @@ pub fn modules(bytes: &[u8]) -> Vec<KernelModule> {
         Some(KernelModule { name, version: None, taints })
     };
     lines(bytes).filter_map(module).collect()
+}
+
+/// The newest of the installed kernels that are of the running one's flavour (`amd64`, `rt-amd64`, `aws`), named as `uname -r` names
+/// them; the running one counts as one of them. `None` where none is installed, or the running one is of another make.
+pub fn newest(running: &str, installed: &[String]) -> Option<String> {
+    let same = installed.iter().filter(|name| flavour(name) == flavour(running));
+    let newest = same.max_by(|a, b| compare_versions(a, b))?;
+    Some(if compare_versions(newest, running).is_gt() { newest.clone() } else { running.to_owned() })
+}
+
+/// The words of a kernel's name behind its version, without numbers: two of one flavour replace each other.
+fn flavour(name: &str) -> String {
+    let words = name.split(['-', '+']).filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()));
+    words.map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit())).collect::<Vec<_>>().join("-")
 }
 
 /// The value of `APT::Periodic::NAME` in a file of `apt.conf.d`, if it is set there; the last one counts.
@@ -104,6 +121,23 @@ mod tests {
         let dnf = b"[commands]\napply_updates = yes\n# apply_updates = no\n[email]\napply_updates = no\n";
         assert_eq!(ini(dnf, "commands", "apply_updates").as_deref(), Some("yes"));
         assert_eq!(ini(dnf, "base", "apply_updates"), None);
+    }
+
+    #[test]
+    fn the_newest_kernel_is_of_the_same_flavour() {
+        let cases: &[(&str, &[&str], Option<&str>)] = &[
+            ("6.1.0-9-amd64", &["6.1.0-9-amd64", "6.1.0-37-amd64", "6.1.0-38-rt-amd64", "6.1.0-39-cloud-amd64"], Some("6.1.0-37-amd64")),
+            ("6.8.5-301.fc40.x86_64", &["6.8.5-301.fc40.x86_64", "6.10.1-200.fc40.x86_64"], Some("6.10.1-200.fc40.x86_64")),
+            ("5.15.0-1050-aws", &["5.15.0-1051-generic"], None),
+            ("6.9.1-arch1-1", &["6.9.2-arch2-1"], Some("6.9.2-arch2-1")),
+            // Its own modules were removed: it is the newest still.
+            ("6.1.0-40-amd64", &["6.1.0-37-amd64"], Some("6.1.0-40-amd64")),
+            ("6.1.0", &[], None),
+        ];
+        for (running, installed, expected) in cases {
+            let installed: Vec<String> = installed.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(newest(running, &installed).as_deref(), *expected, "{running}");
+        }
     }
 
     proptest::proptest! {

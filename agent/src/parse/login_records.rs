@@ -1,6 +1,12 @@
-//! `wtmp` and `lastlog`: records of fixed size that the C library writes.
+//! `wtmp` and `lastlog`, records of fixed size that the C library writes, and the databases that take their place: `lastlog2` and
+//! `wtmpdb`, which last beyond 2038.
 
-use super::text::clean;
+use std::collections::BTreeMap;
+
+use super::{
+    sqlite::{Database, Value},
+    text::clean,
+};
 
 /// Who logged in, when, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +65,58 @@ pub fn lastlog(record: &[u8], user: &str) -> Option<LoginRecord> {
         terminal: text(record, 4, 32),
         from: text(record, 36, 256),
     })
+}
+
+/// A row with a login is short; whatever is longer is none.
+const LONGEST_ROW: usize = 16 << 10;
+
+/// The database of `lastlog2`: each user's last login. `None` if it is not that database, or damaged.
+pub fn lastlog2(bytes: &[u8]) -> Option<Vec<LoginRecord>> {
+    let database = Database::open(bytes, LONGEST_ROW)?;
+    let table = database.table("Lastlog2")?;
+    let columns = Columns::of(&["Name", "Time", "TTY", "RemoteHost"], &table)?;
+    let mut found = Vec::new();
+    database.rows(&table, |_, row| found.extend(columns.login(row, 1)))?;
+    Some(found)
+}
+
+/// The database of `wtmpdb`: each user's last login, sorted by name. Starts and run levels are in it too and are passed over.
+/// `None` if it is not that database, or damaged.
+pub fn wtmpdb(bytes: &[u8]) -> Option<Vec<LoginRecord>> {
+    const USER_PROCESS: i64 = 3;
+    const MICROSECONDS: i64 = 1_000_000;
+    let database = Database::open(bytes, LONGEST_ROW)?;
+    let table = database.table("wtmp")?;
+    let columns = Columns::of(&["User", "Login", "TTY", "RemoteHost"], &table)?;
+    let kind = table.column("Type")?;
+    let mut latest: BTreeMap<String, LoginRecord> = BTreeMap::new();
+    database.rows(&table, |_, row| {
+        if row.get(kind).copied().and_then(Value::integer) == Some(USER_PROCESS)
+            && let Some(login) = columns.login(row, MICROSECONDS)
+            && latest.get(&login.user).is_none_or(|known| known.at <= login.at)
+        {
+            latest.insert(login.user.clone(), login);
+        }
+    })?;
+    Some(latest.into_values().collect())
+}
+
+/// Where a table has user, time, terminal and remote host.
+struct Columns([usize; 4]);
+
+impl Columns {
+    fn of(names: &[&str; 4], table: &super::sqlite::Table) -> Option<Self> {
+        let [user, at, terminal, from] = names.map(|name| table.column(name));
+        Some(Self([user?, at?, terminal?, from?]))
+    }
+
+    fn login(&self, row: &[Value<'_>], per_second: i64) -> Option<LoginRecord> {
+        let text = |at: usize| clean(row.get(at)?.bytes()?);
+        let [user, at, terminal, from] = self.0;
+        let at = row.get(at)?.integer()? / per_second;
+        (at > 0).then_some(())?;
+        Some(LoginRecord { user: text(user)?, at, terminal: text(terminal), from: text(from) })
+    }
 }
 
 /// How many of the first records look like records in this layout.
@@ -135,7 +193,57 @@ pub(crate) mod tests {
         assert_eq!(lastlog(&record[..291], "ada"), None);
     }
 
+    /// Written by Debian 12's login and pam_lastlog when `ada` logged in and out on a terminal and then from 192.0.2.7; `last -F` read
+    /// the same from it.
+    const WTMP: &[u8] = include_bytes!("../../tests/fixtures/logins/wtmp");
+    const LASTLOG_OF_ADA: &[u8] = include_bytes!("../../tests/fixtures/logins/lastlog-record");
+    /// Made with sqlite3 and the table definitions of lastlog2 and wtmpdb.
+    const LASTLOG2: &[u8] = include_bytes!("../../tests/fixtures/logins/lastlog2.db");
+    const WTMPDB: &[u8] = include_bytes!("../../tests/fixtures/logins/wtmp.db");
+
+    #[test]
+    fn a_real_file_names_the_user_and_not_the_file() {
+        let login = |at: i64, from: Option<&str>| LoginRecord {
+            user: "ada".into(),
+            at,
+            terminal: Some("pts/0".into()),
+            from: from.map(str::to_owned),
+        };
+        assert_eq!(wtmp(WTMP), [login(1_795_387_358, None), login(1_795_387_359, Some("192.0.2.7"))]);
+        assert_eq!(lastlog(LASTLOG_OF_ADA, "ada"), Some(login(1_795_387_359, Some("192.0.2.7"))));
+    }
+
+    #[test]
+    fn databases_tell_the_last_login_of_each() {
+        let login = |user: &str, at: i64, terminal: &str, from: Option<&str>| LoginRecord {
+            user: user.into(),
+            at,
+            terminal: Some(terminal.into()),
+            from: from.map(str::to_owned),
+        };
+        let expected = [login("ada", 1_750_000_000, "pts/0", Some("192.0.2.7")), login("bob", 1_750_000_900, "tty1", None)];
+        assert_eq!(lastlog2(LASTLOG2).unwrap(), expected);
+        assert_eq!(wtmpdb(WTMPDB).unwrap(), [login("ada", 1_750_000_500, "pts/1", Some("192.0.2.8"))]);
+        assert_eq!((lastlog2(WTMPDB), wtmpdb(LASTLOG2), wtmpdb(b"")), (None, None, None));
+        for cut in (0..WTMPDB.len()).step_by(61) {
+            assert_eq!(wtmpdb(&WTMPDB[..cut]), None, "cut at {cut}");
+        }
+    }
+
     proptest::proptest! {
+        #[test]
+        fn damaged_databases_do_not_panic(at in 0..WTMPDB.len(), bytes: [u8; 4]) {
+            for file in [WTMPDB, LASTLOG2] {
+                let mut damaged = file.to_vec();
+                for (offset, byte) in bytes.iter().enumerate() {
+                    let length = damaged.len();
+                    damaged[(at + offset) % length] = *byte;
+                }
+                wtmpdb(&damaged);
+                lastlog2(&damaged);
+            }
+        }
+
         #[test]
         fn no_input_panics(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..2_000)) {
             wtmp(&bytes);

@@ -1,4 +1,4 @@
-//! The text databases of apk, pacman, snap and flatpak.
+//! The text databases of apk, pacman, snap and flatpak, and what tells an AppImage.
 
 use memchr::memmem;
 use rollcall_shared::{Timestamp, wire::v1::Package};
@@ -76,6 +76,69 @@ pub fn appstream_version(bytes: &[u8]) -> Option<String> {
     clean(&value[..memchr::memchr(quote, value)?])
 }
 
+/// An AppImage by its file name, which by custom is `NAME-VERSION-ARCHITECTURE.AppImage`; the parts after the name may be missing.
+/// The version is empty where the name does not tell it.
+pub fn app_image(file_name: &str) -> Option<Package> {
+    const ARCHITECTURES: &[&str] = &["x86_64", "x86-64", "x64", "amd64", "aarch64", "arm64", "armhf", "i386", "i686"];
+    const EXTENSION: usize = ".AppImage".len();
+    let stem = file_name.get(..file_name.len().checked_sub(EXTENSION)?)?;
+    let lower = stem.to_ascii_lowercase();
+    let architecture =
+        ARCHITECTURES.iter().copied().find(|known| lower.strip_suffix(known).is_some_and(|rest| rest.ends_with(['-', '_', '.', ' '])));
+    let rest = stem[..stem.len() - architecture.map_or(0, |known| known.len() + 1)].trim_end_matches(['-', '_', '.']);
+    let is_version = |text: &str| {
+        let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
+        text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('.')
+    };
+    let split = rest.match_indices(['-', '_', ' ']).find(|(at, _)| is_version(&rest[at + 1..]));
+    let (name, version) = split.map_or((rest, ""), |(at, _)| (&rest[..at], &rest[at + 1..]));
+    let version = version.strip_prefix(['v', 'V']).unwrap_or(version);
+    Some(Package {
+        kind: "appimage".to_owned(),
+        name: clean(name.as_bytes())?,
+        version: clean(version.as_bytes()).unwrap_or_default(),
+        architecture: architecture.map(str::to_owned),
+        ..Package::default()
+    })
+}
+
+/// What a desktop entry says of the AppImage that it starts.
+#[derive(Debug, PartialEq)]
+pub struct DesktopEntry {
+    /// The absolute path of what it starts.
+    pub executable: String,
+    /// The application's name.
+    pub name: Option<String>,
+    /// The application's version.
+    pub version: Option<String>,
+}
+
+/// A desktop entry; `None` if it starts nothing with an absolute path.
+pub fn desktop_entry(bytes: &[u8]) -> Option<DesktopEntry> {
+    let entry = lines(bytes).skip_while(|line| line.trim_ascii() != b"[Desktop Entry]").skip(1).take_while(|line| !line.starts_with(b"["));
+    let (mut executable, mut names, mut version) = (None, [None, None], None);
+    for line in entry {
+        let Some(at) = memchr::memchr(b'=', line) else { continue };
+        let value = clean(&line[at + 1..]);
+        match line[..at].trim_ascii() {
+            b"Exec" => executable = value,
+            b"X-AppImage-Name" => names[0] = value,
+            b"Name" => names[1] = value,
+            b"X-AppImage-Version" => version = value,
+            _ => {}
+        }
+    }
+    let executable = executable?;
+    // Arguments follow; a path with blanks is in quotes. Some are started by way of env.
+    let path = match executable.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next()?,
+        None => executable.split_whitespace().find(|word| word.starts_with('/') && !word.ends_with("/env"))?,
+    };
+    // The name that integration adds the version to is the second choice.
+    let [first, second] = names;
+    path.starts_with('/').then(|| DesktopEntry { executable: path.to_owned(), name: first.or(second), version })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +176,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn app_images_are_told_by_their_file_names() {
+        let cases = [
+            ("Nextcloud-3.11.0-x86_64.AppImage", ("Nextcloud", "3.11.0", Some("x86_64"))),
+            ("Joplin-2.13.15.AppImage", ("Joplin", "2.13.15", None)),
+            ("nvim.appimage", ("nvim", "", None)),
+            ("My_App_v1.2-beta_arm64.AppImage", ("My_App", "1.2-beta", Some("arm64"))),
+            ("KeePassXC-2.7.6-2-x86_64.AppImage", ("KeePassXC", "2.7.6-2", Some("x86_64"))),
+            ("x86_64.AppImage", ("x86_64", "", None)),
+            ("tool-7.AppImage", ("tool-7", "", None)),
+        ];
+        for (file, expected) in cases {
+            let found = app_image(file).unwrap();
+            assert_eq!((found.name.as_str(), found.version.as_str(), found.architecture.as_deref()), expected, "{file}");
+        }
+        assert_eq!(app_image(".AppImage"), None);
+    }
+
+    #[test]
+    fn desktop_entries_name_what_they_start() {
+        let entry =
+            b"[Desktop Entry]\nName=Editor (1.2)\nX-AppImage-Name=Editor\nX-AppImage-Version=1.2\nExec=\"/opt/My Editor.AppImage\" %U\n\
+            [Desktop Action x]\nExec=/bin/sh\n";
+        let expected =
+            DesktopEntry { executable: "/opt/My Editor.AppImage".into(), name: Some("Editor".into()), version: Some("1.2".into()) };
+        assert_eq!(desktop_entry(entry), Some(expected));
+        let found = desktop_entry(b"[Desktop Entry]\nExec=env A=1 /opt/x.AppImage %U\n").unwrap();
+        assert_eq!((found.executable.as_str(), found.name), ("/opt/x.AppImage", None));
+        assert_eq!(desktop_entry(b"Exec=/opt/x\n[Desktop Entry]\nExec=x\n"), None);
+    }
+
     proptest::proptest! {
         #[test]
         fn no_input_panics(bytes: Vec<u8>, text in "[<>a-z=\"' \n%:]{0,64}") {
@@ -121,7 +215,11 @@ mod tests {
                 pacman(bytes);
                 snap_version(bytes);
                 appstream_version(bytes);
+                desktop_entry(bytes);
+                app_image(&String::from_utf8_lossy(bytes));
             }
+            app_image(&format!("{text}.AppImage"));
+            desktop_entry(&[b"[Desktop Entry]\nExec=", text.as_bytes()].concat());
             appstream_version(&[b"<release ", text.as_bytes()].concat());
         }
     }

@@ -24,6 +24,6 @@ pub(crate) use self::windows::{private, set_mode, sync_directory, terminal_colum
 #[cfg(target_os = "linux")]
 pub(crate) use linux::clock::{boot_id, since_boot};
 #[cfg(target_os = "linux")]
-pub use linux::{collect, processes, sockets};
+pub use linux::{child, collect, processes, sockets};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use other::{boot_id, since_boot};

@@ -7,9 +7,10 @@ use std::hint::black_box;
 
 use rollcall_agent::parse::config::{blocks, connection, flat, ini, php, settings, words, yaml};
 use rollcall_agent::parse::{
-    accounts, ata, certificate, cgroup, cloud, command_line, cpuinfo, cron, cups, device_mapper, dpkg, edid, guests, hardware_ids,
-    inet_diag, init_script, input_devices, kernel, key_value, lldp, login_records, lvm_backup, mountinfo, netlink, oui, package_databases,
-    proc_net, process_stat, proxies, routes, smartd, smbios, sound_cards, text, udev, unit_file,
+    accounts, apt_lists, ata, certificate, certificate_uses, cgroup, cloud, command_line, container_images, cpuinfo, cron, cups,
+    device_mapper, dpkg, edid, guests, hardware_ids, inet_diag, init_script, input_devices, kernel, key_value, kubernetes,
+    language_packages, lldp, login_records, lvm_backup, lxd, mountinfo, netlink, oci, oui, package_databases, polkit, proc_net,
+    process_stat, proxies, routes, rpm, screen_lock, smartd, smbios, sound_cards, sqlite, text, udev, unit_file,
 };
 use rollcall_agent::redact;
 
@@ -25,12 +26,15 @@ pub(crate) struct Target {
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "accounts", run: run_accounts },
     Target { name: "ata", run: |bytes| drop(black_box(ata::information(bytes))) },
+    Target { name: "apt_lists", run: run_apt_lists },
     Target { name: "certificate", run: |bytes| drop(black_box(certificate::certificates(bytes, 10))) },
+    Target { name: "certificate_uses", run: run_certificate_uses },
     Target { name: "cgroup", run: |bytes| drop(black_box(cgroup::place(bytes))) },
     Target { name: "cloud", run: run_cloud },
     Target { name: "command_line", run: run_command_line },
     Target { name: "configuration", run: run_configuration },
     Target { name: "connection", run: run_connection },
+    Target { name: "container_images", run: |bytes| drop(black_box((container_images::docker(bytes), container_images::podman(bytes)))) },
     Target { name: "cpuinfo", run: |bytes| drop(black_box(cpuinfo::cpuinfo(bytes))) },
     Target {
         name: "cron",
@@ -38,7 +42,7 @@ pub(crate) const TARGETS: &[Target] = &[
     },
     Target { name: "cups", run: |bytes| drop(black_box((cups::printers(bytes), cups::ppd_model(bytes)))) },
     Target { name: "device_mapper", run: run_device_mapper },
-    Target { name: "dpkg", run: |bytes| drop(black_box(dpkg::status(bytes))) },
+    Target { name: "dpkg", run: |bytes| drop(black_box((dpkg::status(bytes), dpkg::automatic(bytes)))) },
     Target { name: "edid", run: |bytes| drop(black_box(edid::monitor(bytes))) },
     Target { name: "guests", run: run_guests },
     Target { name: "hardware_ids", run: run_hardware_ids },
@@ -47,22 +51,30 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "input_devices", run: |bytes| drop(black_box(input_devices::input_devices(bytes))) },
     Target { name: "kernel", run: run_kernel },
     Target { name: "key_value", run: run_key_value },
+    Target { name: "kubernetes", run: run_kubernetes },
+    Target { name: "language_packages", run: run_language_packages },
     Target { name: "lldp", run: |bytes| drop(black_box((lldp::saved(bytes), lldp::neighbour(bytes)))) },
     Target { name: "login_records", run: run_login_records },
     Target { name: "lvm_backup", run: |bytes| drop(black_box(lvm_backup::volume_group(bytes))) },
+    Target { name: "lxd", run: |bytes| drop(black_box(lxd::backup(bytes, "lxd", "name"))) },
     Target { name: "mountinfo", run: run_mountinfo },
     Target { name: "netlink", run: run_netlink },
+    Target { name: "oci", run: |bytes| drop(black_box(oci::container(bytes, "id"))) },
     Target { name: "oui", run: run_oui },
     Target { name: "package_databases", run: run_package_databases },
     Target { name: "proc_net", run: |bytes| assert!(black_box(proc_net::sockets(bytes).count()) <= bytes.len()) },
+    Target { name: "polkit", run: |bytes| drop(black_box((polkit::rules(bytes), polkit::local_authority(bytes)))) },
     Target { name: "process_stat", run: run_process_stat },
     Target { name: "proxies", run: |bytes| drop(black_box((proxies::assignments(bytes), proxies::apt(bytes), proxies::dnf(bytes)))) },
     Target { name: "redact", run: run_redact },
     Target { name: "routes", run: run_routes },
     Target { name: "smartd", run: run_smartd },
+    Target { name: "rpm", run: |bytes| drop(black_box((rpm::header(bytes), rpm::listed(bytes)))) },
+    Target { name: "screen_lock", run: run_screen_lock },
     Target { name: "smbios", run: run_smbios },
     Target { name: "sound_cards", run: |bytes| drop(black_box(sound_cards::sound_cards(bytes))) },
     Target { name: "spool", run: run_spool },
+    Target { name: "sqlite", run: run_sqlite },
     Target { name: "state", run: run_state },
     Target { name: "text", run: run_text },
     Target { name: "udev", run: run_udev },
@@ -91,6 +103,46 @@ fn run_cloud(bytes: &[u8]) {
     black_box(cloud::instance_data(bytes));
     let text = lossy(bytes);
     black_box(cloud::from_dmi(|_| Some(text.clone())));
+}
+
+fn run_apt_lists(bytes: &[u8]) {
+    black_box((apt_lists::release(bytes), apt_lists::offer(bytes), apt_lists::heading(bytes), apt_lists::updates_available(bytes)));
+    black_box((apt_lists::first(bytes, true), apt_lists::first(bytes, false)));
+    let (version, rest) = argument(bytes);
+    black_box(apt_lists::compare_versions(&version, &lossy(rest)));
+}
+
+fn run_certificate_uses(bytes: &[u8]) {
+    use certificate_uses::Syntax;
+    for syntax in [Syntax::Directive(&["ssl_certificate"]), Syntax::Setting(&["ssl_cert"]), Syntax::Word("crt")] {
+        black_box(certificate_uses::named(bytes, syntax, "/etc"));
+    }
+}
+
+fn run_kubernetes(bytes: &[u8]) {
+    black_box((kubernetes::servers(bytes), kubernetes::node_name(bytes), kubernetes::kubelet(bytes), kubernetes::pod(&lossy(bytes))));
+    let (flag, rest) = argument(bytes);
+    black_box(kubernetes::flag(rest, &flag));
+}
+
+fn run_language_packages(bytes: &[u8]) {
+    black_box((language_packages::python(bytes), language_packages::npm(bytes), language_packages::gem(&lossy(bytes))));
+}
+
+fn run_screen_lock(bytes: &[u8]) {
+    for (_, screen_saver, session) in screen_lock::DCONF_DESKTOPS {
+        black_box((screen_lock::dconf(bytes, screen_saver, session), screen_lock::dconf_enforces(bytes, screen_saver)));
+    }
+    black_box((screen_lock::kde(bytes), screen_lock::xscreensaver(bytes), screen_lock::logind(bytes)));
+}
+
+fn run_sqlite(bytes: &[u8]) {
+    const LONGEST_ROW: usize = 64 << 10;
+    if let Some(database) = sqlite::Database::open(bytes, LONGEST_ROW)
+        && let Some(table) = database.table("t")
+    {
+        black_box(database.rows(&table, |_, row| drop(black_box(row.len()))));
+    }
 }
 
 fn run_command_line(bytes: &[u8]) {
@@ -165,6 +217,7 @@ fn run_kernel(bytes: &[u8]) {
     black_box((kernel::modules(bytes), kernel::apt_periodic(bytes, "APT::Periodic::Unattended-Upgrade")));
     let (key, rest) = argument(bytes);
     black_box((kernel::ini(rest, "commands", &key), kernel::ini(rest, &key, "apply_updates"), kernel::apt_periodic(rest, &key)));
+    black_box(kernel::newest(&key, &lossy(rest).lines().map(str::to_owned).collect::<Vec<_>>()));
     black_box(kernel::taints(bytes.first_chunk().map_or(0, |bits| u64::from_ne_bytes(*bits))));
 }
 
@@ -176,6 +229,7 @@ fn run_key_value(bytes: &[u8]) {
 
 fn run_login_records(bytes: &[u8]) {
     black_box((login_records::wtmp(bytes), login_records::lastlog(bytes, "root")));
+    black_box((login_records::lastlog2(bytes), login_records::wtmpdb(bytes)));
 }
 
 fn run_mountinfo(bytes: &[u8]) {
@@ -201,6 +255,7 @@ fn run_oui(bytes: &[u8]) {
 fn run_package_databases(bytes: &[u8]) {
     black_box((package_databases::apk(bytes), package_databases::pacman(bytes)));
     black_box((package_databases::snap_version(bytes), package_databases::appstream_version(bytes)));
+    black_box((package_databases::desktop_entry(bytes), package_databases::app_image(&lossy(bytes))));
 }
 
 fn run_process_stat(bytes: &[u8]) {

@@ -156,6 +156,7 @@ pub fn packages<'a>(kind: Kind, daemons: impl Iterator<Item = &'a Daemon>, now: 
         size_bytes: Some((number + 3) * 11_264),
         installed_at: Some(installed),
         name,
+        ..Package::default()
     };
     names.into_iter().map(package).collect()
 }

@@ -1,5 +1,6 @@
 //! Linux.
 
+pub mod child;
 pub(crate) mod clock;
 pub mod collect;
 mod netlink;

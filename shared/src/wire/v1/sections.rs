@@ -6,6 +6,7 @@ mod accounts;
 mod certificates;
 mod cloud;
 mod connections;
+mod container_images;
 mod cpu;
 mod daemon;
 mod devices;
@@ -13,6 +14,7 @@ mod disks;
 mod file_systems;
 mod hardware;
 mod identity;
+mod kubernetes;
 mod listening;
 mod memory;
 mod neighbours;
@@ -25,15 +27,16 @@ mod security;
 mod services;
 mod storage;
 mod timers;
+mod updates;
 mod virtual_guests;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 pub use self::{
-    accounts::*, certificates::*, cloud::*, connections::*, cpu::*, daemon::*, devices::*, disks::*, file_systems::*, hardware::*,
-    identity::*, listening::*, memory::*, neighbours::*, network::*, operating_system::*, packages::*, peripherals::*, security::*,
-    services::*, storage::*, timers::*, virtual_guests::*,
+    accounts::*, certificates::*, cloud::*, connections::*, container_images::*, cpu::*, daemon::*, devices::*, disks::*, file_systems::*,
+    hardware::*, identity::*, kubernetes::*, listening::*, memory::*, neighbours::*, network::*, operating_system::*, packages::*,
+    peripherals::*, security::*, services::*, storage::*, timers::*, updates::*, virtual_guests::*,
 };
 
 /// A section's type.
@@ -77,10 +80,15 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<Network>("Network interfaces, addresses, routes, resolvers and proxies."),
     section::<Neighbours>("Devices met on private networks: address, MAC address, maker; never what they send."),
     section::<Accounts>("Local users and groups, who may administer, last logins, public ssh host keys; never passwords."),
-    section::<Security>("Encryption, secure boot, firewalls, malware protection, remote control, update policy, kernel modules."),
+    section::<Security>(
+        "Encryption, secure boot, firewalls, malware protection, remote control, update policy, screen locks, kernel modules.",
+    ),
     section::<Certificates>("Certificates of servers and local authorities: names, validity, fingerprint, where; never keys."),
     section::<VirtualGuests>("Virtual machines and containers on this machine: names, ids, addresses; never their environment."),
+    section::<ContainerImages>("Container images stored on this machine: names, tags, digests."),
+    section::<Kubernetes>("This machine as a Kubernetes node: name, API servers, pods; never credentials."),
     section::<Packages>("Installed software packages."),
+    section::<Updates>("Pending updates, when they were last looked for and installed, whether a restart is due."),
     section::<Services>("What runs as a service, and which hosts its configuration names; never passwords, tokens or query strings."),
     section::<Timers>("What is started at set times; what may be a secret in a command is replaced."),
     section::<Listening>("Sockets that wait for connections, with the service behind each."),
@@ -115,6 +123,8 @@ section_data! {
     FileSystems = "file_systems";
     Network = "network";
     Packages = "packages";
+    ContainerImages = "container_images";
+    Kubernetes = "kubernetes";
     Services = "services";
     Listening = "listening";
 }

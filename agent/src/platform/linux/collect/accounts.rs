@@ -20,6 +20,7 @@ use crate::{
     parse::{
         accounts,
         login_records::{self, LASTLOG_RECORD, LoginRecord, WTMP_ALIGNMENT},
+        polkit,
         text::fields,
     },
 };
@@ -29,6 +30,13 @@ const PASSWD: &str = "/etc/passwd";
 const MOST_USERS: usize = 10_000;
 /// The end of `wtmp` that is read: some 2,700 records.
 const MOST_WTMP: u64 = 1 << 20;
+/// Reads a database with logins.
+type ReadLogins = fn(&[u8]) -> Option<Vec<LoginRecord>>;
+/// The databases that take the place of `lastlog` and `wtmp`: file, what it is called, how it is read.
+const DATABASES: &[(&str, &str, ReadLogins)] =
+    &[("/var/lib/lastlog/lastlog2.db", "lastlog2", login_records::lastlog2), ("/var/lib/wtmpdb/wtmp.db", "wtmpdb", login_records::wtmpdb)];
+/// Some 60,000 logins.
+const MOST_DATABASE: u64 = 4 << 20;
 /// Groups whose members are root for the asking: administrators by custom, and those who may start containers.
 const ADMINISTRATORS: &[&str] = &["sudo", "wheel", "admin", "docker", "lxd", "incus-admin"];
 
@@ -46,14 +54,18 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Accounts> {
     let mut groups = accounts::groups(&root.read("/etc/group").unwrap_or_default());
     let (granted, unreadable) = granted_by_sudoers(root);
     missing.extend(unreadable);
+    let (of_polkit, unreadable) = granted_by_polkit(root);
+    missing.extend(unreadable);
     for group in &mut groups {
         let is_granted = granted.contains(&format!("%{}", group.name)) || granted.contains(&format!("%#{}", group.id));
-        group.administrators = is_granted || ADMINISTRATORS.contains(&group.name.as_str());
+        let is_of_polkit =
+            of_polkit.contains(&format!("unix-group:{}", group.name)) || of_polkit.contains(&format!("unix-group:{}", group.id));
+        group.administrators = is_granted || is_of_polkit || ADMINISTRATORS.contains(&group.name.as_str());
     }
     let (logins, unreadable) = last_logins(root, &users);
     missing.extend(unreadable);
     for user in &mut users {
-        user.administrator = administrator(user, &groups, &granted);
+        user.administrator = administrator(user, &groups, &granted, &of_polkit);
         user.last_login = logins.get(&user.name).map(|(record, source)| login(record, source));
     }
     users.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
@@ -62,7 +74,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Accounts> {
     if missing.is_empty() { Outcome::Data(found) } else { Outcome::Partial(found, missing.join("; ")) }
 }
 
-fn administrator(user: &User, groups: &[Group], granted: &BTreeSet<String>) -> Vec<String> {
+fn administrator(user: &User, groups: &[Group], granted: &BTreeSet<String>, of_polkit: &BTreeSet<String>) -> Vec<String> {
     let belongs = |group: &&Group| group.id == user.group_id || group.members.contains(&user.name);
     let by_group = groups.iter().filter(|group| group.administrators).filter(belongs).map(|group| format!("group {}", group.name));
     let mut reasons: BTreeSet<String> = by_group.collect();
@@ -72,7 +84,41 @@ fn administrator(user: &User, groups: &[Group], granted: &BTreeSet<String>) -> V
     if granted.contains(&user.name) || granted.contains(&format!("#{}", user.id)) || granted.contains("ALL") {
         reasons.insert("sudoers".to_owned());
     }
+    let is_of_polkit = of_polkit.contains(&format!("unix-user:{}", user.name)) || of_polkit.contains(&format!("unix-user:{}", user.id));
+    if is_of_polkit && user.id != 0 {
+        reasons.insert("polkit".to_owned());
+    }
     reasons.into_iter().collect()
+}
+
+/// Whom polkit asks for their password where it wants an administrator's: the first rule that answers counts.
+fn granted_by_polkit(root: &Root) -> (BTreeSet<String>, Option<String>) {
+    /// Of files with one name, that of the first directory counts; across directories they are read by name.
+    const RULES: &[&str] =
+        &["/etc/polkit-1/rules.d", "/run/polkit-1/rules.d", "/usr/local/share/polkit-1/rules.d", "/usr/share/polkit-1/rules.d"];
+    const OLD: &[&str] = &["/var/lib/polkit-1/localauthority.conf.d", "/etc/polkit-1/localauthority.conf.d"];
+    let mut unreadable = None;
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    for directory in RULES {
+        match root.names(directory) {
+            Ok(names) => names.into_iter().filter(|name| name.ends_with(".rules")).for_each(|name| {
+                let path = format!("{directory}/{name}");
+                files.entry(name).or_insert(path);
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => unreadable = Some(format!("{directory}: {error}; administrators may be missing")),
+        }
+    }
+    let by_rules = files.values().find_map(|path| polkit::rules(&root.read(path).ok()?));
+    let by_old = || {
+        let mut files: Vec<(String, String)> = Vec::new();
+        for directory in OLD {
+            files.extend(root.names(directory).unwrap_or_default().into_iter().map(|name| (name.clone(), format!("{directory}/{name}"))));
+        }
+        files.sort_unstable();
+        files.iter().rev().find_map(|(_, path)| polkit::local_authority(&root.read(path).ok()?))
+    };
+    (by_rules.or_else(by_old).unwrap_or_default().into_iter().collect(), unreadable)
 }
 
 /// Whom the sudoers files grant everything, and what could not be read of them.
@@ -109,6 +155,20 @@ fn last_logins(root: &Root, users: &[User]) -> (BTreeMap<String, (LoginRecord, &
         let skipped = root.size(file).unwrap_or_default().saturating_sub(MOST_WTMP).next_multiple_of(WTMP_ALIGNMENT);
         match root.read_at(file, skipped, MOST_WTMP) {
             Ok(bytes) => login_records::wtmp(&bytes).into_iter().for_each(|record| note(record, "wtmp")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => unreadable = Some(format!("{file}: {error}; last logins may be missing")),
+        }
+    }
+    for (file, source, read) in DATABASES {
+        match root.read_up_to(file, MOST_DATABASE) {
+            // What is not yet in the database itself stands in its log.
+            Ok(_) if root.size(&format!("{file}-wal")).is_some_and(|size| size > 0) => {
+                unreadable = Some(format!("{file} has changes in its log, which is not read; last logins may be missing"));
+            }
+            Ok(bytes) => match read(&bytes) {
+                Some(logins) => logins.into_iter().for_each(|record| note(record, source)),
+                None => unreadable = Some(format!("{file} is not laid out as expected; last logins may be missing")),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => unreadable = Some(format!("{file}: {error}; last logins may be missing")),
         }
@@ -179,20 +239,25 @@ mod tests {
             ("/etc/sudoers", "%sudo ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n"),
             ("/etc/sudoers.d/ops", "%ops ALL=(ALL) NOPASSWD: ALL\nada ALL=(ALL) ALL\n"),
             ("/etc/sudoers.d/old.bak", "uma ALL=(ALL) ALL\n"),
+            ("/usr/share/polkit-1/rules.d/40-debian-sudo.rules", "polkit.addAdminRule(function(a, s) { return [\"unix-group:sudo\"]; });"),
+            (
+                "/etc/polkit-1/rules.d/10-own.rules",
+                "polkit.addAdminRule(function(a, s) { return [\"unix-user:bob\", \"unix-user:0\", \"unix-group:100\"]; });",
+            ),
         ];
         let Outcome::Data(found) = collect_one(&files, collect) else { panic!("no data") };
         let reasons: Vec<_> = found.users.iter().map(|user| (user.name.as_str(), user.administrator.join(", "))).collect();
         let expected = [
             ("ada", "group sudo, sudoers"),
-            ("bob", "group ops"),
+            ("bob", "group ops, polkit"),
             ("eve", "group docker"),
             ("root", "uid 0"),
             ("toor", "uid 0"),
-            ("uma", ""),
+            ("uma", "group users"),
         ];
         assert_eq!(reasons, expected.map(|(name, why)| (name, why.to_owned())));
         let administrators: Vec<_> = found.groups.iter().filter(|group| group.administrators).map(|group| group.name.as_str()).collect();
-        assert_eq!(administrators, ["docker", "ops", "sudo"]);
+        assert_eq!(administrators, ["docker", "ops", "sudo", "users"]);
     }
 
     #[test]
@@ -213,12 +278,16 @@ mod tests {
         lastlog[1_001 * LASTLOG_RECORD..][..4].copy_from_slice(&1_750_000_900_u32.to_ne_bytes());
         lastlog[1_000 * LASTLOG_RECORD..][..4].copy_from_slice(&1_600_000_000_u32.to_ne_bytes());
         write("var/log/lastlog", &lastlog);
+        write("var/lib/wtmpdb/wtmp.db", include_bytes!("../../../../tests/fixtures/logins/wtmp.db"));
         let root = Root::new(directory.path());
         let users = accounts::users(PEOPLE.1.as_bytes());
         let (found, unreadable) = last_logins(&root, &users);
         assert_eq!(unreadable, None);
         let found: Vec<_> = found.iter().map(|(name, (record, source))| (name.as_str(), record.at, *source)).collect();
-        assert_eq!(found, [("ada", 1_750_000_000, "wtmp"), ("bob", 1_750_000_900, "lastlog")]);
+        assert_eq!(found, [("ada", 1_750_000_500, "wtmpdb"), ("bob", 1_750_000_900, "lastlog")]);
+        write("var/lib/wtmpdb/wtmp.db-wal", b"x");
+        let (found, unreadable) = last_logins(&root, &users);
+        assert_eq!((found["ada"].1, unreadable.is_some()), ("wtmp", true));
     }
 
     #[test]

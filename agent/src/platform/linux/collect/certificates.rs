@@ -1,10 +1,10 @@
-//! Certificates in well-known places.
+//! Certificates in well-known places, and those that configurations of servers name.
 
 use std::collections::BTreeMap;
 
 use rollcall_shared::wire::v1::{Certificate, Certificates};
 
-use super::{Machine, Outcome};
+use super::{Machine, Outcome, certificate_uses};
 use crate::{files::Root, parse::certificate};
 
 /// Where servers and the system keep certificates, and how deep to look below.
@@ -27,6 +27,8 @@ const MOST_ENTRIES: usize = 4_096;
 const MOST_CERTIFICATES: usize = 512;
 /// Files that hold more are bundles of authorities.
 const MOST_IN_A_FILE: usize = 8;
+/// Of a directory that HAProxy takes certificates from.
+const MOST_IN_A_DIRECTORY: usize = 512;
 const MOST_BYTES: u64 = 128 << 10;
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Certificates> {
@@ -39,6 +41,11 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Certificates> {
     for name in root.names(LETS_ENCRYPT).unwrap_or_default() {
         search.file(format!("{LETS_ENCRYPT}/{name}/cert.pem"));
     }
+    let uses = certificate_uses::read(root);
+    for path in uses.keys() {
+        search.named(path);
+    }
+    search.mark(&uses);
     let mut missing: Vec<String> = search.denied.take().into_iter().collect();
     if search.entries >= MOST_ENTRIES {
         missing.push(format!("the search ended after {MOST_ENTRIES} files"));
@@ -83,6 +90,33 @@ impl Search<'_> {
         }
     }
 
+    /// What a configuration names is opened whatever it is called, and may be a directory of files.
+    fn named(&mut self, path: &str) {
+        match self.root.names(path) {
+            Ok(names) => names.into_iter().take(MOST_IN_A_DIRECTORY).for_each(|name| self.file(format!("{path}/{name}"))),
+            Err(_) => self.file(path.to_owned()),
+        }
+    }
+
+    /// Notes who uses what was found. A path may be named by way of a link.
+    fn mark(&mut self, uses: &BTreeMap<String, Vec<String>>) {
+        for certificate in self.found.values_mut() {
+            let of_path = |path: &String| {
+                let directory = path.rsplit_once('/').map(|(directory, _)| directory.to_owned());
+                [Some(path.clone()), directory]
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|path| uses.get(&path))
+                    .flatten()
+                    .cloned()
+                    .collect::<Vec<_>>()
+            };
+            certificate.used_by = certificate.paths.iter().flat_map(of_path).collect();
+            certificate.used_by.sort_unstable();
+            certificate.used_by.dedup();
+        }
+    }
+
     fn file(&mut self, path: String) {
         let bytes = match self.root.read_up_to(&path, MOST_BYTES) {
             Ok(bytes) => bytes,
@@ -107,6 +141,32 @@ impl Search<'_> {
 mod tests {
     use super::{super::tests::collect_one, *};
     use crate::parse::certificate::tests::pem;
+
+    #[test]
+    fn uses_are_told_also_of_what_lies_elsewhere() {
+        let ((web, _), (shop, _), (mail, _)) = (pem("www.example.org"), pem("shop.example.org"), pem("mail.example.org"));
+        let files = [
+            (
+                "/etc/nginx/sites-enabled/www",
+                "server {\n  ssl_certificate /etc/letsencrypt/live/www/fullchain.pem;\n  ssl_certificate_key /k;\n}\n",
+            ),
+            ("/etc/letsencrypt/live/www/cert.pem", web.as_str()),
+            ("/etc/letsencrypt/live/www/fullchain.pem", web.as_str()),
+            ("/etc/haproxy/haproxy.cfg", "frontend x\n bind :443 ssl crt /srv/tls alpn h2\n"),
+            ("/srv/tls/shop", shop.as_str()),
+            ("/etc/postfix/main.cf", "smtpd_tls_cert_file = /srv/mail.chain\n"),
+            ("/srv/mail.chain", mail.as_str()),
+        ];
+        let Outcome::Data(mut found) = collect_one(&files, collect) else { panic!("no data") };
+        found.certificates.sort_by(|a, b| a.subject.cmp(&b.subject));
+        let seen: Vec<_> = found.certificates.iter().map(|found| (found.paths.join(" "), found.used_by.join(" "))).collect();
+        let expected = [
+            ("/srv/mail.chain", "postfix: /etc/postfix/main.cf"),
+            ("/srv/tls/shop", "haproxy: /etc/haproxy/haproxy.cfg"),
+            ("/etc/letsencrypt/live/www/cert.pem /etc/letsencrypt/live/www/fullchain.pem", "nginx: /etc/nginx/sites-enabled/www"),
+        ];
+        assert_eq!(seen, expected.map(|(paths, used_by)| (paths.to_owned(), used_by.to_owned())));
+    }
 
     #[test]
     fn own_certificates_are_listed_once_and_the_trust_store_is_not() {

@@ -3,11 +3,14 @@
 //! A collector answers data, "this machine has no such thing", or failure. One failure never fails the document.
 
 mod accounts;
+mod apt;
 mod budget;
 mod bundles;
+mod certificate_uses;
 mod certificates;
 mod cloud;
 mod connections;
+mod container_images;
 mod cpu;
 mod daemons;
 mod devices;
@@ -16,6 +19,8 @@ mod file_systems;
 mod hardware;
 mod identity;
 mod init_scripts;
+mod kubernetes;
+mod languages;
 mod listening;
 mod memory;
 mod neighbours;
@@ -26,6 +31,8 @@ mod peripherals;
 mod platform;
 mod pools;
 mod proxies;
+mod rpm;
+mod screen_locks;
 mod security;
 mod security_tools;
 mod service_settings;
@@ -33,6 +40,7 @@ mod services;
 mod storage;
 mod timers;
 mod units;
+mod updates;
 mod virtual_guests;
 
 use std::{
@@ -45,9 +53,9 @@ use std::{
 use rollcall_shared::{
     Timestamp,
     wire::v1::{
-        Accounts, Certificates, Cloud, Connections, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Listening, Memory, Neighbours,
-        Network, OperatingSystem, Packages, Peripherals, Section, SectionData, SectionStatus, Security, ServiceKey, Services, Storage,
-        Timers, VirtualGuests,
+        Accounts, Certificates, Cloud, Connections, ContainerImages, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Kubernetes,
+        Listening, Memory, Neighbours, Network, OperatingSystem, Packages, Peripherals, Section, SectionData, SectionStatus, Security,
+        ServiceKey, Services, Storage, Timers, Updates, VirtualGuests,
     },
 };
 
@@ -108,7 +116,10 @@ pub const COLLECTORS: &[Collector] = &[
     Collector { name: Security::NAME, collect: |machine| section(machine, security::collect) },
     Collector { name: Certificates::NAME, collect: |machine| section(machine, certificates::collect) },
     Collector { name: VirtualGuests::NAME, collect: |machine| section(machine, virtual_guests::collect) },
+    Collector { name: ContainerImages::NAME, collect: |machine| section(machine, container_images::collect) },
+    Collector { name: Kubernetes::NAME, collect: |machine| section(machine, kubernetes::collect) },
     Collector { name: Packages::NAME, collect: |machine| section(machine, packages::collect) },
+    Collector { name: Updates::NAME, collect: |machine| section(machine, updates::collect) },
     Collector { name: Services::NAME, collect: |machine| section(machine, services::collect) },
     Collector { name: Timers::NAME, collect: |machine| section(machine, timers::collect) },
     Collector { name: Listening::NAME, collect: |machine| section(machine, listening::collect) },
@@ -129,6 +140,7 @@ pub struct Machine<'a> {
     processes: OnceCell<Processes>,
     packages: OnceCell<Result<packages::Found, String>>,
     owners: OnceCell<BTreeMap<String, String>>,
+    with_languages: bool,
 }
 
 impl<'a> Machine<'a> {
@@ -155,7 +167,14 @@ impl<'a> Machine<'a> {
             processes: OnceCell::new(),
             packages: OnceCell::new(),
             owners: OnceCell::new(),
+            with_languages: false,
         }
+    }
+
+    /// Lists the packages of programming languages too, of which there may be thousands.
+    #[must_use]
+    pub fn with_language_packages(self, wanted: bool) -> Self {
+        Self { with_languages: wanted, ..self }
     }
 
     /// What SMBIOS says; `None` where the machine has none or it may not be read.
@@ -179,7 +198,7 @@ impl<'a> Machine<'a> {
     }
 
     fn packages(&self) -> &Result<packages::Found, String> {
-        self.packages.get_or_init(|| packages::read(self.root))
+        self.packages.get_or_init(|| packages::read(self.root, self.with_languages))
     }
 
     /// The package of each program that runs as a service or listens: one look through the lists of files for all sections.

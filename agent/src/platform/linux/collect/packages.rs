@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io};
 use memchr::memmem;
 use rollcall_shared::wire::v1::{Package, Packages};
 
-use super::{Machine, Outcome, bundles};
+use super::{Machine, Outcome, apt, bundles, languages, rpm};
 use crate::{
     files::Root,
     parse::{dpkg, package_databases},
@@ -13,11 +13,9 @@ use crate::{
 
 const STATUS: &str = "/var/lib/dpkg/status";
 const INFO: &str = "/var/lib/dpkg/info";
+const AUTOMATIC: &str = "/var/lib/apt/extended_states";
 const APK: &[&str] = &["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
 const PACMAN: &str = "/var/lib/pacman/local";
-/// The databases of rpm are read by rpm alone, which is a child process.
-const RPM: &[&str] = &["rpmdb.sqlite", "Packages.db", "Packages"];
-const RPM_DIRECTORIES: &[&str] = &["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
 /// Several times what a machine with everything installed has.
 const MOST_STATUS: u64 = 64 << 20;
 const MOST_LIST: u64 = 32 << 20;
@@ -27,15 +25,17 @@ const MOST_PACKAGES: usize = 40_000;
 /// What is installed, and what is known to be missing in the list.
 pub(super) struct Found {
     pub(super) packages: Vec<Package>,
+    /// What apt's repositories offer, where the machine has apt.
+    pub(super) offered: apt::Offered,
     missing: Vec<String>,
     has_manager: bool,
 }
 
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Packages> {
     match machine.packages() {
-        Ok(found) if found.missing.is_empty() && !found.has_manager => {
-            Outcome::NotPresent("no package manager that this agent knows (looked for dpkg, apk, pacman, snap, flatpak, rpm)".to_owned())
-        }
+        Ok(found) if found.missing.is_empty() && !found.has_manager => Outcome::NotPresent(
+            "no package manager that this agent knows (looked for dpkg, apk, pacman, snap, flatpak, rpm, AppImage)".to_owned(),
+        ),
         // A list of nothing that is not the whole list says nothing.
         Ok(found) if !found.has_manager => Outcome::Failed(found.missing.join("; ")),
         Ok(found) if found.missing.is_empty() => Outcome::Data(Packages { packages: found.packages.clone() }),
@@ -44,19 +44,23 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Packages> {
     }
 }
 
-/// The installed packages of every manager, sorted.
-pub(super) fn read(root: &Root) -> Result<Found, String> {
-    let mut found = Found { packages: Vec::new(), missing: Vec::new(), has_manager: false };
+/// The installed packages of every manager, sorted; those of programming languages where they are asked for.
+pub(super) fn read(root: &Root, with_languages: bool) -> Result<Found, String> {
+    let mut found = Found { packages: Vec::new(), offered: apt::Offered::default(), missing: Vec::new(), has_manager: false };
     let read = |path: &str| root.read_up_to(path, MOST_STATUS).map_err(|error| format!("{path}: {error}"));
     if root.exists(STATUS) {
         found.has_manager = true;
         found.packages = dpkg::status(&read(STATUS)?);
+        let automatic = root.read_up_to(AUTOMATIC, MOST_STATUS).ok().map(|bytes| dpkg::automatic(&bytes));
         for package in &mut found.packages {
+            package.automatic = automatic.as_ref().map(|automatic| automatic.contains(package));
             let architecture = package.architecture.as_deref().unwrap_or_default();
-            // dpkg writes the list of a package's files when it installs or upgrades it, and never touches it again.
+            // dpkg writes the list of a package's files when it installs or upgrades it, and never touches it again. Its log
+            // says the same of the last months only, and is gone from machines that were copied or cleaned.
             let lists = [format!("{INFO}/{}.list", package.name), format!("{INFO}/{}:{architecture}.list", package.name)];
             package.installed_at = lists.iter().find_map(|list| root.modified(list));
         }
+        found.offered = apt::search(root, &mut found.packages);
     }
     if let Some(database) = APK.iter().find(|database| root.exists(database)) {
         found.has_manager = true;
@@ -67,12 +71,23 @@ pub(super) fn read(root: &Root) -> Result<Found, String> {
         let package = |name: &String| package_databases::pacman(&root.read(&format!("{PACMAN}/{name}/desc")).ok()?);
         found.packages.extend(names.iter().filter_map(package));
     }
-    let bundled = bundles::snaps(root).into_iter().chain(bundles::flatpaks(root));
+    let bundled = bundles::snaps(root).into_iter().chain(bundles::flatpaks(root)).chain(bundles::app_images(root));
     let before = found.packages.len();
     found.packages.extend(bundled);
     found.has_manager |= found.packages.len() > before;
-    if let Some(directory) = RPM_DIRECTORIES.iter().find(|directory| RPM.iter().any(|file| root.exists(&format!("{directory}/{file}")))) {
-        found.missing.push(format!("the packages in {directory} are not listed: reading them needs rpm, which this agent does not start"));
+    if with_languages {
+        let (packages, missing) = languages::packages(root);
+        found.has_manager |= !packages.is_empty();
+        found.packages.extend(packages);
+        found.missing.extend(missing);
+    }
+    match rpm::packages(root, !root.exists(STATUS)) {
+        Some(Ok(packages)) => {
+            found.has_manager = true;
+            found.packages.extend(packages);
+        }
+        Some(Err(reason)) => found.missing.push(reason),
+        None => {}
     }
     found.packages.sort_by(|a, b| (&a.name, &a.version, &a.architecture, &a.kind).cmp(&(&b.name, &b.version, &b.architecture, &b.kind)));
     if found.packages.len() > MOST_PACKAGES {
@@ -130,10 +145,16 @@ mod tests {
 
     #[test]
     fn packages_have_the_date_of_their_file_list() {
-        let files = [(STATUS, FIXTURE), ("/var/lib/dpkg/info/adduser.list", "/.\n"), ("/var/lib/dpkg/info/libc6:amd64.list", "/.\n")];
+        let files = [
+            (STATUS, FIXTURE),
+            ("/var/lib/dpkg/info/adduser.list", "/.\n"),
+            ("/var/lib/dpkg/info/libc6:amd64.list", "/.\n"),
+            (AUTOMATIC, "Package: libc6\nArchitecture: amd64\nAuto-Installed: 1\n"),
+        ];
         let Outcome::Data(found) = collect_one(&files, collect) else { panic!("no data") };
         let dated: Vec<_> = found.packages.iter().map(|package| (package.name.as_str(), package.installed_at.is_some())).collect();
         assert_eq!(dated, [("adduser", true), ("libc6", true), ("openssh-server", false)]);
+        assert_eq!(found.packages.iter().map(|package| package.automatic).collect::<Vec<_>>(), [Some(false), Some(true), Some(false)]);
     }
 
     #[test]
@@ -158,6 +179,13 @@ mod tests {
             ("/snap/core22/1380/meta/snap.yaml", "version: '20240408'\n"),
             ("/snap/core22/current", "-> 1380"),
             ("/snap/bin/tool", ""),
+            ("/opt/Editor-1.2.3-x86_64.AppImage", "12345"),
+            ("/home/ada/Applications/viewer.AppImage", "1"),
+            (
+                "/home/ada/.local/share/applications/appimagekit_1-Viewer.desktop",
+                "[Desktop Entry]\nName=Viewer\nX-AppImage-Version=7\nExec=/home/ada/Applications/viewer.AppImage %U\n",
+            ),
+            ("/home/ada/.local/share/applications/appimagekit_2-Gone.desktop", "[Desktop Entry]\nExec=/home/ada/gone.AppImage\n"),
             ("/var/lib/snapd/snaps/core22_1380.snap", "1234"),
             (deploy.as_str(), ""),
             (appstream.as_str(), "<release version=\"2.1\"/>"),
@@ -168,6 +196,8 @@ mod tests {
         let Outcome::Data(found) = collect_one(&files, collect) else { panic!("no data") };
         let seen: Vec<_> = found.packages.iter().map(|p| (p.kind.as_str(), p.name.as_str(), p.version.as_str())).collect();
         let expected = [
+            ("appimage", "Editor", "1.2.3"),
+            ("appimage", "Viewer", "7"),
             ("pacman", "bash", "5.2-1"),
             ("snap", "core22", "20240408"),
             ("apk", "musl", "1.2.5-r0"),
@@ -175,7 +205,20 @@ mod tests {
             ("flatpak", "org.example.Platform", "23.08"),
         ];
         assert_eq!(seen, expected);
-        assert_eq!((found.packages[1].size_bytes, found.packages[1].installed_at.is_some()), (Some(4), true));
+        assert_eq!((found.packages[3].size_bytes, found.packages[3].installed_at.is_some()), (Some(4), true));
+        assert_eq!((found.packages[0].size_bytes, found.packages[0].architecture.as_deref()), (Some(5), Some("x86_64")));
+    }
+
+    #[test]
+    fn packages_of_languages_are_listed_only_where_they_are_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let gems = directory.path().join("var/lib/gems/3.1.0/specifications");
+        std::fs::create_dir_all(&gems).unwrap();
+        std::fs::write(gems.join("rails-7.1.2.gemspec"), "").unwrap();
+        let root = Root::new(directory.path());
+        let kinds =
+            |with_languages| read(&root, with_languages).unwrap().packages.into_iter().map(|package| package.kind).collect::<Vec<_>>();
+        assert_eq!((kinds(false), kinds(true)), (vec![], vec!["gem".to_owned()]));
     }
 
     #[test]

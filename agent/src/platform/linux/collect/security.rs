@@ -4,13 +4,10 @@ use std::collections::BTreeSet;
 
 use rollcall_shared::wire::v1::{AccessControl, KernelModule, Security, SecurityTool, UpdatePolicy};
 
-use super::{Machine, Outcome, file_systems, hardware::efi_flag, security_tools::TOOLS, units};
+use super::{Machine, Outcome, file_systems, hardware::efi_flag, screen_locks, security_tools::TOOLS, units};
 use crate::{
     files::Root,
-    parse::{
-        kernel,
-        text::{clean, lines},
-    },
+    parse::{kernel, text::lines},
 };
 
 /// The one firewall whose unit does not say whether it is on.
@@ -20,7 +17,6 @@ const MOST_MODULES: usize = 4_096;
 pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Security> {
     let root = machine.root;
     let enabled = units::enabled(root);
-    let (reboot_required, reboot_required_by) = reboot(root);
     let tainted = root.number("/proc/sys/kernel/tainted");
     let found = Security {
         secure_boot: efi_flag(root, "SecureBoot"),
@@ -29,8 +25,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Security> {
         access_control: access_control(root),
         tools: tools(root, &enabled),
         update_policies: update_policies(root, &enabled),
-        reboot_required,
-        reboot_required_by,
+        screen_locks: screen_locks::read(root),
         kernel_taints: tainted.map(kernel::taints).unwrap_or_default(),
         kernel_modules: modules(root),
     };
@@ -103,17 +98,6 @@ fn dnf_automatic(root: &Root, enabled: &BTreeSet<String>) -> Option<UpdatePolicy
     Some(UpdatePolicy { tool: "dnf-automatic".to_owned(), checks: Some(checks), installs: Some(installs) })
 }
 
-/// Packages ask for a reboot through a helper; where it is missing, silence says nothing.
-fn reboot(root: &Root) -> (Option<bool>, Vec<String>) {
-    const FLAG: &str = "/run/reboot-required";
-    if !root.exists(FLAG) {
-        return (root.exists("/usr/share/update-notifier/notify-reboot-required").then_some(false), Vec::new());
-    }
-    let packages = root.read(&format!("{FLAG}.pkgs")).unwrap_or_default();
-    let packages: BTreeSet<String> = lines(&packages).filter_map(clean).collect();
-    (Some(true), packages.into_iter().collect())
-}
-
 fn modules(root: &Root) -> Vec<KernelModule> {
     let mut modules = kernel::modules(&root.read("/proc/modules").unwrap_or_default());
     modules.sort_by(|a, b| a.name.cmp(&b.name));
@@ -145,14 +129,11 @@ mod tests {
             ("/etc/apt/apt.conf.d/10periodic", "APT::Periodic::Unattended-Upgrade \"0\";\n"),
             ("/etc/apt/apt.conf.d/20auto", "APT::Periodic::Update-Package-Lists \"1\";\nAPT::Periodic::Unattended-Upgrade \"1\";\n"),
             ("/usr/bin/unattended-upgrade", ""),
-            ("/run/reboot-required", ""),
-            ("/run/reboot-required.pkgs", "linux-image\nlibc6\nlinux-image\n"),
             ("/proc/modules", "zfs 1 0 - Live 0x0 (POE)\next4 1 0 - Live 0x0\n"),
             ("/sys/module/zfs/version", "2.2.4-1\n"),
         ];
         let Outcome::Data(found) = collect_one(&files, collect) else { panic!("no data") };
-        assert_eq!((found.secure_boot, found.tpm_version, found.reboot_required), (Some(true), Some(2), Some(true)));
-        assert_eq!(found.reboot_required_by, ["libc6", "linux-image"]);
+        assert_eq!((found.secure_boot, found.tpm_version), (Some(true), Some(2)));
         let tools: Vec<_> = found.tools.iter().map(|tool| (tool.kind.as_str(), tool.name.as_str(), tool.enabled)).collect();
         let expected =
             [("firewall", "nftables", Some(false)), ("firewall", "ufw", Some(true)), ("remote_control", "TeamViewer", Some(true))];
@@ -172,7 +153,7 @@ mod tests {
             ("/etc/dnf/automatic.conf", "[commands]\napply_updates = yes\n"),
         ];
         let Outcome::Data(found) = collect_one(&files, collect) else { panic!("no data") };
-        assert_eq!((found.secure_boot, found.tpm_version, found.root_encrypted, found.reboot_required), (None, None, None, None));
+        assert_eq!((found.secure_boot, found.tpm_version, found.root_encrypted), (None, None, None));
         let policies: Vec<_> = found.update_policies.iter().map(|policy| (policy.tool.as_str(), policy.installs)).collect();
         assert_eq!(policies, [("apt", None), ("dnf-automatic", Some(false))]);
         assert!(matches!(collect_one(&[], collect), Outcome::Partial(..)));

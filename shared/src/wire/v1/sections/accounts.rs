@@ -38,7 +38,7 @@ pub struct User {
     /// Login shell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<String>,
-    /// Why this user may administer the machine: `uid 0`, `group sudo`, `sudoers`, …; sorted. Empty where nothing says so.
+    /// Why this user may administer the machine: `uid 0`, `group sudo`, `sudoers`, `polkit`; sorted. Empty where nothing says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub administrator: Vec<String>,
     /// The last login that the machine remembers.
@@ -58,7 +58,7 @@ pub struct Login {
     /// Where from, as the machine noted it: a host name or address. Absent for local logins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// The file that tells: `wtmp`, `lastlog`.
+    /// The file that tells: `wtmp`, `lastlog`, `lastlog2`, `wtmpdb`.
     pub source: String,
 }
 

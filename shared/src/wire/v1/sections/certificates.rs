@@ -37,4 +37,7 @@ pub struct Certificate {
     pub is_ca: bool,
     /// The files that hold it, sorted.
     pub paths: Vec<String>,
+    /// Where it is used: service and configuration file that names it, as in `nginx: /etc/nginx/sites-enabled/www`, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub used_by: Vec<String>,
 }

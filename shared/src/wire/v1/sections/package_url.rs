@@ -6,8 +6,14 @@ impl Package {
     /// The package URL on the distribution with this id and version (`os-release`), such as
     /// `pkg:deb/debian/curl@7.88.1-10?arch=amd64&distro=debian-12`. It follows from what is sent, so it is not sent itself.
     ///
-    /// `None` for kinds that the purl specification has no type for (snap, flatpak), and without a distribution.
+    /// Packages of languages are the same on every distribution: `pkg:pypi/requests@2.31.0`.
+    ///
+    /// `None` for kinds that the purl specification has no type for (snap, flatpak), and for a distribution's packages where
+    /// it is not known.
     pub fn package_url(&self, distribution: Option<&str>, distribution_version: Option<&str>) -> Option<String> {
+        if let Some(name) = self.name_in_language() {
+            return Some(format!("pkg:{}/{name}@{}", self.kind, encoded(&self.version)));
+        }
         let kind = match self.kind.as_str() {
             "deb" | "apk" | "rpm" => self.kind.as_str(),
             "pacman" => "alpm",
@@ -28,6 +34,17 @@ impl Package {
         let name = if kind == "rpm" { self.name.clone() } else { self.name.to_ascii_lowercase() };
         Some(format!("pkg:{kind}/{namespace}/{}@{}{separator}{}", encoded(&name), encoded(version), qualifiers.join("&")))
     }
+
+    /// The name of a language's package as its package URL spells it.
+    fn name_in_language(&self) -> Option<String> {
+        match self.kind.as_str() {
+            "pypi" => Some(encoded(&self.name.to_ascii_lowercase().replace('_', "-"))),
+            // A scope is a namespace: what separates it from the name is not encoded.
+            "npm" => Some(self.name.to_ascii_lowercase().split('/').map(encoded).collect::<Vec<_>>().join("/")),
+            "gem" => Some(encoded(&self.name)),
+            _ => None,
+        }
+    }
 }
 
 /// Percent-encoded but for what the specification leaves as it is.
@@ -45,6 +62,19 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packages_of_languages_need_no_distribution() {
+        let cases = [
+            (("pypi", "Typing_Extensions", "4.8.0"), "pkg:pypi/typing-extensions@4.8.0"),
+            (("npm", "@angular/cli", "17.0.1"), "pkg:npm/%40angular/cli@17.0.1"),
+            (("gem", "rails", "7.1.2"), "pkg:gem/rails@7.1.2"),
+        ];
+        for ((kind, name, version), expected) in cases {
+            let package = Package { kind: kind.into(), name: name.into(), version: version.into(), ..Package::default() };
+            assert_eq!(package.package_url(None, None).as_deref(), Some(expected));
+        }
+    }
 
     #[test]
     fn urls_follow_the_specification() {

@@ -17,11 +17,15 @@ pub struct Packages {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Package {
-    /// Kind of package: `deb`, `apk`, `pacman`, `snap`, `flatpak`, `rpm`, …
+    /// Kind of package: `deb`, `apk`, `pacman`, `snap`, `flatpak`, `rpm`, `appimage`; of languages, where they are asked
+    /// for: `pypi`, `npm`, `gem`.
     pub kind: String,
     /// Name.
     pub name: String,
-    /// Version as the package manager writes it.
+    /// The source package that it was built from, where that has another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Version as the package manager writes it. Empty for an AppImage whose file name does not tell.
     pub version: String,
     /// Architecture as the package manager writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,4 +39,14 @@ pub struct Package {
     /// When it was installed or last upgraded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub installed_at: Option<Timestamp>,
+    /// The repository that offers this very version: origin, code name and component, as in `Debian bookworm main`. Absent
+    /// where no repository's list has it, or the lists are compressed or too many to search in passing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Installed only because others need it; absent where the package manager does not note it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<bool>,
+    /// Kept at its version on purpose.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }

@@ -25,12 +25,9 @@ pub struct Security {
     /// How updates are installed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub update_policies: Vec<UpdatePolicy>,
-    /// Whether the system asks to be started anew; absent where it has no way to say so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reboot_required: Option<bool>,
-    /// Packages that ask for it, sorted.
+    /// What the machine's configuration says of locking unattended screens, sorted by what is configured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub reboot_required_by: Vec<String>,
+    pub screen_locks: Vec<ScreenLock>,
     /// Why the kernel calls itself tainted: `proprietary_module`, `out_of_tree_module`, `unsigned_module`, `died`, …
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kernel_taints: Vec<String>,
@@ -76,6 +73,29 @@ pub struct UpdatePolicy {
     /// Whether it installs them by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub installs: Option<bool>,
+}
+
+/// What one file or directory says of locking the screen. These are the machine's defaults: people may set otherwise for
+/// themselves, unless it is enforced.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ScreenLock {
+    /// What is configured: `gnome`, `cinnamon`, `mate`, `kde`, `xscreensaver`, `light-locker`, `logind`.
+    pub what: String,
+    /// Whether the screen is locked when nobody has used the machine for a while; absent where it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locks: Option<bool>,
+    /// After how long without use the screen blanks or the action is taken, seconds; 0 is never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_seconds: Option<u64>,
+    /// How long after that it is locked, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock_delay_seconds: Option<u64>,
+    /// Whether people are kept from setting otherwise; absent where it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforced: Option<bool>,
+    /// The file or directory that says so.
+    pub source: String,
 }
 
 /// A loaded kernel module.

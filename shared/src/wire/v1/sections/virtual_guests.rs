@@ -15,7 +15,7 @@ pub struct VirtualGuests {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct VirtualGuest {
-    /// `libvirt`, `docker`, `podman`, `lxc`, `proxmox_qemu`, `proxmox_lxc`.
+    /// `libvirt`, `docker`, `podman`, `cri-o`, `containerd`, `lxc`, `lxd`, `incus`, `proxmox_qemu`, `proxmox_lxc`.
     pub technology: String,
     /// Its name here.
     pub name: String,
@@ -31,6 +31,9 @@ pub struct VirtualGuest {
     /// The image that a container was made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The Kubernetes pod that a container belongs to: `NAMESPACE/NAME`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
     /// Memory that it may use, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
