@@ -161,7 +161,10 @@ kept_sections! {
     Storage,
     Accounts,
     Security,
-    Certificates, ContainerImages, Kubernetes, Timers, Updates, VirtualGuests,
+    ContainerImages,
+    Kubernetes,
+    Timers,
+    Updates,
 }
 
 fn typed<T: SectionData + DeserializeOwned>(section: &Section, clock: Clock) -> Result<ReceivedSection<T>, Problem> {
