@@ -167,6 +167,7 @@ impl Reader {
     /// Takes one sample of the socket table.
     pub fn sample(&mut self) {
         self.watch.sample(&self.root, Timestamp::now());
+        memory::give_back();
     }
 
     /// See [`Watch::hear_closed`].
