@@ -5,6 +5,9 @@ use rollcall_shared::wire::v1::Package;
 
 use crate::{files::Root, parse::language_packages as parse};
 
+/// What the setting `also-collect` calls them: there may be thousands.
+pub(super) const EXTRA: &str = "language-packages";
+
 /// Directories with a directory a version of Python, and what lies in them.
 const PYTHON: &[(&str, &str)] = &[
     ("/usr/local/lib", "dist-packages"),

@@ -127,7 +127,7 @@ pub const COLLECTORS: &[Collector] = &[
 ];
 
 /// What is collected only when it is asked for, by the names that the setting `also-collect` knows.
-pub const EXTRAS: &[&str] = &[neighbours::PUBLIC];
+pub const EXTRAS: &[&str] = &[languages::EXTRA, neighbours::PUBLIC];
 
 /// The machine being read, with what several collectors need, read once.
 pub struct Machine<'a> {
@@ -140,7 +140,6 @@ pub struct Machine<'a> {
     processes: OnceCell<Processes>,
     packages: OnceCell<Result<packages::Found, String>>,
     owners: OnceCell<BTreeMap<String, String>>,
-    with_languages: bool,
 }
 
 impl<'a> Machine<'a> {
@@ -167,14 +166,7 @@ impl<'a> Machine<'a> {
             processes: OnceCell::new(),
             packages: OnceCell::new(),
             owners: OnceCell::new(),
-            with_languages: false,
         }
-    }
-
-    /// Lists the packages of programming languages too, of which there may be thousands.
-    #[must_use]
-    pub fn with_language_packages(self, wanted: bool) -> Self {
-        Self { with_languages: wanted, ..self }
     }
 
     /// What SMBIOS says; `None` where the machine has none or it may not be read.
@@ -198,7 +190,7 @@ impl<'a> Machine<'a> {
     }
 
     fn packages(&self) -> &Result<packages::Found, String> {
-        self.packages.get_or_init(|| packages::read(self.root, self.with_languages))
+        self.packages.get_or_init(|| packages::read(self.root, self.wants(languages::EXTRA)))
     }
 
     /// The package of each program that runs as a service or listens: one look through the lists of files for all sections.
