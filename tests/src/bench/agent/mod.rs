@@ -1,13 +1,15 @@
-//! What the agent costs: one inventory against other agents' in the same run, memory at rest, bytes on the wire. One table
-//! with target and measurement, and whether the target is reached.
+//! What the agent costs: one inventory against other agents' in the same run, one sample of many sockets, memory at rest, bytes
+//! on the wire. One table with target and measurement, and whether the target is reached.
 
 mod cost;
 mod rest;
+mod sampling;
 mod wire;
 
 use std::path::Path;
 
 pub use cost::measure;
+pub use sampling::hold;
 
 /// One line of the table.
 pub struct Line {
@@ -51,10 +53,11 @@ impl Line {
 /// If a tool is missing, or the agent or collector cannot be run.
 pub async fn run(agent: &Path, rounds: usize) -> anyhow::Result<()> {
     let mut lines = cost::lines(agent, rounds)?;
+    let sampling = sampling::lines();
     let rest = rest::lines(agent).await;
     let wire = wire::lines(agent).await;
     let mut failed = None;
-    for measured in [rest, wire] {
+    for measured in [sampling, rest, wire] {
         match measured {
             Ok(measured) => lines.extend(measured),
             Err(error) => failed = Some(error),
