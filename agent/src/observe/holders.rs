@@ -1,15 +1,16 @@
 //! Who holds a socket. What is known is kept: a socket's inode is its own for as long as it lives.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     mem::MaybeUninit,
-    os::unix::fs::DirEntryExt,
+    os::{fd::OwnedFd, unix::fs::DirEntryExt},
     rc::Rc,
 };
 
 use rustix::{
     fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw},
     io::Errno,
+    path::DecInt,
 };
 
 use crate::{
@@ -37,16 +38,41 @@ pub(super) struct Holders {
     /// Sockets that nobody was found to hold (the kernel's own, say), and the look at which they are searched for again.
     nobodys: HashMap<u64, u64>,
     /// Processes that hold sockets: a new one is most often theirs.
-    talkers: Vec<u32>,
+    talkers: Vec<Talker>,
+    /// The sockets of the look that last had new ones.
+    present: HashSet<u64>,
     groups: HashMap<u64, Option<Owner>>,
     looks: u64,
     denied: bool,
+}
+
+/// A process that holds sockets.
+struct Talker {
+    pid: u32,
+    descriptors: Descriptors,
+}
+
+/// What descriptors of a process were when they were last read: a present socket's inode, or 0 for anything else.
+type Descriptors = BTreeMap<u32, u64>;
+
+/// How much of a process is read.
+#[derive(Clone, Copy)]
+enum Reach {
+    /// What has probably changed. A process gives a new socket the lowest number that is free: one that it did not use, or that
+    /// of a socket that is gone.
+    Changed,
+    /// Every descriptor.
+    All,
 }
 
 /// After this many looks a socket that nobody held is searched for again: its process may not have been readable then.
 const SEARCH_AGAIN: u64 = 30;
 /// Processes that are remembered to hold sockets.
 const MOST_TALKERS: usize = 256;
+/// Descriptors that are remembered of one process.
+const MOST_DESCRIPTORS: usize = 16_384;
+/// Free numbers in a row that are tried before the numbers beyond are taken to be free as well.
+const MOST_FREE: usize = 3;
 /// Control groups that are looked at.
 const MOST_GROUPS: usize = 16_384;
 
@@ -76,9 +102,12 @@ impl Holders {
             .filter(|socket| socket.inode != 0 && !self.known.contains_key(&socket.inode) && !self.nobodys.contains_key(&socket.inode))
             .collect();
         // Most samples bring few new sockets: sweeping out can wait until it is worth it.
-        if self.known.len() > present.len() {
-            let present: HashSet<u64> = present.iter().map(|socket| socket.inode).collect();
-            self.known.retain(|inode, _| present.contains(inode));
+        let is_worth_it = self.known.len() > present.len();
+        if is_worth_it || !new.is_empty() {
+            self.present = present.iter().map(|socket| socket.inode).collect();
+        }
+        if is_worth_it {
+            self.known.retain(|inode, _| self.present.contains(inode));
         }
         if !new.is_empty() {
             self.find(&new, processes);
@@ -108,32 +137,48 @@ impl Holders {
         if wanted.is_empty() {
             return;
         }
-        // Those that talked last come first.
-        for pid in self.talkers.clone().into_iter().rev() {
-            self.look_into(pid, wanted, processes);
-            if wanted.is_empty() {
-                return;
+        // Those that talked last come first, and of all of them what is likely before what is certain.
+        let talkers: Vec<u32> = self.talkers.iter().rev().map(|talker| talker.pid).collect();
+        for reach in [Reach::Changed, Reach::All] {
+            for pid in &talkers {
+                self.look_into(*pid, reach, wanted, processes);
+                if wanted.is_empty() {
+                    return;
+                }
             }
         }
-        let searched: HashSet<u32> = self.talkers.iter().copied().collect();
+        let searched: HashSet<u32> = talkers.into_iter().collect();
         self.denied = false;
         // The newest processes first: what is new since the last look is most often theirs.
         for pid in processes.pids().unwrap_or_default().into_iter().rev().filter(|pid| !searched.contains(pid)) {
-            self.look_into(pid, wanted, processes);
+            self.look_into(pid, Reach::All, wanted, processes);
             if wanted.is_empty() {
                 return;
             }
         }
     }
 
-    fn look_into(&mut self, pid: u32, wanted: &mut HashSet<u64>, processes: &Processes) {
+    fn look_into(&mut self, pid: u32, reach: Reach, wanted: &mut HashSet<u64>, processes: &Processes) {
+        let at = self.talkers.iter().position(|talker| talker.pid == pid);
+        let mut talker = at.map_or_else(|| Talker { pid, descriptors: Descriptors::new() }, |at| self.talkers.remove(at));
         let mut found = Vec::new();
-        match sockets_of(processes.root(), pid, wanted, &mut found) {
-            Ok(()) => {}
-            Err(Errno::ACCESS | Errno::PERM) => self.denied = true,
-            Err(_) => self.talkers.retain(|talker| *talker != pid),
-        }
+        let read = Look::into(processes.root(), pid, &self.present, wanted, &mut found).and_then(|mut look| match reach {
+            Reach::Changed => look.read_changed(&mut talker.descriptors),
+            Reach::All => look.read_all(&mut talker.descriptors),
+        });
+        let is_gone = match read {
+            Ok(()) => false,
+            Err(Errno::ACCESS | Errno::PERM) => {
+                self.denied = true;
+                false
+            }
+            Err(_) => true,
+        };
         if found.is_empty() {
+            // It stays where it was.
+            if let Some(at) = at.filter(|_| !is_gone) {
+                self.talkers.insert(at, talker);
+            }
             return;
         }
         let holder = processes
@@ -141,11 +186,10 @@ impl Holders {
             .map(|process| Rc::new(Holder { pid: Some(pid), name: Some(process.stat.name.clone()), owner: processes.owner(&process) }));
         let Some(holder) = holder else { return };
         self.known.extend(found.into_iter().map(|inode| (inode, Rc::clone(&holder))));
-        self.talkers.retain(|talker| *talker != pid);
         if self.talkers.len() >= MOST_TALKERS {
             self.talkers.remove(0);
         }
-        self.talkers.push(pid);
+        self.talkers.push(talker);
     }
 
     /// Whose control group it is, where its path names a service, a container or a session.
@@ -187,24 +231,77 @@ fn groups(processes: &Processes) -> HashMap<u64, Option<Owner>> {
     groups
 }
 
-/// Moves from `wanted` to `found` the sockets that a process holds.
-fn sockets_of(root: &Root, pid: u32, wanted: &mut HashSet<u64>, found: &mut Vec<u64>) -> Result<(), Errno> {
-    let directory =
-        openat(CWD, root.path(&format!("/proc/{pid}/fd")), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut target = [MaybeUninit::uninit(); 64];
-    for entry in Dir::read_from(&directory)? {
-        let entry = entry?;
-        let Ok((link, _)) = readlinkat_raw(&directory, entry.file_name(), &mut target) else { continue };
-        if let Some(inode) = process_stat::socket_inode(link)
-            && wanted.remove(&inode)
-        {
-            found.push(inode);
-            if wanted.is_empty() {
+/// Reads descriptors of one process and moves the sockets that it holds from `wanted` to `found`.
+struct Look<'a> {
+    directory: OwnedFd,
+    present: &'a HashSet<u64>,
+    wanted: &'a mut HashSet<u64>,
+    found: &'a mut Vec<u64>,
+}
+
+impl<'a> Look<'a> {
+    fn into(
+        root: &Root,
+        pid: u32,
+        present: &'a HashSet<u64>,
+        wanted: &'a mut HashSet<u64>,
+        found: &'a mut Vec<u64>,
+    ) -> Result<Self, Errno> {
+        let path = root.path(&format!("/proc/{pid}/fd"));
+        let directory = openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { directory, present, wanted, found })
+    }
+
+    fn read_all(&mut self, descriptors: &mut Descriptors) -> Result<(), Errno> {
+        let before = std::mem::take(descriptors);
+        for entry in Dir::read_from(&self.directory)? {
+            let Some(number) = entry?.file_name().to_str().ok().and_then(|name| name.parse().ok()) else { continue };
+            self.read(number, descriptors);
+            if self.wanted.is_empty() {
+                // The kernel lists them in order: those beyond are as they were.
+                descriptors.extend(before.into_iter().filter(|(known, _)| *known > number));
                 break;
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn read_changed(&mut self, descriptors: &mut Descriptors) -> Result<(), Errno> {
+        let gone: Vec<u32> =
+            descriptors.iter().filter(|(_, inode)| **inode != 0 && !self.present.contains(inode)).map(|(number, _)| *number).collect();
+        for number in gone {
+            descriptors.remove(&number);
+        }
+        let mut free = 0;
+        let mut number = 0;
+        while free < MOST_FREE && !self.wanted.is_empty() && descriptors.len() < MOST_DESCRIPTORS {
+            if !descriptors.contains_key(&number) {
+                free = if self.read(number, descriptors) { 0 } else { free + 1 };
+            }
+            number += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether there is a descriptor of this number.
+    fn read(&mut self, number: u32, descriptors: &mut Descriptors) -> bool {
+        let mut target = [MaybeUninit::uninit(); 64];
+        let Ok((link, _)) = readlinkat_raw(&self.directory, DecInt::new(number), &mut target) else { return false };
+        let mut known = 0;
+        if let Some(inode) = process_stat::socket_inode(link) {
+            let is_wanted = self.wanted.remove(&inode);
+            if is_wanted {
+                self.found.push(inode);
+            }
+            if is_wanted || self.present.contains(&inode) {
+                known = inode;
+            }
+        }
+        if descriptors.len() < MOST_DESCRIPTORS {
+            descriptors.insert(number, known);
+        }
+        true
+    }
 }
 
 #[cfg(test)]
@@ -267,6 +364,27 @@ mod tests {
         assert!(holders.of(42).is_some());
         learn(&mut holders, root.path(), &[socket(44, 0)]);
         assert!(holders.of(42).is_none(), "a socket that was closed is forgotten");
+    }
+
+    #[test]
+    fn a_new_socket_is_found_whatever_its_number() {
+        let root = tempfile::tempdir().unwrap();
+        process(root.path(), 10, "a", &[]);
+        let fd = |number: u32| root.path().join(format!("proc/10/fd/{number}"));
+        let open = |number, inode: u64| symlink(format!("socket:[{inode}]"), fd(number)).unwrap();
+        symlink("/dev/null", fd(0)).unwrap();
+        open(1, 101);
+        open(2, 102);
+        open(9, 109);
+        let mut holders = Holders::default();
+        learn(&mut holders, root.path(), &[socket(101, 0), socket(102, 0), socket(109, 0)]);
+        // In the place of one that is gone, in a free one, in that of a file, and far off: the last two are not where one looks first.
+        for (number, inode) in [(2, 202), (3, 203), (0, 200), (1_000, 300)] {
+            let _ = fs::remove_file(fd(number));
+            open(number, inode);
+            learn(&mut holders, root.path(), &[socket(101, 0), socket(109, 0), socket(inode, 0)]);
+            assert_eq!(holders.of(inode).and_then(|holder| holder.pid), Some(10), "{inode}");
+        }
     }
 
     #[test]
