@@ -84,7 +84,10 @@ impl Holders {
 
     /// A process of each service that holds a socket.
     pub(super) fn pids(&self) -> HashMap<Owner, u32> {
-        self.known.values().filter_map(|holder| Some((holder.owner.clone(), holder.pid?))).collect()
+        // A process holds many sockets and is one holder.
+        let mut seen = HashSet::new();
+        let holders = self.known.values().filter(|holder| seen.insert(Rc::as_ptr(holder)));
+        holders.filter_map(|holder| Some((holder.owner.clone(), holder.pid?))).collect()
     }
 
     /// Whether some process could not be looked into, so that a socket without a holder may still have one.

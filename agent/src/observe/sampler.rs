@@ -184,7 +184,8 @@ impl Sampler {
     /// What is connected, once for each flow. Connections that live come first: they tell whose the closed ones were.
     fn connections(&mut self, connected: &[&Socket], ports: &Listening, ephemeral: &RangeInclusive<u16>) -> Vec<Sighting> {
         let now = Instant::now();
-        let mut before = std::mem::take(&mut self.connections);
+        let room = HashMap::with_capacity(self.connections.len());
+        let mut before = std::mem::replace(&mut self.connections, room);
         let mut sightings: HashMap<FlowKey, (DirectionMethod, ServiceMethod)> = HashMap::new();
         let (closed, live): (Vec<&Socket>, Vec<&Socket>) = connected.iter().partition(|socket| socket.state == State::Closed);
         for socket in live.into_iter().chain(closed).filter(|socket| socket.peer.port() != 0) {
