@@ -338,25 +338,16 @@ pub fn root_of(credentials: &Credentials) -> Result<CertificateDer<'static>, Cli
     root.map_err(|error| ClientError::Credentials { reason: format!("root: {error}") })
 }
 
-/// A document of these sections, and its bytes as they are sent.
-///
-/// # Errors
-/// Only if it cannot be written as JSON or compressed, which it always can.
-pub fn document(
-    sections: std::collections::BTreeMap<String, Section>,
-    exchange: Exchange,
-    now: Timestamp,
-) -> std::io::Result<(InventoryDocument, Vec<u8>)> {
-    let document = InventoryDocument {
+/// A document of these sections.
+pub fn document(sections: std::collections::BTreeMap<String, Section>, exchange: Exchange, now: Timestamp) -> InventoryDocument {
+    InventoryDocument {
         format: VERSION,
         document_id: DocumentId(Uuid::now_v7()),
         exchange,
         agent_version: VERSION_TEXT.to_owned(),
         sent_at: now,
         sections,
-    };
-    let body = compressed(&document)?;
-    Ok((document, body))
+    }
 }
 
 /// A document as [`Client::upload`] sends it.

@@ -395,31 +395,78 @@ fn is_suspicious(text: &str) -> bool {
 
 /// The last net over a section's JSON: `None` where nothing in it is secret by its shape, else the whole value without.
 pub fn section(json: &str) -> Option<Value> {
-    if !is_suspicious(json) {
+    if !has_secret(json) {
         return None;
     }
-    let before: Value = serde_json::from_str(json).ok()?;
-    let mut after = before.clone();
-    walk(&mut after);
-    (after != before).then_some(after)
+    let mut value: Value = serde_json::from_str(json).ok()?;
+    walk(&mut value).then_some(value)
 }
 
-fn walk(value: &mut Value) {
+/// Whether some string of the JSON is a secret by its shape. Looks only at strings around a mark of one, so that long lists
+/// of harmless ones are not taken apart.
+fn has_secret(json: &str) -> bool {
+    let marks = ["://", "PRIVATE KEY", "earer"].into_iter().chain(TOKENS.iter().map(|(prefix, _)| *prefix));
+    marks.into_iter().any(|mark| {
+        memchr::memmem::find_iter(json.as_bytes(), mark).any(|at| {
+            let raw = string_around(json, at);
+            if !raw.contains('\\') {
+                return is_suspicious(raw) && shapes(raw) != raw;
+            }
+            // What cannot be read is left to the whole look.
+            serde_json::from_str::<String>(&format!("\"{raw}\"")).map_or(true, |text| is_suspicious(&text) && shapes(&text) != text)
+        })
+    })
+}
+
+/// The string literal of the JSON that the byte `at` lies in, without its quotes.
+fn string_around(json: &str, at: usize) -> &str {
+    let bytes = json.as_bytes();
+    let is_end = |quote: &usize| bytes[..*quote].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0;
+    let start = memchr::memrchr_iter(b'"', &bytes[..at]).find(is_end).map_or(0, |quote| quote + 1);
+    let end = memchr::memchr_iter(b'"', &bytes[at..]).map(|quote| at + quote).find(is_end).unwrap_or(bytes.len());
+    &json[start..end]
+}
+
+/// Redacts every string; whether there was anything to redact.
+fn walk(value: &mut Value) -> bool {
     match value {
         Value::String(string) => {
-            if is_suspicious(string) {
-                *string = shapes(string);
-            }
+            let after = if is_suspicious(string) { shapes(string) } else { return false };
+            let changed = after != *string;
+            *string = after;
+            changed
         }
-        Value::Array(entries) => entries.iter_mut().for_each(walk),
-        Value::Object(fields) => fields.values_mut().for_each(walk),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        // No short cut: each has to be looked at.
+        Value::Array(entries) => entries.iter_mut().fold(false, |changed, entry| walk(entry) | changed),
+        Value::Object(fields) => fields.values_mut().fold(false, |changed, field| walk(field) | changed),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_section_is_taken_apart_only_for_a_secret() {
+        let token = format!("ghp_{}", "a".repeat(36));
+        for (text, is_secret) in [
+            ("task-english disk-manager https://example.org/ a@example.org", false),
+            ("plain", false),
+            (token.as_str(), true),
+            ("say \"quoted\" https://user:s3cret@host/", true),
+            ("https://user:s3cret@host/ and then \\\\ \"", true),
+            ("Authorization: Bearer\nabcdefghijkl", shapes("Authorization: Bearer\nabcdefghijkl") != "Authorization: Bearer\nabcdefghijkl"),
+        ] {
+            let json =
+                serde_json::to_string(&serde_json::json!({ "before": "\\", "list": ["x", { "text": text }], "after": "://" })).unwrap();
+            let found = section(&json);
+            assert_eq!(found.is_some(), is_secret, "{text}");
+            if let Some(found) = found {
+                assert_eq!(found["list"][1]["text"], shapes(text), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn commands_keep_what_they_do_and_lose_their_secrets() {

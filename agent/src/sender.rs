@@ -260,7 +260,8 @@ impl Sender {
             .collect::<io::Result<_>>()?;
         let exchange = self.progress.next_exchange();
         self.state.set_progress(&self.progress)?;
-        let (document, body) = client::document(sections, exchange, Timestamp::now())?;
+        let document = client::document(sections, exchange, Timestamp::now());
+        let body = client::compressed(&document)?;
         let header = UploadHeader { document_id: document.document_id, exchange, sections: names.to_vec() };
         drop(document);
         match self.own.set_upload(&Upload { header, body }) {

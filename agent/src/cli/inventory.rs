@@ -89,7 +89,7 @@ fn print(out: &mut impl Write, settings: &Settings, options: &Options) -> anyhow
             output::print(out, Format::Glpi, &glpi::document(&glpi::Source::new(&sections, now, ahead_of_utc), partial))?;
         }
         format => {
-            let (document, _) = client::document(sections, Exchange { counter, nonce: Uuid::new_v4() }, Timestamp::now())?;
+            let document = client::document(sections, Exchange { counter, nonce: Uuid::new_v4() }, Timestamp::now());
             output::print(out, format, &serde_json::to_value(&document).context("writing the document")?)?;
         }
     }

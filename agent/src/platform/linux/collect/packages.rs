@@ -57,7 +57,11 @@ pub(super) fn read(root: &Root, with_languages: bool) -> Result<Found, String> {
             let architecture = package.architecture.as_deref().unwrap_or_default();
             // dpkg writes the list of a package's files when it installs or upgrades it, and never touches it again. Its log
             // says the same of the last months only, and is gone from machines that were copied or cleaned.
-            let lists = [format!("{INFO}/{}.list", package.name), format!("{INFO}/{}:{architecture}.list", package.name)];
+            let mut lists = [format!("{INFO}/{}.list", package.name), format!("{INFO}/{}:{architecture}.list", package.name)];
+            // Libraries are those that may be there for several architectures: asked for the likelier name first.
+            if package.name.starts_with("lib") && architecture != "all" {
+                lists.reverse();
+            }
             package.installed_at = lists.iter().find_map(|list| root.modified(list));
         }
         found.offered = apt::search(root, &mut found.packages);
