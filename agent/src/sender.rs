@@ -7,7 +7,7 @@ use rollcall_shared::{
     Digest, Timestamp,
     wire::{
         limits,
-        v1::{CheckInRequest, Credentials, InventoryResponse, RenewRequest, Section, SectionStatus, VERSION},
+        v1::{CheckInRequest, CheckInResponse, Credentials, InventoryResponse, RenewRequest, Section, SectionStatus, VERSION},
     },
 };
 use serde_json::value::RawValue;
@@ -219,29 +219,18 @@ impl Sender {
             self.finish_upload(&mut sent, &mut refused).await?;
         }
         let report = self.report()?;
-        let exchange = self.progress.next_exchange();
-        let request = CheckInRequest {
-            format: VERSION,
-            exchange,
-            agent_version: VERSION_TEXT.to_owned(),
-            sent_at: Timestamp::now(),
-            root: Digest::root(report.digests.iter().map(|(name, digest)| (name.as_str(), *digest))),
-            sections: report.digests.clone(),
-            dropped_documents: self.progress.dropped_documents.saturating_add(report.dropped),
-            superseded_inventories: report.superseded,
-        };
-        self.state.set_progress(&self.progress)?;
-        let answer = self.client.check_in(&request).await?;
-        self.learn_time(answer.server_time);
-        self.progress.answered(exchange);
-        self.progress.last_check_in = Some(answer.server_time);
-        self.progress.held = None;
+        // What the collector is believed to hold is said in one digest; it asks for the others if that is wrong.
+        let is_known = self.progress.acknowledged == report.digests;
+        let mut answer = self.check_in(&report, if is_known { BTreeMap::new() } else { report.digests.clone() }).await?;
+        if is_known && answer.list_sections {
+            answer = self.check_in(&report, report.digests.clone()).await?;
+        }
         // Only what is collected here is sent, whatever is asked for.
-        let (wanted, lacking): (Vec<String>, Vec<String>) = answer.want.into_iter().partition(|name| request.sections.contains_key(name));
+        let (wanted, lacking): (Vec<String>, Vec<String>) = answer.want.into_iter().partition(|name| report.digests.contains_key(name));
         if !lacking.is_empty() {
             tracing::info!(sections = ?lacking, "the collector wants sections that this agent does not collect; update the agent, or enable them");
         }
-        let kept = request.sections.iter().filter(|(name, _)| !wanted.contains(name));
+        let kept = report.digests.iter().filter(|(name, _)| !wanted.contains(name));
         self.progress.acknowledged = kept.map(|(name, digest)| (name.clone(), *digest)).collect();
         self.state.set_progress(&self.progress)?;
         for group in report.groups(wanted) {
@@ -251,6 +240,29 @@ impl Sender {
         let holds = |(name, digest): (&String, &Digest)| self.progress.acknowledged.get(name) == Some(digest);
         self.acknowledged = report.digests.iter().all(holds);
         Ok(Exchanged { next_check_in: Duration::from_secs(u64::from(answer.next_check_in_seconds)), sent, refused })
+    }
+
+    /// One check-in that lists these sections; answered, it is noted.
+    async fn check_in(&mut self, report: &Report, sections: BTreeMap<String, Digest>) -> Result<CheckInResponse, CycleError> {
+        let exchange = self.progress.next_exchange();
+        let request = CheckInRequest {
+            format: VERSION,
+            exchange,
+            agent_version: VERSION_TEXT.to_owned(),
+            sent_at: Timestamp::now(),
+            root: Digest::root(report.digests.iter().map(|(name, digest)| (name.as_str(), *digest))),
+            sections,
+            dropped_documents: self.progress.dropped_documents.saturating_add(report.dropped),
+            superseded_inventories: report.superseded,
+        };
+        self.state.set_progress(&self.progress)?;
+        let answer = self.client.check_in(&request).await?;
+        self.learn_time(answer.server_time);
+        self.progress.answered(exchange);
+        self.progress.last_check_in = Some(answer.server_time);
+        self.progress.held = None;
+        self.state.set_progress(&self.progress)?;
+        Ok(answer)
     }
 
     fn spool_upload(&mut self, report: &Report, names: &[String]) -> Result<(), CycleError> {

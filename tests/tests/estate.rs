@@ -1,6 +1,7 @@
 //! An estate of real daemons, each on a machine of its own: the graph that its agents' reports yield is the true one.
 //!
-//! `ROLLCALL_ESTATE_SECONDS` is how long there is traffic; `tests/estate --minutes 2` runs it for as long as one waits in earnest.
+//! `ROLLCALL_ESTATE_SECONDS` is how long there is traffic, two minutes unless it says otherwise;
+//! `tests/estate --minutes N` prints it all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +24,7 @@ struct Timing {
 impl Timing {
     /// As in the field, six samples in two minutes, or faster in proportion.
     fn new() -> anyhow::Result<Self> {
-        let traffic = std::env::var("ROLLCALL_ESTATE_SECONDS").map_or(Ok(36.0), |text| text.parse::<f64>())?;
+        let traffic = std::env::var("ROLLCALL_ESTATE_SECONDS").map_or(Ok(120.0), |text| text.parse::<f64>())?;
         Ok(Self { traffic, sample: (traffic / 6.0).clamp(1.0, 20.0) })
     }
 }

@@ -51,8 +51,10 @@ pub(crate) type Known = Arc<Mutex<BTreeMap<String, Digest>>>;
 fn check_in(known: &Known, asked: &Asked) -> Answer {
     let request: CheckInRequest = asked.json();
     let known = known.lock().unwrap();
+    let root = Digest::root(known.iter().map(|(name, digest)| (name.as_str(), *digest)));
+    let list_sections = request.sections.is_empty() && request.root != root;
     let want = request.sections.iter().filter(|(name, digest)| known.get(*name) != Some(digest)).map(|(name, _)| name.clone()).collect();
-    Answer::ok(&CheckInResponse { server_time: Timestamp::now(), want, next_check_in_seconds: 60 })
+    Answer::ok(&CheckInResponse { server_time: Timestamp::now(), want, list_sections, next_check_in_seconds: 60 })
 }
 
 fn upload(known: &Known, asked: &Asked) -> Answer {
@@ -103,10 +105,10 @@ async fn what_is_wanted_is_sent_once() {
 
     let second = agent.exchange().await.unwrap();
     assert!(second.sent.is_empty() && agent.is_acknowledged());
-    // A collector that lost its memory gets all of it again, whatever the agent thinks it has.
+    // A collector that lost its memory asks what there is, and gets all of it again, whatever the agent thinks it has.
     known.lock().unwrap().clear();
     assert_eq!(agent.exchange().await.unwrap().sent, first.sent);
-    assert_eq!(exchanges(&collector.asked()).iter().map(|exchange| exchange.counter).collect::<Vec<_>>(), [3, 4, 5]);
+    assert_eq!(exchanges(&collector.asked()).iter().map(|exchange| exchange.counter).collect::<Vec<_>>(), [3, 4, 5, 6]);
 }
 
 #[tokio::test]
@@ -261,4 +263,24 @@ async fn a_damaged_spool_is_counted_and_nothing_of_it_is_sent() {
     let damaged_by_reader = spool.reader().inventory().unwrap().unwrap().counts().damaged;
     assert_eq!((agent.progress().damaged, damaged_by_reader), (1, 2));
     assert_eq!(collector.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn an_ordinary_days_check_in_is_one_digest_and_a_collector_that_forgot_gets_everything() {
+    let (collector, _directory, state) = enrolled((0, 7)).await;
+    let known = Known::default();
+    collector.answer(ordinary(&known));
+    let mut agent = open(&state);
+    agent.exchange().await.unwrap();
+    drop(collector.asked());
+    agent.exchange().await.unwrap();
+    let asked = collector.asked();
+    let request: CheckInRequest = asked[0].json();
+    assert_eq!((asked.len(), request.sections.len()), (1, 0));
+    assert!(asked[0].body.len() < 500, "{} bytes", asked[0].body.len());
+
+    known.lock().unwrap().clear();
+    let sent = agent.exchange().await.unwrap().sent;
+    assert_eq!(sent.len(), known.lock().unwrap().len());
+    assert!(!sent.is_empty());
 }

@@ -21,7 +21,12 @@ use super::{
     turns::Turn,
     who,
 };
-use crate::{auth::Refusal, listener::Peer, store::UnchangedCheckIn, writer::InventoryUpdate};
+use crate::{
+    auth::Refusal,
+    listener::Peer,
+    store::{Inventory, UnchangedCheckIn},
+    writer::InventoryUpdate,
+};
 
 pub(super) async fn check_in(State(desk): State<SharedDesk>, Extension(peer): Extension<Peer>, headers: HeaderMap, body: Body) -> Response {
     answer(&desk.app, &peer, handle(&desk, &peer, &headers, body.into()).await)
@@ -37,25 +42,31 @@ async fn handle(desk: &SharedDesk, peer: &Peer, headers: &HeaderMap, body: Incom
     let now = Timestamp::now();
     let unchanged =
         UnchangedCheckIn { agent: identity.agent, generation: identity.generation, root: sent.root, exchange: sent.exchange, at: now };
-    let (path, want) = if desk.unchanged.note(unchanged).await? {
-        ("unchanged", Vec::new())
+    let (path, lacking) = if desk.unchanged.note(unchanged).await? {
+        ("unchanged", Lacking::Sections(Vec::new()))
     } else {
         ("careful", careful(desk, peer, &sent, &mut turn, now).await?)
+    };
+    let (want, list_sections) = match lacking {
+        Lacking::Sections(want) => (want, false),
+        Lacking::Unknown => (Vec::new(), true),
     };
     turn.answered(sent.exchange);
     app.metrics.check_ins.get_or_create(&path.into()).inc();
     let next_check_in_seconds = next_check_in_seconds(identity.agent, now, app.config.agents.check_in_seconds);
-    Ok(CheckInResponse { server_time: Timestamp::now(), want, next_check_in_seconds })
+    Ok(CheckInResponse { server_time: Timestamp::now(), want, list_sections, next_check_in_seconds })
+}
+
+/// What the collector lacks of an inventory.
+enum Lacking {
+    /// These sections; none.
+    Sections(Vec<String>),
+    /// That cannot be told without the sections' digests.
+    Unknown,
 }
 
 /// What did not match what is stored: judges why, and says which sections are wanted.
-async fn careful(
-    desk: &SharedDesk,
-    peer: &Peer,
-    sent: &CheckInRequest,
-    turn: &mut Turn<'_>,
-    now: Timestamp,
-) -> Result<Vec<String>, Refusal> {
+async fn careful(desk: &SharedDesk, peer: &Peer, sent: &CheckInRequest, turn: &mut Turn<'_>, now: Timestamp) -> Result<Lacking, Refusal> {
     let app = &desk.app;
     let agent = who::admitted(app, peer, now).await?.id;
     let known = app.store.inventories(&[agent]).await?.pop();
@@ -77,7 +88,11 @@ async fn careful(
             app.estate.write().unwrap_or_else(std::sync::PoisonError::into_inner).heard(agent, now);
         }
     }
-    let Some(known) = known else { return Ok(sent.sections.keys().cloned().collect()) };
+    if sent.sections.is_empty() {
+        let is_held = |known: &Inventory| known.root == sent.root && known.dropped_documents == sent.dropped_documents;
+        return Ok(if known.as_ref().is_some_and(is_held) { Lacking::Sections(Vec::new()) } else { Lacking::Unknown });
+    }
+    let Some(known) = known else { return Ok(Lacking::Sections(sent.sections.keys().cloned().collect())) };
     let lists_all = known.sections.keys().all(|name| sent.sections.contains_key(name));
     if !lists_all || known.dropped_documents != sent.dropped_documents {
         let update = InventoryUpdate {
@@ -88,7 +103,7 @@ async fn careful(
         app.writer.update_inventory(update).await?;
     }
     let holds = |name: &str, digest| known.sections.get(name).is_some_and(|section| section.digest == digest);
-    Ok(sent.sections.iter().filter(|(name, digest)| !holds(name, **digest)).map(|(name, _)| name.clone()).collect())
+    Ok(Lacking::Sections(sent.sections.iter().filter(|(name, digest)| !holds(name, **digest)).map(|(name, _)| name.clone()).collect()))
 }
 
 /// A message that was answered, and newer ones since.

@@ -21,9 +21,11 @@ pub struct CheckInRequest {
     pub agent_version: String,
     /// The agent's clock when it sent this.
     pub sent_at: Timestamp,
-    /// [`Digest::root`] over `sections`.
+    /// [`Digest::root`] over the digests of all sections of the current inventory.
     pub root: Digest,
-    /// The digest of every section of the current inventory. A section that is switched off is not listed.
+    /// The digest of every section of the current inventory. A section that is switched off is not listed. Empty where the agent
+    /// believes that the collector holds exactly these, as on most days: then `root` says it all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sections: BTreeMap<String, Digest>,
     /// Documents that the agent had to drop because its spool was full, since it was enrolled.
     #[serde(default)]
@@ -59,6 +61,9 @@ pub struct CheckInResponse {
     /// Sections to send, because the collector holds other ones or none. Empty: everything is known.
     #[serde(default)]
     pub want: Vec<String>,
+    /// The collector does not hold what `root` stands for: say it again, with `sections`, as the next exchange.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub list_sections: bool,
     /// Seconds until the next check-in, spread by the collector over its fleet.
     pub next_check_in_seconds: u32,
 }
