@@ -68,6 +68,8 @@ impl Table {
 
 /// A table's inner pages lie at most so deep.
 const DEEPEST: u32 = 24;
+/// A table has at most so many pages; the header's word for it is not trusted.
+const MOST_PAGES: u32 = 1 << 18;
 
 impl<S: Source> Database<S> {
     /// The database of this source, of which rows longer than `longest` bytes are passed over; `None` if it is none, or text is
@@ -107,14 +109,14 @@ impl<S: Source> Database<S> {
     /// Calls with every row: its number and its values. `None` if not all of them could be read.
     pub fn rows(&self, table: &Table, mut then: impl FnMut(i64, &[Value<'_>])) -> Option<()> {
         // Damage could make pages of a table point to each other.
-        let mut left = self.pages.max(1);
+        let mut left = self.pages.clamp(1, MOST_PAGES);
         self.walk(table.root, 0, &mut left, &mut then)
     }
 
     fn walk(&self, number: u32, depth: u32, left: &mut u32, then: &mut impl FnMut(i64, &[Value<'_>])) -> Option<()> {
         const LEAF: u8 = 13;
         const INNER: u8 = 5;
-        *left = left.checked_sub(1)?;
+        *left = left.checked_sub(1).filter(|_| depth <= DEEPEST)?;
         let page = self.page(number)?.into_owned();
         // The database's header stands in its first page.
         let start = if number == 1 { 100 } else { 0 };
@@ -125,7 +127,7 @@ impl<S: Source> Database<S> {
             let at = usize::from(be16(&page, pointers + 2 * cell)?);
             match kind {
                 LEAF => self.row(&page, at, then)?,
-                INNER if depth < DEEPEST => self.walk(be32(&page, at)?, depth + 1, left, then)?,
+                INNER => self.walk(be32(&page, at)?, depth + 1, left, then)?,
                 _ => return None,
             }
         }
@@ -311,6 +313,19 @@ mod tests {
                 assert_eq!(database.rows(&table, |_, _| {}), None, "cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn a_page_that_is_its_own_last_child_ends() {
+        let mut page = vec![0; 512];
+        page[..16].copy_from_slice(b"SQLite format 3\0");
+        page[16..18].copy_from_slice(&512_u16.to_be_bytes());
+        page[28..32].copy_from_slice(&u32::MAX.to_be_bytes());
+        page[100] = 5;
+        page[108..112].copy_from_slice(&1_u32.to_be_bytes());
+        let database = Database::open(&page[..], 1 << 16).unwrap();
+        assert_eq!(database.rows(&Table { root: 1, columns: Vec::new() }, |_, _| {}), None);
+        assert_eq!(database.table("t"), None);
     }
 
     #[test]
