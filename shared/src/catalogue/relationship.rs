@@ -42,6 +42,7 @@ pub const RELATIONSHIP_TYPES: &[RelationshipTypeDefinition] = &[
     kind("part_of", "is provided by", "provides", Hardness::Hard, "A business or application service and what it is made of."),
     kind("balances_to", "balances to", "is balanced by", Hardness::Soft, "A load balancer and a member behind it."),
     kind("located_in", "is located in", "houses", Hardness::Hard, "Something and the room, rack or site that it needs to work."),
+    kind("powered_by", "is powered by", "powers", Hardness::Hard, "Something and the circuit, power supply or other source that feeds it."),
     kind("owned_by", "is owned by", "owns", Hardness::None, "Something and the person, team or organization that answers for it."),
     kind("covered_by", "is covered by", "covers", Hardness::None, "Something and the contract, licence or certificate that covers it."),
 ];
