@@ -11,6 +11,8 @@
 //! - [`ServicesOn`]: how many business services stand on each CI, redundancy or not.
 //! - [`single_points`], [`pairs`]: what takes a service down alone, or two together.
 //! - [`pretend`]: a graph with other relationships or redundancy, to assess beside the one that is.
+//! - [`paths()`]: how one CI depends on another.
+//! - [`export`]: a picture for other programs.
 //! - [`view`]: an assessment, or what a CI needs, laid out as a picture.
 //! - [`Graph::needs`](crate::graph::Graph::needs): the other direction, what a CI needs.
 
@@ -21,6 +23,8 @@ mod bits;
 mod blast;
 mod compare;
 mod explain;
+pub mod export;
+mod paths;
 mod people;
 mod services;
 mod single_points;
@@ -37,6 +41,7 @@ pub use basis::Basis;
 pub use blast::{Blast, blast_radius, rank};
 pub use compare::{Difference, compare};
 pub use explain::{Hop, NeedReport, Provider};
+pub use paths::{Path, Paths, paths};
 pub use people::{Contact, Who};
 pub use services::ServicesOn;
 pub use single_points::{Pair, Pairs, SinglePoint, SinglePoints, pairs, single_points};

@@ -4,6 +4,7 @@
 mod application;
 mod confidence;
 mod kind;
+mod lonely;
 mod reports;
 
 pub(crate) use application::{ASSEMBLED_FROM, FOLLOWED_BY, PRUNED, assembly, is_followed_only, parts};
@@ -11,4 +12,5 @@ pub use application::{Boundary, Drift, Member, Proposal, drift, propose};
 pub use confidence::{Confidence, Level, Scale, Silence};
 pub use kind::listening_at;
 pub(crate) use kind::{hosting_machine, kind_of};
+pub use lonely::{isolated, orphans};
 pub use reports::{declared_never_observed, observed_never_declared};

@@ -8,7 +8,7 @@ use super::{
     super::{commands::*, infer},
     *,
 };
-use crate::infer::{Level, Scale, declared_never_observed, drift, observed_never_declared, propose};
+use crate::infer::{Level, Scale, declared_never_observed, drift, isolated, observed_never_declared, orphans, propose};
 
 /// A proxy pair, three application processes, a primary and a replica database, a cache, a batch job, an administrator and a poller.
 fn estate() -> Vec<Machine> {
@@ -576,4 +576,25 @@ fn a_file_server_by_its_name() {
     client.file_systems = Some(FileSystems { file_systems: vec![mount("nas"), mount("nas.elsewhere.org")] });
     let world = World::of(&[machine("nas", 1), client]);
     assert_eq!(world.edges("mounts"), ["client -> nas (client)"]);
+}
+
+#[test]
+fn what_nobody_needs_or_knows_is_listed() {
+    let mut world = World::of(&estate());
+    let names = |found: Vec<&Ci>| found.into_iter().map(|ci| ci.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(isolated(&world.estate)), ["admin", "watch"], "looking after machines is no work of one's own");
+    assert_eq!(names(orphans(&world.estate)), ["admin", "batch", "db2", "lb1", "lb2", "watch"]);
+    let (batch, balancer) = (world.ci("batch").id, world.ci("haproxy@lb1").id);
+    let edit = AttributeEdit::Set { value: "Team A".into(), pin: false };
+    let owned = CiUpdate { attributes: [("owner".to_owned(), edit)].into(), ..CiUpdate::default() };
+    world.command(|e, o| update_ci(e, batch, &owned, o));
+    world.command(|e, o| {
+        assemble(
+            e,
+            &Assembly { name: "Shop".into(), is_business_service: true, start: vec![balancer], pruned: vec![] },
+            &Policy::default(),
+            o,
+        )
+    });
+    assert_eq!(names(orphans(&world.estate)), ["admin", "db2", "lb2", "watch"], "owned, or part of a service");
 }
