@@ -113,7 +113,8 @@ async fn the_graph_is_the_true_one() -> anyhow::Result<()> {
             println!("  {}'s agent: {}", machine.name(), log.lines().rev().take(5).collect::<Vec<_>>().join("\n    "));
         }
     }
-    ensure!(score.is_exact(), "the graph is not the true one");
+    // Last of all, where whoever sees only the end of a log sees it.
+    ensure!(score.is_exact(), "the graph is not the true one:\n{}", graph.diagnosis(&score));
     Ok(())
 }
 

@@ -46,6 +46,12 @@ impl Callers {
         }
     }
 
+    /// Whether anybody was seen calling it.
+    #[cfg(test)]
+    pub(super) fn is_known(&self, called: &Called) -> bool {
+        self.of.contains_key(called)
+    }
+
     /// Forgets who has not called for long; sooner where there are many.
     pub(super) fn forget(&mut self, now: u64) {
         let mut remembered = REMEMBERED;

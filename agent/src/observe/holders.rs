@@ -113,19 +113,21 @@ impl Holders {
             self.known.retain(|inode, _| self.present.contains(inode));
         }
         if !new.is_empty() {
-            self.find(&new, processes);
+            self.find(&new, &HashMap::new(), processes);
         }
     }
 
-    /// Finds out who holds these sockets, at once: they may be gone in a moment.
-    pub(super) fn find(&mut self, sockets: &[&Socket], processes: &Processes) {
+    /// Finds out who holds these sockets, at once: they may be gone in a moment. Of those in `held`, the process was seen holding them.
+    pub(super) fn find(&mut self, sockets: &[&Socket], held: &HashMap<u64, u32>, processes: &Processes) {
         let mut wanted: HashSet<u64> = HashSet::new();
         for socket in sockets {
             // A listening socket is often made by the service manager and handed over; a connection is made by who uses it.
             let is_connection = socket.peer.port() != 0;
-            match is_connection.then(|| self.group_owner(socket.cgroup, processes)).flatten() {
-                Some(owner) => {
-                    self.known.insert(socket.inode, Rc::new(Holder { pid: None, name: None, owner }));
+            let of_group = is_connection.then(|| self.group_owner(socket.cgroup, processes)).flatten();
+            let of_group = of_group.map(|owner| Rc::new(Holder { pid: None, name: None, owner }));
+            match of_group.or_else(|| holder(*held.get(&socket.inode)?, processes)) {
+                Some(holder) => {
+                    self.known.insert(socket.inode, holder);
                 }
                 None => {
                     wanted.insert(socket.inode);
@@ -184,10 +186,7 @@ impl Holders {
             }
             return;
         }
-        let holder = processes
-            .get(pid)
-            .map(|process| Rc::new(Holder { pid: Some(pid), name: Some(process.stat.name.clone()), owner: processes.owner(&process) }));
-        let Some(holder) = holder else { return };
+        let Some(holder) = holder(pid, processes) else { return };
         self.known.extend(found.into_iter().map(|inode| (inode, Rc::clone(&holder))));
         if self.talkers.len() >= MOST_TALKERS {
             self.talkers.remove(0);
@@ -209,6 +208,11 @@ impl Holders {
         }
         self.groups.get(&group).cloned().flatten()
     }
+}
+
+fn holder(pid: u32, processes: &Processes) -> Option<Rc<Holder>> {
+    let process = processes.get(pid)?;
+    Some(Rc::new(Holder { pid: Some(pid), name: Some(process.stat.name.clone()), owner: processes.owner(&process) }))
 }
 
 /// Every control group of the unified hierarchy by its number, which is its directory's inode.

@@ -42,7 +42,7 @@ const FIRST_REST: Duration = Duration::from_secs(120);
 const LONGEST_REST: Duration = Duration::from_secs(12 * 3_600);
 /// A look may take one part in this many of the processor's time.
 const SHARE: u32 = 100;
-const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 
 impl Hunts {
     /// A connection to `target` has nobody that it is known to belong to.

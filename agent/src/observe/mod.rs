@@ -5,6 +5,7 @@ mod callers;
 mod closed;
 mod holders;
 mod hunts;
+mod lookout;
 mod networks;
 mod sampler;
 mod windows;

@@ -17,6 +17,7 @@ use super::{
     closed::Closed,
     holders::{Holder, Holders},
     hunts::Hunts,
+    lookout::Lookout,
     networks::Networks,
     windows::FlowKey,
 };
@@ -78,6 +79,9 @@ pub struct Sampler {
     closed: Option<Closed>,
     callers: Callers,
     hunts: Hunts,
+    lookout: Lookout,
+    /// When the whole table is read next, whether or not a process has opened a socket.
+    table_due: Option<Instant>,
     connections: HashMap<Tuple, Known>,
     listeners: HashMap<Place, Remembered>,
     /// Local ports of the machine's own network where something listens.
@@ -329,18 +333,30 @@ impl Sampler {
         if let Some(closed) = &mut self.closed {
             closed.read(|protocol, port| self.served.contains(&(protocol, port)));
         }
-        let ports = self.hunts.ports(Instant::now());
+        let now = Instant::now();
+        let ports = self.hunts.ports(now);
         if ports.is_empty() {
             return Ok(());
         }
         let begun = processor_time();
-        let looked = sockets::dump_held(ports).map(|sockets| self.look(&sockets, &Processes::new(root), Instant::now()));
+        let fresh = self.lookout.fresh(root, std::process::id(), now);
+        // Reading the table costs much more, and comes too late for what is not held any more when it is read.
+        let is_due = self.table_due.is_none_or(|due| now >= due);
+        let looked = if fresh.is_empty() && !is_due {
+            Ok(())
+        } else {
+            self.table_due = Some(now + READ_TABLE);
+            sockets::dump_held(ports).map(|sockets| self.look(&sockets, &fresh, &Processes::new(root), now))
+        };
         self.hunts.looked(Instant::now(), processor_time().saturating_sub(begun), rand::rng().random_range(0.0..=1.0));
+        if self.hunts.due().is_none() {
+            self.lookout.rest();
+        }
         looked
     }
 
     /// Learns who holds the connections that are looked out for.
-    fn look(&mut self, sockets: &[Socket], processes: &Processes, now: Instant) {
+    fn look(&mut self, sockets: &[Socket], held: &HashMap<u64, u32>, processes: &Processes, now: Instant) {
         let is_new = |socket: &&Socket| {
             self.hunts.wants(&(socket.protocol, socket.peer), now)
                 && socket.inode != 0
@@ -351,7 +367,7 @@ impl Sampler {
         if new.is_empty() {
             return;
         }
-        self.holders.find(&new, processes);
+        self.holders.find(&new, held, processes);
         for socket in new {
             let Some(holder) = self.holders.of(socket.inode) else { continue };
             self.callers.note((0, socket.protocol, socket.peer), &holder.owner, self.samples);
@@ -362,6 +378,8 @@ impl Sampler {
     }
 }
 
+/// While connections are looked out for, the whole table is read so often even if no process is seen opening a socket.
+const READ_TABLE: Duration = Duration::from_secs(2);
 /// Connections remembered of namespaces that are not read in each sample.
 const MOST_KEPT: usize = 20_000;
 
@@ -397,6 +415,15 @@ pub fn ephemeral_range(root: &Root) -> RangeInclusive<u16> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{Read, Write},
+        net::{TcpListener, TcpStream},
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+    };
+
     use super::*;
 
     fn socket(protocol: Protocol, state: State, local: &str, peer: &str) -> Socket {
@@ -477,6 +504,60 @@ mod tests {
         }
         let closed = Socket { state: State::Closed, ..open };
         assert_eq!(sample(&mut sampler, &[closed]), ["Incoming 10.0.0.9 50000 by Listener"]);
+    }
+
+    /// Not a test of its own: what the next one starts, to ask the address in its environment one thing and hang up, again and again.
+    #[test]
+    #[ignore = "a program that another test starts"]
+    fn calls_for_a_moment() {
+        let Ok(at) = std::env::var(CALLED) else { return };
+        while let Ok(mut connection) = TcpStream::connect(&at) {
+            let _ = connection.read(&mut [0]);
+            drop(connection);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    const CALLED: &str = "ROLLCALL_TEST_CALLED";
+
+    #[test]
+    fn whose_connections_of_a_millisecond_are_is_found_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let ends = Arc::new(AtomicBool::new(false));
+        let serve = std::thread::spawn({
+            let ends = Arc::clone(&ends);
+            move || {
+                while let Ok((mut connection, _)) = listener.accept()
+                    && !ends.load(Ordering::Relaxed)
+                {
+                    std::thread::sleep(Duration::from_millis(1));
+                    let _ = connection.write_all(&[0]);
+                }
+            }
+        });
+        let mut client = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "observe::sampler::tests::calls_for_a_moment"])
+            .env(CALLED, at.to_string())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let root = Root::new("/");
+        let mut sampler = Sampler::default();
+        let begun = Instant::now();
+        let called: Called = (0, Protocol::Tcp, at);
+        while !sampler.callers.is_known(&called) && begun.elapsed() < Duration::from_secs(50) {
+            sampler.hunts.want((Protocol::Tcp, at), Instant::now());
+            sampler.attend(&root).unwrap();
+            std::thread::sleep(sampler.look_due().map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now())));
+        }
+        let is_known = sampler.callers.is_known(&called);
+        ends.store(true, Ordering::Relaxed);
+        client.kill().unwrap();
+        client.wait().unwrap();
+        let _ = TcpStream::connect(at);
+        serve.join().unwrap();
+        assert!(is_known, "nobody was seen in {:?}", begun.elapsed());
     }
 
     #[test]

@@ -88,6 +88,21 @@ impl Graph {
     }
 }
 
+impl Graph {
+    /// What is wrong and what is missing, each with what was drawn at the same ends and what it rests on.
+    pub fn diagnosis(&self, score: &Score) -> String {
+        let machine = |end: &str| end.rsplit('@').next().unwrap_or(end).to_owned();
+        let rests_on = |edge: &Edge| self.evidence.get(edge).map(|all| all.join("; ")).unwrap_or_default();
+        let mut lines: Vec<String> = score.wrong.iter().map(|edge| format!("wrong: {edge}: {}", rests_on(edge))).collect();
+        for edge in score.missing_long.iter().chain(&score.missing_short) {
+            lines.push(format!("missing: {edge}"));
+            let is_near = |it: &&Edge| machine(&it.from) == machine(&edge.from) && machine(&it.to) == machine(&edge.to);
+            lines.extend(self.edges.iter().filter(is_near).map(|near| format!("  instead: {near}: {}", rests_on(near))));
+        }
+        lines.join("\n")
+    }
+}
+
 /// How well a graph tells the truth.
 #[derive(Clone, Debug)]
 pub struct Score {
@@ -167,6 +182,8 @@ mod tests {
         assert_eq!(score.reversed.len(), 1);
         assert_eq!((score.missing_long.len(), score.missing_short.len()), (0, 2));
         assert!(!score.is_exact());
+        let told = graph.diagnosis(&score);
+        assert!(told.contains("wrong: c connects_to b") && told.contains("missing: a connects_to c"), "{told}");
         assert!(Score::new(&graph, &graph.edges, &BTreeSet::new()).is_exact());
     }
 }
