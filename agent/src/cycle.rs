@@ -16,6 +16,8 @@ use crate::{
 pub struct Agent {
     reader: Option<Reader>,
     sender: Sender,
+    /// The half that has something to attend to.
+    disturbed: Option<Role>,
 }
 
 impl Agent {
@@ -27,7 +29,7 @@ impl Agent {
         let spool = settings.spool();
         spool.prepare(if reads { &[Role::Reader, Role::Sender] } else { &[Role::Sender] })?;
         let reader = reads.then(|| Reader::open(&spool, settings));
-        Ok(Self { sender: Sender::open(state, settings)?, reader })
+        Ok(Self { sender: Sender::open(state, settings)?, reader, disturbed: None })
     }
 
     /// Whether it reads the machine too.
@@ -52,25 +54,36 @@ impl Agent {
         }
     }
 
-    /// Hears from now on of connections that are closed between two samples.
-    pub fn hear_closed(&mut self) {
+    /// Hears from now on what happens between two samples: connections that are closed, and, where that is wanted, what devices of
+    /// the local network announce. Only inside a runtime.
+    pub fn hear(&mut self, announcements: bool) {
         if let Some(reader) = &mut self.reader {
             reader.hear_closed();
         }
+        self.sender.hear_announcements(announcements);
     }
 
-    /// Waits until there is something to [`Self::attend`] to between two samples; for ever without a reading half.
+    /// Waits until there is something to [`Self::attend`] to.
     pub async fn disturbed(&mut self) {
-        match &mut self.reader {
-            Some(reader) => reader.disturbed().await,
-            None => std::future::pending().await,
-        }
+        let Self { reader, sender, disturbed } = self;
+        let reading = async {
+            match reader {
+                Some(reader) => reader.disturbed().await,
+                None => std::future::pending().await,
+            }
+        };
+        *disturbed = tokio::select! {
+            () = reading => Some(Role::Reader),
+            () = sender.disturbed() => Some(Role::Sender),
+        };
     }
 
-    /// Attends to what happened between two samples.
+    /// Attends to what [`Self::disturbed`] has waited for.
     pub fn attend(&mut self) {
-        if let Some(reader) = &mut self.reader {
-            reader.attend();
+        match (self.disturbed.take(), &mut self.reader) {
+            (Some(Role::Reader), Some(reader)) => reader.attend(),
+            (Some(Role::Sender), _) => self.sender.attend(),
+            _ => {}
         }
     }
 

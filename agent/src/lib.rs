@@ -8,6 +8,8 @@
 //! tables) and on Unix (owners and modes of files): they are for Linux only until other systems have collectors. The rest
 //! compiles for Windows and macOS too.
 
+#[cfg(target_os = "linux")]
+pub mod announced;
 pub mod backoff;
 #[cfg(target_os = "linux")]
 pub mod cli;

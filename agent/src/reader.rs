@@ -8,27 +8,28 @@ use std::{
 
 use rollcall_shared::{
     Digest, Timestamp,
-    wire::v1::{Connections, Section, SectionData},
+    wire::v1::{Announced, Connections, Section, SectionData},
 };
 
 use crate::{
+    announced,
     clock::LocalTime,
     collect::{self, Budget, Limits, Machine, Subject},
     files::Root,
     memory,
-    observe::{Attention, Attribution, Sampler, Windows},
+    observe::{Attribution, Guarded, Windows},
     settings::Settings,
     spool::{Acknowledged, Counts, Draft, ReaderFiles, SenderFiles, Snapshot, Spool, SpoolError},
 };
 
 /// Watching sockets, with what was added up so far.
 pub struct Watch {
-    sampler: Sampler,
-    attention: Attention,
+    sampler: Guarded,
     // Shared with an inventory while it is collected, on a thread of its own that may come to hang.
     windows: Arc<Windows>,
     latest: Arc<Result<Attribution, String>>,
     extras: Arc<[String]>,
+    announced: Arc<[Announced]>,
 }
 
 impl Watch {
@@ -36,11 +37,11 @@ impl Watch {
     pub fn new(windows: Windows) -> Self {
         let latest = Err("the socket table was not read yet".to_owned());
         Self {
-            sampler: Sampler::default(),
-            attention: Attention::default(),
+            sampler: Guarded::new(Limits::default().time),
             windows: Arc::new(windows),
             latest: Arc::new(latest),
             extras: Arc::default(),
+            announced: Arc::default(),
         }
     }
 
@@ -50,9 +51,34 @@ impl Watch {
         Self { extras: extras.into(), ..self }
     }
 
-    /// Takes one sample. A failure is kept as the reason why sections are missing.
+    /// The same, where one look at the socket table may take this long.
+    #[must_use]
+    pub fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.sampler.set_limit(limit);
+        self
+    }
+
+    /// Takes over what the sending half has heard devices announce, where that was asked for.
+    pub fn learn_announced(&mut self, files: &SenderFiles) {
+        if self.extras.iter().any(|extra| extra == announced::EXTRA) {
+            self.announced = files
+                .announced()
+                .unwrap_or_else(|error| {
+                    tracing::warn!(%error, "what devices announce is left out");
+                    Vec::new()
+                })
+                .into();
+        }
+    }
+
+    /// Takes one sample. A failure, or that it took too long, is kept as the reason why sections are missing.
     pub fn sample(&mut self, root: &Root, now: Timestamp) {
-        let latest = self.sampler.sample_machine(root).map_err(|error| format!("the kernel's socket table: {error}"));
+        let root = root.clone();
+        let looked = self.sampler.run(move |sampler| sampler.sample_machine(&root).map_err(|error| error.to_string()));
+        let latest = looked.and_then(|looked| looked).map_err(|error| format!("the kernel's socket table: {error}"));
+        if let Err(error) = &latest {
+            tracing::warn!("{error}");
+        }
         if let Ok(sample) = &latest {
             Arc::make_mut(&mut self.windows).add(&sample.sightings, now);
         }
@@ -62,13 +88,12 @@ impl Watch {
     /// Hears from now on of connections that are closed between two samples. Only inside a runtime.
     pub fn hear_closed(&mut self) {
         self.sampler.hear_closed();
-        self.attention = Attention::new(self.sampler.closed());
     }
 
     /// Waits until there is something to [`Self::attend`] to between two samples: connections were closed, or a look for
     /// short ones is due.
     pub async fn disturbed(&mut self) {
-        self.attention.wait(self.sampler.look_due()).await;
+        self.sampler.disturbed().await;
     }
 
     /// Attends to what happened between two samples.
@@ -83,7 +108,7 @@ impl Watch {
     pub fn collect(&self, root: &Root, now: Timestamp, only: Option<&[String]>) -> BTreeMap<String, Section> {
         let attribution = self.latest.as_ref().as_ref().map_err(Clone::clone);
         let machine = Machine::new(root, now, &self.windows, attribution).with_extras(&self.extras);
-        collect::collect(&machine, only)
+        collect::collect(&machine.with_announced(&self.announced), only)
     }
 
     /// What is to be looked at.
@@ -94,6 +119,7 @@ impl Watch {
             windows: Arc::clone(&self.windows),
             attribution: Arc::clone(&self.latest),
             extras: Arc::clone(&self.extras),
+            announced: Arc::clone(&self.announced),
         }
     }
 }
@@ -135,7 +161,7 @@ impl Reader {
     pub fn open(spool: &Spool, settings: &Settings) -> Self {
         let schedule = Schedule::new(settings.inventory_interval(), settings.sample_interval());
         let mut reader = Self::new(spool, &settings.disabled_sections(), settings.limits(), schedule);
-        reader.watch = reader.watch.with_extras(settings.also_collect());
+        reader.watch = reader.watch.with_extras(settings.also_collect()).with_time_limit(settings.limits().time);
         reader
     }
 
@@ -193,6 +219,7 @@ impl Reader {
             tracing::warn!("the inventory is postponed: this agent has used its share of the processor (cpu-share)");
             return Collected::Postponed;
         }
+        self.watch.learn_announced(&self.others);
         let at = LocalTime::now();
         self.schedule.collected(at.since_boot);
         let mut draft = Draft::new(&at);

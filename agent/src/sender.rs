@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::{
+    announced::Announcements,
     client::{self, Client, ClientError, Route, VERSION_TEXT},
     clock::{self, LocalTime, ServerTime},
     keys::{AgentKey, KeyError},
@@ -40,6 +41,8 @@ pub struct Sender {
     acknowledged: bool,
     /// What the reading half was told that the collector holds.
     told: BTreeMap<String, Digest>,
+    /// Devices of the local network are listened to.
+    announcements: Option<Announcements>,
 }
 
 /// An inventory as it is reported.
@@ -126,7 +129,30 @@ impl Sender {
         let stale_after = Duration::from_secs(3_600).max(settings.inventory_interval().saturating_mul(4));
         let told = own.acknowledged().unwrap_or_default().sections;
         let others = spool.reader();
-        Ok(Self { state, own, others, identity, key, progress, client, route, stale_after, acknowledged: false, told })
+        Ok(Self { state, own, others, identity, key, progress, client, route, stale_after, acknowledged: false, told, announcements: None })
+    }
+
+    /// Hears from now on what devices of the local network announce, or forgets what was heard. Only inside a runtime.
+    pub fn hear_announcements(&mut self, wanted: bool) {
+        self.announcements = wanted.then(|| Announcements::new(&self.own));
+        if !wanted && let Err(error) = self.own.clear_announced() {
+            tracing::warn!(%error, "what devices announced before is still there, and is not reported");
+        }
+    }
+
+    /// Waits until there is something to [`Self::attend`] to; for ever where nothing is listened to.
+    pub async fn disturbed(&mut self) {
+        match &mut self.announcements {
+            Some(announcements) => announcements.disturbed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Hears what was announced.
+    pub fn attend(&mut self) {
+        if let Some(announcements) = &mut self.announcements {
+            announcements.attend(&self.own);
+        }
     }
 
     /// How far the agent has got.

@@ -67,7 +67,8 @@ fn print(out: &mut impl Write, settings: &Settings, options: &Options) -> anyhow
     let progress = state.progress();
     let counter = progress.as_ref().map_or(1, |progress| progress.answered + 1);
     let root = Root::new("/");
-    let mut watch = Watch::new(windows).with_extras(settings.also_collect());
+    let mut watch = Watch::new(windows).with_extras(settings.also_collect()).with_time_limit(settings.limits().time);
+    watch.learn_announced(&settings.spool().sender());
     watch.sample(&root, Timestamp::now());
     let now = Timestamp::now();
     let mut sections = watch.collect(&root, now, only);

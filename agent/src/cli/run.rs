@@ -11,6 +11,7 @@ use tokio::{
 
 use super::{FAILURE, WAITING, runtime, token_text};
 use crate::{
+    announced,
     backoff::Backoff,
     client::Route,
     clock,
@@ -225,7 +226,7 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
     let mut check_in = Due::after(settings.start_jitter().mul_f64(rand::rng().random_range(0.0..=1.0)));
     let mut store_at = start + STORE_WINDOWS;
     let mut collected: Option<Instant> = None;
-    agent.hear_closed();
+    agent.hear(settings.also_collect().iter().any(|extra| extra == announced::EXTRA));
     loop {
         tokio::select! {
             () = stop.wait() => {

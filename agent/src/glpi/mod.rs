@@ -3,10 +3,12 @@
 //! One file an area, one line in [`AREAS`]. What that format has no field for is not in it, and what this agent does not
 //! know is left out: never guessed, never empty. Environment variables, which that format has room for, are not sent.
 
+mod board;
 mod devices;
 mod hardware;
 mod network;
 mod operating_system;
+mod peripherals;
 mod processors;
 mod security;
 mod services;
@@ -14,6 +16,7 @@ mod software;
 mod storage;
 mod users;
 mod virtual_machines;
+mod volumes;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +51,7 @@ const AREAS: &[Area] = &[
     Area { name: "antivirus", map: security::antivirus },
     Area { name: "batteries", map: devices::batteries },
     Area { name: "bios", map: hardware::bios },
+    Area { name: "cameras", map: peripherals::cameras },
     Area { name: "controllers", map: devices::controllers },
     Area { name: "cpus", map: processors::cpus },
     Area { name: "databases_services", map: services::databases },
@@ -56,17 +60,25 @@ const AREAS: &[Area] = &[
     Area { name: "hardware", map: hardware::hardware },
     Area { name: "inputs", map: devices::inputs },
     Area { name: "local_groups", map: users::groups },
-    Area { name: "local_users", map: users::users },
+    Area { name: "local_users", map: users::local_users },
+    Area { name: "logical_volumes", map: volumes::logical },
     Area { name: "memories", map: processors::memories },
     Area { name: "monitors", map: devices::monitors },
     Area { name: "networks", map: network::networks },
     Area { name: "operatingsystem", map: operating_system::operating_system },
+    Area { name: "physical_volumes", map: volumes::physical },
+    Area { name: "ports", map: board::ports },
+    Area { name: "powersupplies", map: peripherals::power_supplies },
+    Area { name: "printers", map: peripherals::printers },
+    Area { name: "slots", map: board::slots },
     Area { name: "softwares", map: software::softwares },
     Area { name: "sounds", map: devices::sounds },
     Area { name: "storages", map: storage::storages },
     Area { name: "usbdevices", map: devices::usb },
+    Area { name: "users", map: users::users },
     Area { name: "videos", map: devices::videos },
     Area { name: "virtualmachines", map: virtual_machines::guests },
+    Area { name: "volume_groups", map: volumes::groups_of_volumes },
 ];
 
 impl<'a> Source<'a> {

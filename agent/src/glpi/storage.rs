@@ -1,5 +1,4 @@
-//! `storages` (disks) and `drives` (file systems). The format's LVM members require ids and counts that only LVM's own
-//! programs tell, so they are left out.
+//! `storages` (disks) and `drives` (file systems).
 
 use rollcall_shared::wire::v1::{Disks, FileSystems};
 use serde_json::{Value, json};

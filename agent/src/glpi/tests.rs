@@ -71,6 +71,7 @@ const SHAPES: &[Shape] = &[
             ("ssn", Text),
         ],
     },
+    list("cameras", &[], &[("model", Text)]),
     list(
         "controllers",
         &[],
@@ -143,6 +144,11 @@ const SHAPES: &[Shape] = &[
     list("local_groups", &["id", "name"], &[("id", Text), ("members", Texts), ("name", Text)]),
     list("local_users", &["id"], &[("home", Text), ("id", Text), ("login", Text), ("name", Text), ("shell", Text)]),
     list(
+        "logical_volumes",
+        &["lv_name", "lv_uuid", "size"],
+        &[("lv_name", Text), ("lv_uuid", Text), ("size", Integer), ("vg_name", Text), ("vg_uuid", Text)],
+    ),
+    list(
         "memories",
         &[],
         &[
@@ -198,6 +204,55 @@ const SHAPES: &[Shape] = &[
         ],
     },
     list(
+        "physical_volumes",
+        &["device", "format", "free", "pv_pe_count", "pv_uuid", "size"],
+        &[
+            ("device", Text),
+            ("format", OneOf(&["lvm2"])),
+            ("free", Integer),
+            ("pe_size", Integer),
+            ("pv_pe_count", Integer),
+            ("pv_uuid", Text),
+            ("size", Integer),
+            ("vg_uuid", Text),
+        ],
+    ),
+    list("ports", &["type"], &[("caption", Text), ("description", Text), ("name", Text), ("type", Text)]),
+    list(
+        "powersupplies",
+        &[],
+        &[
+            ("hotreplaceable", Truth),
+            ("location", Text),
+            ("manufacturer", Text),
+            ("model", Text),
+            ("name", Text),
+            ("partnum", Text),
+            ("plugged", Truth),
+            ("power_max", Integer),
+            ("serialnumber", Text),
+        ],
+    ),
+    list(
+        "printers",
+        &["name"],
+        &[
+            ("comment", Text),
+            ("description", Text),
+            ("driver", Text),
+            ("name", Text),
+            ("network", Truth),
+            ("port", Text),
+            ("serial", Text),
+            ("shared", Truth),
+        ],
+    ),
+    list(
+        "slots",
+        &["description", "name"],
+        &[("description", Text), ("designation", Text), ("name", Text), ("status", OneOf(&["free", "used"]))],
+    ),
+    list(
         "softwares",
         &["name"],
         &[
@@ -232,6 +287,7 @@ const SHAPES: &[Shape] = &[
         &[],
         &[("caption", Text), ("manufacturer", Text), ("name", Text), ("productid", Text), ("serial", Text), ("vendorid", Text)],
     ),
+    list("users", &[], &[("login", Text)]),
     list("videos", &[], &[("chipset", Text), ("name", Text), ("pcislot", Text)]),
     list(
         "virtualmachines",
@@ -246,6 +302,19 @@ const SHAPES: &[Shape] = &[
             ("uuid", Text),
             ("vcpu", Integer),
             ("vmtype", OneOf(GUESTS)),
+        ],
+    ),
+    list(
+        "volume_groups",
+        &["free", "lv_count", "pv_count", "size", "vg_extent_size", "vg_name", "vg_uuid"],
+        &[
+            ("free", Integer),
+            ("lv_count", Integer),
+            ("pv_count", Integer),
+            ("size", Integer),
+            ("vg_extent_size", Text),
+            ("vg_name", Text),
+            ("vg_uuid", Text),
         ],
     ),
 ];
@@ -363,6 +432,85 @@ fn what_the_recorded_virtual_machine_is() {
     assert_eq!((&loopback["type"], &loopback["virtualdev"]), (&json!("loopback"), &json!(true)));
     assert!(content["softwares"].as_array().unwrap().iter().any(|software| software["from"] == "deb"));
     assert!(content.get("envs").is_none());
+}
+
+#[test]
+fn volumes_slots_ports_and_peripherals() {
+    use rollcall_shared::wire::v1::{
+        Accounts, Camera, Hardware, LogicalVolume, Login, OperatingSystem, Peripherals, PhysicalVolume, Port, PowerSupply, Printer,
+        SectionStatus, Slot, Storage, User, VolumeGroup,
+    };
+    fn add<T: SectionData>(sections: &mut BTreeMap<String, Section>, data: &T) {
+        let section = Section::new(SectionStatus::Ok, Timestamp::default(), 0, Some(data)).unwrap();
+        sections.insert(T::NAME.to_owned(), section);
+    }
+    let text = |text: &str| Some(text.to_owned());
+    let physical = |uuid: &str, free_extents| PhysicalVolume {
+        uuid: text(uuid),
+        device: text("/dev/sda3"),
+        size_bytes: Some(1_073_741_824),
+        extents: Some(255),
+        free_extents,
+    };
+    let logical = |name: &str, uuid| LogicalVolume { name: name.into(), uuid, layout: None, size_bytes: Some(419_430_400) };
+    let group = |name: &str, free| VolumeGroup {
+        name: name.into(),
+        uuid: text("VG"),
+        extent_bytes: Some(4_194_304),
+        physical_volumes: vec![physical("PV", free)],
+        logical_volumes: vec![logical("root", text("LV")), logical("nameless", None)],
+    };
+    let mut sections = BTreeMap::new();
+    add(&mut sections, &Storage { volume_groups: vec![group("vg0", Some(55)), group("unknown", None)], ..Storage::default() });
+    let slot = |designation, kind| Slot { designation, kind, in_use: Some(true), ..Slot::default() };
+    let port = |kind| Port { internal_name: text("J1"), connector: text("RJ-45"), kind, ..Port::default() };
+    add(
+        &mut sections,
+        &Hardware {
+            slots: vec![slot(text("PCIE1"), text("PCI Express x16")), slot(None, text("PCI"))],
+            ports: vec![port(text("Network")), port(None)],
+            ..Hardware::default()
+        },
+    );
+    let printer = Printer { name: "office".into(), uri: text("ipp://10.0.0.9/"), host: text("10.0.0.9"), ..Printer::default() };
+    let supply = |present| PowerSupply { name: "PSU1".into(), max_watts: Some(750), present, ..PowerSupply::default() };
+    add(
+        &mut sections,
+        &Peripherals {
+            cameras: vec![Camera { name: "Integrated Camera".into(), ..Camera::default() }],
+            printers: vec![printer],
+            power_supplies: vec![supply(Some(true)), supply(Some(false))],
+            ..Peripherals::default()
+        },
+    );
+    add(&mut sections, &OperatingSystem { booted_at: Some(Timestamp::from_millis(1_000)), ..OperatingSystem::default() });
+    let user = |name: &str, at| User {
+        name: name.into(),
+        last_login: Some(Login { at: Timestamp::from_millis(at), source: "wtmp".into(), ..Login::default() }),
+        ..User::default()
+    };
+    add(&mut sections, &Accounts { users: vec![user("now", 2_000), user("long-ago", 999)], ..Accounts::default() });
+
+    let document = document(&Source::new(&sections, Timestamp::default(), two_hours_ahead), true);
+    assert_eq!(problems(&document), [""; 0]);
+    let content = &document["content"];
+    let volume = json!({ "lv_name": "root", "lv_uuid": "LV", "size": 419, "vg_name": "vg0", "vg_uuid": "VG" });
+    assert_eq!(content["logical_volumes"][0], volume);
+    assert_eq!(content["logical_volumes"].as_array().map(Vec::len), Some(2));
+    let physical = json!({
+        "device": "/dev/sda3", "format": "lvm2", "free": 230, "pe_size": 4, "pv_pe_count": 255, "pv_uuid": "PV", "size": 1_073, "vg_uuid": "VG"
+    });
+    assert_eq!(content["physical_volumes"], json!([physical]));
+    let group = json!({
+        "free": 230, "lv_count": 2, "pv_count": 1, "size": 1_069, "vg_extent_size": "4.19", "vg_name": "vg0", "vg_uuid": "VG"
+    });
+    assert_eq!(content["volume_groups"], json!([group]));
+    assert_eq!(content["slots"], json!([{ "description": "PCI Express x16", "name": "PCIE1", "status": "used" }]));
+    assert_eq!(content["ports"], json!([{ "caption": "RJ-45", "description": "J1", "name": "J1", "type": "Network" }]));
+    assert_eq!(content["printers"], json!([{ "name": "office", "network": true, "port": "ipp://10.0.0.9/" }]));
+    assert_eq!(content["cameras"], json!([{ "model": "Integrated Camera" }]));
+    assert_eq!(content["powersupplies"], json!([{ "name": "PSU1", "power_max": 750 }]));
+    assert_eq!(content["users"], json!([{ "login": "now" }]));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Who is known to call whom.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::net::SocketAddr;
 
+use foldhash::HashMap;
 use rollcall_shared::wire::v1::{Protocol, ServiceKey};
 
 use crate::processes::Owner;

@@ -1,12 +1,13 @@
 //! Who holds a socket. What is known is kept: a socket's inode is its own for as long as it lives.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::BTreeMap,
     mem::MaybeUninit,
     os::{fd::OwnedFd, unix::fs::DirEntryExt},
-    rc::Rc,
+    sync::Arc,
 };
 
+use foldhash::{HashMap, HashSet};
 use rustix::{
     fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw},
     io::Errno,
@@ -34,7 +35,7 @@ pub(super) struct Holder {
 /// The holders of the sockets seen last.
 #[derive(Default)]
 pub(super) struct Holders {
-    known: HashMap<u64, Rc<Holder>>,
+    known: HashMap<u64, Arc<Holder>>,
     /// Sockets that nobody was found to hold (the kernel's own, say), and the look at which they are searched for again.
     nobodys: HashMap<u64, u64>,
     /// Processes that hold sockets: a new one is most often theirs.
@@ -49,7 +50,25 @@ pub(super) struct Holders {
 /// A process that holds sockets.
 struct Talker {
     pid: u32,
+    /// Whose it is, and the start and the name of the process that this was found out of: another may get the same number.
+    holder: Option<(u64, Arc<Holder>)>,
     descriptors: Descriptors,
+}
+
+impl Talker {
+    /// Whose it is. What was found out before holds for as long as it is the same process running the same program by name.
+    fn holder(&mut self, processes: &Processes) -> Option<Arc<Holder>> {
+        let stat = process_stat::stat(&processes.root().read(&format!("/proc/{}/stat", self.pid)).ok()?)?;
+        if let Some((started, holder)) = &self.holder
+            && Some(*started) == stat.started
+            && holder.name.as_deref() == Some(stat.name.as_str())
+        {
+            return Some(Arc::clone(holder));
+        }
+        let holder = holder(self.pid, processes)?;
+        self.holder = processes.get(self.pid).and_then(|process| process.stat.started).map(|started| (started, Arc::clone(&holder)));
+        Some(holder)
+    }
 }
 
 /// What descriptors of a process were when they were last read: a present socket's inode, or 0 for anything else.
@@ -79,14 +98,14 @@ const MOST_GROUPS: usize = 16_384;
 impl Holders {
     /// Who holds the socket, as far as [`Self::learn`] found out.
     pub(super) fn of(&self, inode: u64) -> Option<&Holder> {
-        self.known.get(&inode).map(Rc::as_ref)
+        self.known.get(&inode).map(Arc::as_ref)
     }
 
     /// A process of each service that holds a socket.
-    pub(super) fn pids(&self) -> HashMap<Owner, u32> {
+    pub(super) fn pids(&self) -> std::collections::HashMap<Owner, u32> {
         // A process holds many sockets and is one holder.
-        let mut seen = HashSet::new();
-        let holders = self.known.values().filter(|holder| seen.insert(Rc::as_ptr(holder)));
+        let mut seen = HashSet::default();
+        let holders = self.known.values().filter(|holder| holder.pid.is_some() && seen.insert(Arc::as_ptr(holder)));
         holders.filter_map(|holder| Some((holder.owner.clone(), holder.pid?))).collect()
     }
 
@@ -113,18 +132,18 @@ impl Holders {
             self.known.retain(|inode, _| self.present.contains(inode));
         }
         if !new.is_empty() {
-            self.find(&new, &HashMap::new(), processes);
+            self.find(&new, &HashMap::default(), processes);
         }
     }
 
     /// Finds out who holds these sockets, at once: they may be gone in a moment. Of those in `held`, the process was seen holding them.
     pub(super) fn find(&mut self, sockets: &[&Socket], held: &HashMap<u64, u32>, processes: &Processes) {
-        let mut wanted: HashSet<u64> = HashSet::new();
+        let mut wanted: HashSet<u64> = HashSet::default();
         for socket in sockets {
             // A listening socket is often made by the service manager and handed over; a connection is made by who uses it.
             let is_connection = socket.peer.port() != 0;
             let of_group = is_connection.then(|| self.group_owner(socket.cgroup, processes)).flatten();
-            let of_group = of_group.map(|owner| Rc::new(Holder { pid: None, name: None, owner }));
+            let of_group = of_group.map(|owner| Arc::new(Holder { pid: None, name: None, owner }));
             match of_group.or_else(|| holder(*held.get(&socket.inode)?, processes)) {
                 Some(holder) => {
                     self.known.insert(socket.inode, holder);
@@ -154,18 +173,22 @@ impl Holders {
         }
         let searched: HashSet<u32> = talkers.into_iter().collect();
         self.denied = false;
-        // The newest processes first: what is new since the last look is most often theirs.
-        for pid in processes.pids().unwrap_or_default().into_iter().rev().filter(|pid| !searched.contains(pid)) {
-            self.look_into(pid, Reach::All, wanted, processes);
-            if wanted.is_empty() {
-                return;
+        // The newest processes first: what is new since the last look is most often theirs. To list a process's descriptors costs as
+        // much again as to read them, and nearly always they have the first numbers, without gaps.
+        let others: Vec<u32> = processes.pids().unwrap_or_default().into_iter().rev().filter(|pid| !searched.contains(pid)).collect();
+        for reach in [Reach::Changed, Reach::All] {
+            for pid in &others {
+                self.look_into(*pid, reach, wanted, processes);
+                if wanted.is_empty() {
+                    return;
+                }
             }
         }
     }
 
     fn look_into(&mut self, pid: u32, reach: Reach, wanted: &mut HashSet<u64>, processes: &Processes) {
         let at = self.talkers.iter().position(|talker| talker.pid == pid);
-        let mut talker = at.map_or_else(|| Talker { pid, descriptors: Descriptors::new() }, |at| self.talkers.remove(at));
+        let mut talker = at.map_or_else(|| Talker { pid, holder: None, descriptors: Descriptors::new() }, |at| self.talkers.remove(at));
         let mut found = Vec::new();
         let read = Look::into(processes.root(), pid, &self.present, wanted, &mut found).and_then(|mut look| match reach {
             Reach::Changed => look.read_changed(&mut talker.descriptors),
@@ -186,8 +209,8 @@ impl Holders {
             }
             return;
         }
-        let Some(holder) = holder(pid, processes) else { return };
-        self.known.extend(found.into_iter().map(|inode| (inode, Rc::clone(&holder))));
+        let Some(holder) = talker.holder(processes) else { return };
+        self.known.extend(found.into_iter().map(|inode| (inode, Arc::clone(&holder))));
         if self.talkers.len() >= MOST_TALKERS {
             self.talkers.remove(0);
         }
@@ -210,14 +233,14 @@ impl Holders {
     }
 }
 
-fn holder(pid: u32, processes: &Processes) -> Option<Rc<Holder>> {
+fn holder(pid: u32, processes: &Processes) -> Option<Arc<Holder>> {
     let process = processes.get(pid)?;
-    Some(Rc::new(Holder { pid: Some(pid), name: Some(process.stat.name.clone()), owner: processes.owner(&process) }))
+    Some(Arc::new(Holder { pid: Some(pid), name: Some(process.stat.name.clone()), owner: processes.owner(&process) }))
 }
 
 /// Every control group of the unified hierarchy by its number, which is its directory's inode.
 fn groups(processes: &Processes) -> HashMap<u64, Option<Owner>> {
-    let mut groups = HashMap::new();
+    let mut groups = HashMap::default();
     // Where the old hierarchies are in use as well, the unified one is below them.
     let unified =
         ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].into_iter().find(|at| processes.root().exists(&format!("{at}/cgroup.procs")));

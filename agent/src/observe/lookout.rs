@@ -5,12 +5,13 @@
 //! that looking at just these numbers tells of a new socket a hundred times sooner, and whose it is with it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     mem::MaybeUninit,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
+use foldhash::{HashMap, HashSet};
 use rustix::{
     fs::{CWD, Dir, Mode, OFlags, openat, readlinkat_raw},
     io::Errno,
@@ -63,7 +64,7 @@ impl Lookout {
             self.refresh(root, own);
             self.refresh = Some(now + REFRESH);
         }
-        let mut fresh = HashMap::new();
+        let mut fresh = HashMap::default();
         let others: Vec<usize> = (0..self.watched.len()).filter(|at| !self.watched[*at].holds_sockets()).collect();
         let first = self.other_turn;
         self.other_turn = first.wrapping_add(MOST_OTHERS);

@@ -3,6 +3,7 @@
 mod attention;
 mod callers;
 mod closed;
+mod guarded;
 mod holders;
 mod hunts;
 mod lookout;
@@ -12,5 +13,6 @@ mod windows;
 
 pub use attention::Attention;
 pub use closed::Closed;
+pub use guarded::Guarded;
 pub use sampler::{Attribution, Listener, Sampler, Sighting, ephemeral_range};
 pub use windows::{FlowKey, Windows};

@@ -3,8 +3,9 @@
 //! The kernel's diagnosis tells of the asker's namespace only, and entering another needs a privilege that the agent does
 //! not have. The tables below `/proc/PID/net` are those of the process's namespace, so one process of each is enough.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use foldhash::HashMap;
 use rollcall_shared::wire::v1::Protocol;
 
 use crate::{
@@ -69,7 +70,7 @@ impl Networks {
     /// The oldest process of each namespace.
     fn oldest(&mut self, processes: &Processes) -> BTreeMap<u64, u32> {
         let mut oldest = BTreeMap::new();
-        let mut now = HashMap::new();
+        let mut now = HashMap::default();
         for pid in processes.pids().unwrap_or_default() {
             let known = self.of.get(&pid).filter(|(_, looks)| *looks >= SETTLED && *looks < LOOK_AGAIN);
             let found = match known {

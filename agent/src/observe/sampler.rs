@@ -1,13 +1,15 @@
 //! One look at the socket table, made sense of.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::BTreeSet,
     io,
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use foldhash::{HashMap, HashSet};
 use rand::RngExt;
 use rollcall_shared::wire::v1::{Direction, DirectionMethod, Protocol, ServiceMethod};
 use rustix::time::{ClockId, clock_gettime};
@@ -61,7 +63,7 @@ pub struct Attribution {
     /// The sockets that listen.
     pub listeners: Vec<Listener>,
     /// A process of each service that owns a socket of this sample.
-    pub pids: HashMap<Owner, u32>,
+    pub pids: std::collections::HashMap<Owner, u32>,
     /// Whether some processes could not be looked into, so that a missing owner may be a lack of privilege.
     pub denied: bool,
     /// What was connected.
@@ -83,6 +85,10 @@ pub struct Sampler {
     /// When the whole table is read next, whether or not a process has opened a socket.
     table_due: Option<Instant>,
     connections: HashMap<Tuple, Known>,
+    /// How many sockets there were last.
+    sockets: usize,
+    /// Each flow once, however many connections it has.
+    flows: HashSet<Arc<FlowKey>>,
     listeners: HashMap<Place, Remembered>,
     /// Local ports of the machine's own network where something listens.
     served: HashSet<(Protocol, u16)>,
@@ -108,6 +114,8 @@ struct Known {
     owner_method: ServiceMethod,
     direction: Direction,
     method: DirectionMethod,
+    /// The flow that it is part of, for as long as what is known of it stays the same.
+    flow: Option<Arc<FlowKey>>,
 }
 
 /// Connections outlive a listener that was closed; after this many samples it is forgotten.
@@ -119,10 +127,14 @@ impl Sampler {
     /// # Errors
     /// As the kernel says of its socket tables.
     pub fn sample_machine(&mut self, root: &Root) -> io::Result<Attribution> {
-        let mut sockets = sockets::dump()?;
+        let mut sockets = sockets::dump_about(self.sockets)?;
+        self.sockets = sockets.len();
         let processes = Processes::new(root);
         for network in self.networks.read(&processes, &mut sockets) {
-            self.labels.insert(network.id, network.label);
+            let before = self.labels.insert(network.id, network.label.clone());
+            if before.is_some_and(|before| before != network.label) {
+                self.connections.values_mut().for_each(|known| known.flow = None);
+            }
         }
         if let Some(closed) = &mut self.closed {
             closed.read(|protocol, port| self.served.contains(&(protocol, port)));
@@ -178,7 +190,7 @@ impl Sampler {
         self.listeners.retain(|_, remembered| now - remembered.seen <= REMEMBER_LISTENERS);
         self.served =
             self.listeners.keys().filter(|(network, _, _)| *network == 0).map(|(_, protocol, at)| (*protocol, at.port())).collect();
-        let mut ports = Listening::new();
+        let mut ports = Listening::default();
         for ((network, protocol, at), remembered) in &self.listeners {
             ports.entry((*network, *protocol, at.port())).or_default().push((at.ip(), remembered.owner.clone()));
         }
@@ -188,14 +200,15 @@ impl Sampler {
     /// What is connected, once for each flow. Connections that live come first: they tell whose the closed ones were.
     fn connections(&mut self, connected: &[&Socket], ports: &Listening, ephemeral: &RangeInclusive<u16>) -> Vec<Sighting> {
         let now = Instant::now();
-        let room = HashMap::with_capacity(self.connections.len());
+        let room = HashMap::with_capacity_and_hasher(self.connections.len(), Default::default());
         let mut before = std::mem::replace(&mut self.connections, room);
-        let mut sightings: HashMap<FlowKey, (DirectionMethod, ServiceMethod)> = HashMap::new();
+        // By where the flow is kept: each is there once.
+        let mut sightings: HashMap<*const FlowKey, (Arc<FlowKey>, DirectionMethod, ServiceMethod)> = HashMap::default();
         let (closed, live): (Vec<&Socket>, Vec<&Socket>) = connected.iter().partition(|socket| socket.state == State::Closed);
         for socket in live.into_iter().chain(closed).filter(|socket| socket.peer.port() != 0) {
             let tuple = (socket.network, socket.protocol, socket.local, socket.peer);
             // A connection that is in the table and among the closed ones is one.
-            if self.connections.contains_key(&tuple) {
+            if socket.state == State::Closed && self.connections.contains_key(&tuple) {
                 continue;
             }
             let mut known = self.judge(socket, before.remove(&tuple), ports, ephemeral);
@@ -203,9 +216,10 @@ impl Sampler {
                 self.attribute_call(socket, &mut known, now);
             }
             if known.owner != Owner::Person {
-                let methods = (known.method, known.owner_method);
-                let best = sightings.entry(self.flow_key(socket, &known)).or_insert(methods);
-                *best = (best.0.min(methods.0), best.1.min(methods.1));
+                let flow = self.flow(socket, &mut known);
+                let (_, method, owner_method) = sightings.entry(Arc::as_ptr(&flow)).or_insert((flow, known.method, known.owner_method));
+                *method = known.method.min(*method);
+                *owner_method = known.owner_method.min(*owner_method);
             }
             self.connections.insert(tuple, known);
         }
@@ -213,7 +227,26 @@ impl Sampler {
         let read: HashSet<u64> = connected.iter().map(|socket| socket.network).collect();
         self.connections.extend(before.into_iter().filter(|((network, ..), _)| *network != 0 && !read.contains(network)).take(MOST_KEPT));
         self.callers.forget(self.samples);
-        sightings.into_iter().map(|(key, (method, service_method))| Sighting { key, method, service_method }).collect()
+        let sighting =
+            |(flow, method, service_method): (Arc<FlowKey>, _, _)| Sighting { key: flow.as_ref().clone(), method, service_method };
+        let sightings = sightings.into_values().map(sighting).collect();
+        self.flows.retain(|flow| Arc::strong_count(flow) > 1);
+        sightings
+    }
+
+    /// The flow that a connection is part of.
+    fn flow(&mut self, socket: &Socket, known: &mut Known) -> Arc<FlowKey> {
+        if let Some(flow) = &known.flow {
+            return Arc::clone(flow);
+        }
+        let key = self.flow_key(socket, known);
+        let flow = self.flows.get(&key).map(Arc::clone).unwrap_or_else(|| {
+            let flow = Arc::new(key);
+            self.flows.insert(Arc::clone(&flow));
+            flow
+        });
+        known.flow = Some(Arc::clone(&flow));
+        flow
     }
 
     /// Remembers who calls, where the kernel tells; where it does not, and exactly one service here is known to call that port of
@@ -229,6 +262,7 @@ impl Sampler {
         {
             known.owner = Owner::Service(service.clone());
             known.owner_method = ServiceMethod::OnlyCaller;
+            known.flow = None;
         }
         // Whoever calls the internet for a moment is mostly a person's program, and would be looked for all day.
         if socket.state == State::Closed && socket.network == 0 && is_local(socket.peer.ip()) {
@@ -259,11 +293,15 @@ impl Sampler {
         if let Some(mut before) = before {
             // A connection does not turn round, and does not change hands where the kernel no longer tells whose it is.
             if holder.is_some() && (before.owner == Owner::Unknown || before.owner_method != ServiceMethod::Socket) {
-                (before.owner, before.owner_method) = (owner(), ServiceMethod::Socket);
+                let owner = owner();
+                if before.owner != owner {
+                    before.flow = None;
+                }
+                (before.owner, before.owner_method) = (owner, ServiceMethod::Socket);
             }
             return before;
         }
-        let known = |owner, direction, method| Known { owner, owner_method: ServiceMethod::Socket, direction, method };
+        let known = |owner, direction, method| Known { owner, owner_method: ServiceMethod::Socket, direction, method, flow: None };
         if socket.state == State::Opening {
             return known(owner(), Direction::Outgoing, DirectionMethod::State);
         }
@@ -302,6 +340,15 @@ impl Sampler {
     }
 }
 
+/// What is to be looked at closer.
+pub struct Glance {
+    ports: BTreeSet<(Protocol, u16)>,
+    /// Sockets that were just opened, with the process that holds each.
+    fresh: HashMap<u64, u32>,
+    now: Instant,
+    took: Duration,
+}
+
 /// Between two samples.
 impl Sampler {
     /// Hears from now on of connections that are closed between two samples. Where the kernel cannot tell, `TIME_WAIT` is all
@@ -320,39 +367,57 @@ impl Sampler {
         self.closed.as_ref()
     }
 
+    /// How many samples were taken.
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
     /// When the next look for short connections is due.
     pub fn look_due(&self) -> Option<Instant> {
         self.hunts.due()
     }
 
-    /// Reads what the kernel tells of closed connections, and looks for short ones if that is due.
-    ///
-    /// # Errors
-    /// As the kernel says of its socket tables.
-    pub fn attend(&mut self, root: &Root) -> io::Result<()> {
+    /// Reads what the kernel tells of closed connections, and, if a look for short ones is due, sees whether there is anything to
+    /// [look closer](Self::look_closer) at. This waits for nobody.
+    pub fn glance(&mut self, root: &Root) -> Option<Glance> {
         if let Some(closed) = &mut self.closed {
             closed.read(|protocol, port| self.served.contains(&(protocol, port)));
         }
         let now = Instant::now();
         let ports = self.hunts.ports(now);
         if ports.is_empty() {
-            return Ok(());
+            return None;
         }
         let begun = processor_time();
         let fresh = self.lookout.fresh(root, std::process::id(), now);
         // Reading the table costs much more, and comes too late for what is not held any more when it is read.
         let is_due = self.table_due.is_none_or(|due| now >= due);
-        let looked = if fresh.is_empty() && !is_due {
-            Ok(())
-        } else {
-            self.table_due = Some(now + READ_TABLE);
-            sockets::dump_held(ports).map(|sockets| self.look(&sockets, &fresh, &Processes::new(root), now))
-        };
-        self.hunts.looked(Instant::now(), processor_time().saturating_sub(begun), rand::rng().random_range(0.0..=1.0));
+        let took = processor_time().saturating_sub(begun);
+        if fresh.is_empty() && !is_due {
+            self.looked(took);
+            return None;
+        }
+        self.table_due = Some(now + READ_TABLE);
+        Some(Glance { ports, fresh, now, took })
+    }
+
+    /// Finds out whose the connections are that a glance has met.
+    ///
+    /// # Errors
+    /// As the kernel says of its socket tables.
+    pub fn look_closer(&mut self, root: &Root, glance: Glance) -> io::Result<()> {
+        let begun = processor_time();
+        let sockets = sockets::dump_held(glance.ports);
+        let looked = sockets.map(|sockets| self.look(&sockets, &glance.fresh, &Processes::new(root), glance.now));
+        self.looked(glance.took + processor_time().saturating_sub(begun));
+        looked
+    }
+
+    fn looked(&mut self, took: Duration) {
+        self.hunts.looked(Instant::now(), took, rand::rng().random_range(0.0..=1.0));
         if self.hunts.due().is_none() {
             self.lookout.rest();
         }
-        looked
     }
 
     /// Learns who holds the connections that are looked out for.
@@ -372,7 +437,7 @@ impl Sampler {
             let Some(holder) = self.holders.of(socket.inode) else { continue };
             self.callers.note((0, socket.protocol, socket.peer), &holder.owner, self.samples);
             let (direction, method) = (Direction::Outgoing, DirectionMethod::Listener);
-            let known = Known { owner: holder.owner.clone(), owner_method: ServiceMethod::Socket, direction, method };
+            let known = Known { owner: holder.owner.clone(), owner_method: ServiceMethod::Socket, direction, method, flow: None };
             self.connections.insert((0, socket.protocol, socket.local, socket.peer), known);
         }
     }
@@ -548,7 +613,9 @@ mod tests {
         let called: Called = (0, Protocol::Tcp, at);
         while !sampler.callers.is_known(&called) && begun.elapsed() < Duration::from_secs(50) {
             sampler.hunts.want((Protocol::Tcp, at), Instant::now());
-            sampler.attend(&root).unwrap();
+            if let Some(glance) = sampler.glance(&root) {
+                sampler.look_closer(&root, glance).unwrap();
+            }
             std::thread::sleep(sampler.look_due().map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now())));
         }
         let is_known = sampler.callers.is_known(&called);

@@ -1,5 +1,7 @@
 //! What LVM notes of a volume group at each change: `/etc/lvm/backup/NAME`.
 
+use std::collections::BTreeMap;
+
 use rollcall_shared::wire::v1::{LogicalVolume, PhysicalVolume, VolumeGroup};
 
 use super::text::lines;
@@ -13,6 +15,11 @@ pub fn volume_group(bytes: &[u8]) -> Option<VolumeGroup> {
     let mut group = VolumeGroup::default();
     let mut physical = PhysicalVolume::default();
     let mut logical = Logical::default();
+    let mut segment = Segment::default();
+    // The names of the physical volumes in this file, and the extents that segments use of each.
+    let mut names: Vec<String> = Vec::new();
+    let mut used: BTreeMap<String, u64> = BTreeMap::new();
+    let mut in_stripes = false;
     // The names of the sections that the line is in.
     let mut place: Vec<String> = Vec::new();
     let mut is_whole = false;
@@ -25,9 +32,18 @@ pub fn volume_group(bytes: &[u8]) -> Option<VolumeGroup> {
             continue;
         }
         let at: Vec<&str> = place.iter().map(String::as_str).collect();
+        if in_stripes {
+            segment.stripes.extend(quoted(line));
+            in_stripes = !line.contains(']');
+            continue;
+        }
         if line == "}" {
             match at[..] {
-                [_, "physical_volumes", _] => group.physical_volumes.push(std::mem::take(&mut physical)),
+                [_, "physical_volumes", name] => {
+                    names.push(name.to_owned());
+                    group.physical_volumes.push(std::mem::take(&mut physical));
+                }
+                [_, "logical_volumes", _, _] => std::mem::take(&mut segment).add_to(&mut used),
                 [_, "logical_volumes", name] => {
                     let found = std::mem::take(&mut logical);
                     group.logical_volumes.extend(found.volume(name, group.extent_bytes));
@@ -52,12 +68,51 @@ pub fn volume_group(bytes: &[u8]) -> Option<VolumeGroup> {
             ([_, "physical_volumes", _], "device_size") => physical.size_bytes = number().and_then(|sectors| sectors.checked_mul(SECTOR)),
             ([_, "logical_volumes", _], "id") => logical.uuid = text(),
             ([_, "logical_volumes", _], "status") => logical.is_visible = value.contains("\"VISIBLE\""),
-            ([_, "logical_volumes", _, _], "extent_count") => logical.extents = logical.extents.saturating_add(number().unwrap_or(0)),
-            ([_, "logical_volumes", _, _], "type") => logical.layout = logical.layout.take().or_else(text),
+            ([_, "physical_volumes", _], "pe_count") => physical.extents = number(),
+            ([_, "logical_volumes", _, _], "extent_count") => {
+                segment.extents = number().unwrap_or(0);
+                logical.extents = logical.extents.saturating_add(segment.extents);
+            }
+            ([_, "logical_volumes", _, _], "type") => {
+                segment.is_striped = text().as_deref() == Some("striped");
+                logical.layout = logical.layout.take().or_else(text);
+            }
+            ([_, "logical_volumes", _, _], "stripes") => {
+                segment.stripes.extend(quoted(value));
+                in_stripes = !value.contains(']');
+            }
             _ => {}
         }
     }
+    for (volume, name) in group.physical_volumes.iter_mut().zip(&names) {
+        let used = used.get(name).copied().unwrap_or(0);
+        volume.free_extents = volume.extents.and_then(|extents| extents.checked_sub(used));
+    }
     (is_whole && place.is_empty()).then_some(group)
+}
+
+/// A part of a logical volume. Those that are striped lie on physical volumes (one stripe is a plain one), all others on other
+/// logical volumes.
+#[derive(Default)]
+struct Segment {
+    is_striped: bool,
+    extents: u64,
+    stripes: Vec<String>,
+}
+
+impl Segment {
+    fn add_to(self, used: &mut BTreeMap<String, u64>) {
+        let Some(each) = self.extents.checked_div(self.stripes.len() as u64).filter(|_| self.is_striped) else { return };
+        for name in self.stripes {
+            let sum = used.entry(name).or_default();
+            *sum = sum.saturating_add(each);
+        }
+    }
+}
+
+/// What stands in quotes.
+fn quoted(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split('"').skip(1).step_by(2).map(str::to_owned)
 }
 
 #[derive(Default)]
@@ -107,6 +162,8 @@ vg0 {
 			id = "PvPvPv-0001"
 			device = "/dev/sda3"	# Hint only
 			device_size = 2097152	# 1024 Megabytes
+			pe_start = 2048
+			pe_count = 255	# 1020 Megabytes
 		}
 	}
 	logical_volumes {
@@ -125,6 +182,7 @@ vg0 {
 			segment2 {
 				extent_count = 28
 				type = "striped"
+				stripes = ["pv0", 100]
 			}
 		}
 		root_rmeta_0 {
@@ -145,6 +203,7 @@ vg0 {
         assert_eq!((found.physical_volumes[0].device.as_deref(), found.physical_volumes[0].size_bytes), (Some("/dev/sda3"), Some(1 << 30)));
         let [root] = &found.logical_volumes[..] else { panic!("{found:?}") };
         assert_eq!((root.name.as_str(), root.size_bytes, root.layout.as_deref()), ("root", Some(512 << 20), Some("striped")));
+        assert_eq!((found.physical_volumes[0].extents, found.physical_volumes[0].free_extents), (Some(255), Some(127)));
     }
 
     #[test]

@@ -17,6 +17,27 @@ pub fn apk(bytes: &[u8]) -> Vec<Package> {
     packages
 }
 
+/// The package of each of these files, by the same database: `F:` begins a directory, `R:` is a file in it.
+pub fn apk_owners(bytes: &[u8], mut is_wanted: impl FnMut(&str) -> bool) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let (mut package, mut directory) = (None, String::new());
+    for line in lines(bytes) {
+        match line {
+            [] => (package, directory) = (None, String::new()),
+            [b'P', b':', value @ ..] if directory.is_empty() => package = clean(value),
+            [b'F', b':', value @ ..] => directory = format!("/{}", String::from_utf8_lossy(value)),
+            [b'R', b':', value @ ..] => {
+                let path = format!("{directory}/{}", String::from_utf8_lossy(value));
+                if let Some(package) = package.as_ref().filter(|_| is_wanted(&path)) {
+                    found.push((path, package.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 fn apk_paragraph(bytes: &[u8]) -> Option<Package> {
     let mut package = Package { kind: "apk".to_owned(), ..Package::default() };
     for line in lines(bytes) {
@@ -152,6 +173,15 @@ mod tests {
     }
 
     #[test]
+    fn apk_tells_whose_a_file_is() {
+        let database = b"P:openssh-server\nV:9.7-r1\nF:usr\nF:usr/sbin\nR:sshd\na:0:0:755\n\nP:musl\nV:1\nF:lib\nR:sshd\nP:x\nR:ld\n";
+        let owner = |path: &str| apk_owners(database, |found| found == path).into_iter().map(|(_, package)| package).collect::<Vec<_>>();
+        assert_eq!(owner("/usr/sbin/sshd"), ["openssh-server"]);
+        assert_eq!(owner("/lib/ld"), ["musl"]);
+        assert_eq!(owner("/sshd"), [""; 0]);
+    }
+
+    #[test]
     fn pacman_tells_when_a_package_was_installed() {
         let desc = b"%NAME%\nbash\n\n%VERSION%\n5.2.037-1\n\n%DESC%\nThe shell\n\n%ARCH%\nx86_64\n\n%INSTALLDATE%\n1750000000\n\n%SIZE%\n9498210\n\n%DEPENDS%\nreadline\nglibc\n";
         let found = pacman(desc).unwrap();
@@ -212,6 +242,7 @@ mod tests {
         fn no_input_panics(bytes: Vec<u8>, text in "[<>a-z=\"' \n%:]{0,64}") {
             for bytes in [&bytes[..], text.as_bytes()] {
                 apk(bytes);
+                apk_owners(bytes, |_| true);
                 pacman(bytes);
                 snap_version(bytes);
                 appstream_version(bytes);

@@ -15,6 +15,8 @@ pub struct ProcessStat {
     pub terminal: i32,
     /// `PF_KTHREAD`: a thread of the kernel.
     pub is_kernel: bool,
+    /// When it was started, clock ticks since the machine was; tells it from another that gets the same PID later.
+    pub started: Option<u64>,
 }
 
 /// Reads `/proc/PID/stat`. The name may hold anything, parentheses too, so the last one ends it.
@@ -28,7 +30,8 @@ pub fn stat(bytes: &[u8]) -> Option<ProcessStat> {
     let parent = number(words.next()?)?;
     let terminal = number(words.nth(2)?)?;
     let flags: u64 = number(words.nth(1)?)?;
-    Some(ProcessStat { name, state, parent, terminal, is_kernel: flags & PF_KTHREAD != 0 })
+    let started = words.nth(12).and_then(number);
+    Some(ProcessStat { name, state, parent, terminal, is_kernel: flags & PF_KTHREAD != 0, started })
 }
 
 /// The effective user id in `/proc/PID/status`.
@@ -48,7 +51,11 @@ mod tests {
     #[test]
     fn a_hostile_name_does_not_shift_the_fields() {
         let found = stat(b"14 (a) R 1 (b)) S 7 14110 11643 34817 -1 4194304 99 0\n").unwrap();
-        assert_eq!(found, ProcessStat { name: "a) R 1 (b)".into(), state: b'S', parent: 7, terminal: 34_817, is_kernel: false });
+        let expected = ProcessStat { name: "a) R 1 (b)".into(), state: b'S', parent: 7, terminal: 34_817, is_kernel: false, started: None };
+        assert_eq!(found, expected);
+        // As the kernel of this machine wrote it.
+        let whole = b"10 (kworker/0:0H-e) I 2 0 0 0 -1 69238880 0 0 0 0 0 4 0 0 0 -20 1 0 9 0 0 18446744073709551615 0";
+        assert_eq!(stat(whole).and_then(|found| found.started), Some(9));
         assert!(stat(b"2 (kthreadd) S 0 0 0 0 -1 2129984 0").unwrap().is_kernel);
         assert_eq!(stat(b"14 (cat) R 1"), None);
         assert_eq!(stat(b") ("), None);

@@ -45,6 +45,32 @@ pub fn header(blob: &[u8]) -> Option<Package> {
     fields.package()
 }
 
+/// The package of a header, and the path of one of its files by its number.
+pub fn file(blob: &[u8], number: usize) -> Option<(String, String)> {
+    const NAME: u32 = 1_000;
+    const DIRECTORY_NUMBERS: u32 = 1_116;
+    const FILE_NAMES: u32 = 1_117;
+    const DIRECTORIES: u32 = 1_118;
+    let entries = usize::try_from(be32(blob, 0)?).ok()?;
+    let index = blob.get(8..8_usize.checked_add(entries.checked_mul(16)?)?)?;
+    let store = blob.get(8 + index.len()..)?;
+    // Where what a tag holds begins, and how many of it there are.
+    let of = |wanted: u32| {
+        let entry = index.chunks_exact(16).find(|entry| be32(entry, 0) == Some(wanted))?;
+        let count = usize::try_from(be32(entry, 12)?).ok()?;
+        Some((store.get(usize::try_from(be32(entry, 8)?).ok()?..)?, count))
+    };
+    let text = |wanted: u32, number: usize| {
+        let (texts, count) = of(wanted)?;
+        (number < count).then_some(())?;
+        clean(texts.split(|&byte| byte == 0).nth(number)?)
+    };
+    let (directories, count) = of(DIRECTORY_NUMBERS)?;
+    (number < count).then_some(())?;
+    let directory = usize::try_from(be32(directories, number.checked_mul(4)?)?).ok()?;
+    Some((text(NAME, 0)?, format!("{}{}", text(DIRECTORIES, directory)?, text(FILE_NAMES, number)?)))
+}
+
 /// What the program in [`crate::child::RPM`] answers: a package a line, its fields separated by tabs.
 pub fn listed(bytes: &[u8]) -> Vec<Package> {
     let package = |line: &[u8]| {
@@ -147,6 +173,8 @@ mod tests {
             header(&bytes);
             header(&[&[0, 0, 0, entries, 0, 0, 0, 0], &bytes[..]].concat());
             listed(&bytes);
+            file(&bytes, 1);
+            file(&[&[0, 0, 0, entries, 0, 0, 0, 0], &bytes[..]].concat(), 1);
         }
     }
 }

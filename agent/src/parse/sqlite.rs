@@ -66,6 +66,9 @@ impl Table {
     }
 }
 
+/// Kinds of a table's pages.
+const LEAF: u8 = 13;
+const INNER: u8 = 5;
 /// A table's inner pages lie at most so deep.
 const DEEPEST: u32 = 24;
 /// A table has at most so many pages; the header's word for it is not trusted.
@@ -113,9 +116,40 @@ impl<S: Source> Database<S> {
         self.walk(table.root, 0, &mut left, &mut then)
     }
 
+    /// Calls with the row of this number, if there is one; whether there is. `None` if that could not be read.
+    pub fn row_at(&self, table: &Table, wanted: i64, mut then: impl FnMut(&[Value<'_>])) -> Option<bool> {
+        let mut number = table.root;
+        for _ in 0..=DEEPEST {
+            let page = self.page(number)?;
+            let start = if number == 1 { 100 } else { 0 };
+            let kind = *page.get(start)?;
+            let cells = usize::from(be16(&page, start + 3)?);
+            let pointers = start + if kind == INNER { 12 } else { 8 };
+            let mut next = None;
+            for cell in 0..cells {
+                let at = usize::from(be16(&page, pointers + 2 * cell)?);
+                // The number of a row stands after its length, that of an inner page's cell after the page that it leads to.
+                let before = if kind == INNER { 4 } else { varint(page.get(at..)?)?.1 };
+                let (found, _) = varint(page.get(at + before..)?)?;
+                if kind == LEAF && found == wanted {
+                    self.row(&page, at, &mut |_, row| then(row))?;
+                    return Some(true);
+                }
+                if kind == INNER && wanted <= found {
+                    next = be32(&page, at);
+                    break;
+                }
+            }
+            match kind {
+                LEAF => return Some(false),
+                INNER => number = next.or_else(|| be32(&page, start + 8))?,
+                _ => return None,
+            }
+        }
+        None
+    }
+
     fn walk(&self, number: u32, depth: u32, left: &mut u32, then: &mut impl FnMut(i64, &[Value<'_>])) -> Option<()> {
-        const LEAF: u8 = 13;
-        const INNER: u8 = 5;
         *left = left.checked_sub(1).filter(|_| depth <= DEEPEST)?;
         let page = self.page(number)?.into_owned();
         // The database's header stands in its first page.
@@ -231,8 +265,24 @@ fn varint(bytes: &[u8]) -> Option<(i64, usize)> {
     None
 }
 
+/// A definition is kept as it was written, with what its author remarks between `/*` and `*/` or after `--`.
+fn without_remarks(sql: &str) -> String {
+    let mut left = sql;
+    let mut text = String::with_capacity(sql.len());
+    while let Some(at) = left.find("/*").into_iter().chain(left.find("--")).min() {
+        let (before, remark) = left.split_at(at);
+        text.push_str(before);
+        text.push(' ');
+        let end = if remark.starts_with("/*") { remark.find("*/").map(|end| end + 2) } else { remark.find('\n') };
+        left = end.and_then(|end| remark.get(end..)).unwrap_or_default();
+    }
+    text.push_str(left);
+    text
+}
+
 /// The names of the columns in `CREATE TABLE name(column TYPE …, …)`.
 fn columns(sql: &str) -> Vec<String> {
+    let sql = without_remarks(sql);
     let Some((_, body)) = sql.split_once('(') else { return Vec::new() };
     let (mut depth, mut definitions) = (0_u32, vec![String::new()]);
     for c in body.chars() {
@@ -283,6 +333,12 @@ mod tests {
             })
             .unwrap();
         assert_eq!(expected, 120);
+        for wanted in 0..=121 {
+            let mut found = None;
+            let is_there = database.row_at(&table, wanted, |row| found = row[3].integer());
+            let cube = (1..=120).contains(&wanted).then_some(-wanted * wanted * wanted);
+            assert_eq!((is_there, found), (Some(cube.is_some()), cube), "{wanted}");
+        }
         let mut short = 0;
         Database::open(SMALL_PAGES, 100).unwrap().rows(&table, |_, _| short += 1).unwrap();
         assert!((5..20).contains(&short), "{short} rows are short");
@@ -301,6 +357,7 @@ mod tests {
                 {
                     let mut rows = 0_u32;
                     let _ = database.rows(&table, |_, _| rows += 1);
+                    let _ = database.row_at(&table, 60, |_| rows += 1);
                     assert!(rows < 20_000);
                 }
                 damaged[at] ^= bit;
@@ -313,6 +370,13 @@ mod tests {
                 assert_eq!(database.rows(&table, |_, _| {}), None, "cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn columns_are_told_from_remarks() {
+        let sql = "CREATE TABLE t (a INTEGER, /* (first, of two) */ b TEXT, -- its (name\n  \"c\" TEXT /* open";
+        assert_eq!(columns(sql), ["a", "b", "c"]);
+        assert_eq!(columns("CREATE TABLE 'T' (key 'TEXT', hnum INTEGER NOT NULL, UNIQUE (key, hnum))"), ["key", "hnum"]);
     }
 
     #[test]

@@ -20,6 +20,10 @@ use std::{
 };
 
 pub use acknowledged::{Acknowledged, Planned};
+use rollcall_shared::wire::{
+    limits::{self, JsonLimits},
+    v1::Announced,
+};
 pub use snapshot::{Counts, Draft, Snapshot};
 pub use upload::{Upload, UploadHeader};
 
@@ -43,6 +47,7 @@ const INVENTORY: &str = "inventory.rcs";
 const WINDOWS: &str = "windows.rcs";
 const UPLOAD: &str = "upload.rcs";
 const ACKNOWLEDGED: &str = "acknowledged.rcs";
+const ANNOUNCED: &str = "announced.rcs";
 
 /// The spool directory.
 #[derive(Clone, Debug)]
@@ -300,10 +305,38 @@ impl SenderFiles {
         self.0.write(ACKNOWLEDGED, &[&content])
     }
 
+    /// What devices on the local network announce of themselves; nothing where nobody listens.
+    ///
+    /// # Errors
+    /// [`SpoolError::Damaged`] or [`SpoolError::Untrusted`]; otherwise as the system says.
+    pub fn announced(&self) -> Result<Vec<Announced>, SpoolError> {
+        const LIMITS: JsonLimits = JsonLimits { bytes: 4 << 20, depth: 4, items: 1_000, total_items: 50_000, string_bytes: 1 << 10 };
+        let Some(content) = self.0.read(ANNOUNCED)? else { return Ok(Vec::new()) };
+        limits::parse(&content, &LIMITS).map_err(|problem| self.0.damaged(ANNOUNCED, problem.detail))
+    }
+
+    /// Tells the reading process what devices announce.
+    ///
+    /// # Errors
+    /// As the system says; what was stored before stands then.
+    pub fn set_announced(&self, devices: &[Announced]) -> Result<(), SpoolError> {
+        let content = serde_json::to_vec(devices).map_err(|error| self.0.io("writing", ANNOUNCED)(error.into()))?;
+        self.0.write(ANNOUNCED, &[&content])
+    }
+
+    /// Nobody listens any more.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn clear_announced(&self) -> Result<(), SpoolError> {
+        self.0.remove(ANNOUNCED)
+    }
+
     /// Removes what is damaged, for whoever wrote it. How many files that were.
     pub fn remove_damaged(&self) -> u64 {
         self.0.remove_if_damaged(UPLOAD, self.upload().map(|_| ()))
             + self.0.remove_if_damaged(ACKNOWLEDGED, self.acknowledged().map(|_| ()))
+            + self.0.remove_if_damaged(ANNOUNCED, self.announced().map(|_| ()))
     }
 
     /// Forgets all, for an agent that joins anew.

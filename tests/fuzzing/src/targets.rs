@@ -8,9 +8,9 @@ use std::hint::black_box;
 use rollcall_agent::parse::config::{blocks, connection, flat, ini, php, settings, words, yaml};
 use rollcall_agent::parse::{
     accounts, apt_lists, ata, certificate, certificate_uses, cgroup, cloud, command_line, container_images, cpuinfo, cron, cups,
-    device_mapper, dpkg, edid, guests, hardware_ids, inet_diag, init_script, input_devices, kernel, key_value, kubernetes,
-    language_packages, lldp, login_records, lvm_backup, lxd, mountinfo, netlink, oci, oui, package_databases, polkit, proc_net,
-    process_stat, proxies, routes, rpm, screen_lock, smartd, smbios, sound_cards, sqlite, text, udev, unit_file,
+    device_mapper, dnf_history, dpkg, edid, guests, hardware_ids, inet_diag, init_script, input_devices, kernel, key_value, kubernetes,
+    language_packages, lldp, login_records, lvm_backup, lxd, mdns, mountinfo, netlink, oci, oui, package_databases, polkit, proc_net,
+    process_stat, proxies, routes, rpm, screen_lock, smartd, smbios, sound_cards, sqlite, ssdp, text, udev, unit_file,
 };
 use rollcall_agent::redact;
 
@@ -42,6 +42,7 @@ pub(crate) const TARGETS: &[Target] = &[
     },
     Target { name: "cups", run: |bytes| drop(black_box((cups::printers(bytes), cups::ppd_model(bytes)))) },
     Target { name: "device_mapper", run: run_device_mapper },
+    Target { name: "dnf_history", run: run_dnf_history },
     Target { name: "dpkg", run: |bytes| drop(black_box((dpkg::status(bytes), dpkg::automatic(bytes)))) },
     Target { name: "edid", run: |bytes| drop(black_box(edid::monitor(bytes))) },
     Target { name: "guests", run: run_guests },
@@ -57,6 +58,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "login_records", run: run_login_records },
     Target { name: "lvm_backup", run: |bytes| drop(black_box(lvm_backup::volume_group(bytes))) },
     Target { name: "lxd", run: |bytes| drop(black_box(lxd::backup(bytes, "lxd", "name"))) },
+    Target { name: "mdns", run: |bytes| drop(black_box(mdns::announcement(bytes, [192, 168, 1, 20].into()))) },
     Target { name: "mountinfo", run: run_mountinfo },
     Target { name: "netlink", run: run_netlink },
     Target { name: "oci", run: |bytes| drop(black_box(oci::container(bytes, "id"))) },
@@ -69,12 +71,13 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "redact", run: run_redact },
     Target { name: "routes", run: run_routes },
     Target { name: "smartd", run: run_smartd },
-    Target { name: "rpm", run: |bytes| drop(black_box((rpm::header(bytes), rpm::listed(bytes)))) },
+    Target { name: "rpm", run: |bytes| drop(black_box((rpm::header(bytes), rpm::listed(bytes), rpm::file(bytes, 1)))) },
     Target { name: "screen_lock", run: run_screen_lock },
     Target { name: "smbios", run: run_smbios },
     Target { name: "sound_cards", run: |bytes| drop(black_box(sound_cards::sound_cards(bytes))) },
     Target { name: "spool", run: run_spool },
     Target { name: "sqlite", run: run_sqlite },
+    Target { name: "ssdp", run: |bytes| drop(black_box(ssdp::notice(bytes))) },
     Target { name: "state", run: run_state },
     Target { name: "text", run: run_text },
     Target { name: "udev", run: run_udev },
@@ -144,7 +147,18 @@ fn run_sqlite(bytes: &[u8]) {
         black_box(database.rows(&table, |_, row| {
             black_box(row.len());
         }));
+        black_box(database.row_at(&table, 60, |row| {
+            black_box(row.len());
+        }));
     }
+}
+
+fn run_dnf_history(bytes: &[u8]) {
+    if let Some(database) = sqlite::Database::open(bytes, 4 << 10) {
+        black_box(dnf_history::origins(&database));
+    }
+    let (name, rest) = argument(bytes);
+    black_box(dnf_history::key(&name, &lossy(rest), ""));
 }
 
 fn run_command_line(bytes: &[u8]) {
@@ -255,7 +269,7 @@ fn run_oui(bytes: &[u8]) {
 }
 
 fn run_package_databases(bytes: &[u8]) {
-    black_box((package_databases::apk(bytes), package_databases::pacman(bytes)));
+    black_box((package_databases::apk(bytes), package_databases::pacman(bytes), package_databases::apk_owners(bytes, |_| true)));
     black_box((package_databases::snap_version(bytes), package_databases::appstream_version(bytes)));
     black_box((package_databases::desktop_entry(bytes), package_databases::app_image(&lossy(bytes))));
 }

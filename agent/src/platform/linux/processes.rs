@@ -1,6 +1,11 @@
 //! Processes, and the service that each belongs to.
 
-use std::{cell::RefCell, collections::BTreeMap, io, rc::Rc};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
+    io,
+    rc::Rc,
+};
 
 use rollcall_shared::wire::v1::ServiceKey;
 
@@ -55,7 +60,7 @@ impl Owner {
 /// Reads processes when they are first asked for and remembers them.
 pub struct Processes {
     root: Root,
-    users: BTreeMap<u32, String>,
+    users: OnceCell<BTreeMap<u32, String>>,
     known: RefCell<BTreeMap<u32, Option<Rc<Process>>>>,
     containers: RefCell<BTreeMap<String, String>>,
 }
@@ -65,8 +70,7 @@ const SHELLS: &[&str] = &["ash", "bash", "csh", "dash", "fish", "ksh", "nu", "sh
 impl Processes {
     /// The processes of the machine at `root`, as they are from now on.
     pub fn new(root: &Root) -> Self {
-        let users = root.read("/etc/passwd").map(|bytes| key_value::passwd(&bytes)).unwrap_or_default();
-        Self { root: root.clone(), users, known: RefCell::default(), containers: RefCell::default() }
+        Self { root: root.clone(), users: OnceCell::new(), known: RefCell::default(), containers: RefCell::default() }
     }
 
     /// The machine that they run on.
@@ -110,9 +114,13 @@ impl Processes {
             program: executable.as_deref().map(|executable| self.program(pid, executable, &stat.name)),
             stat,
             executable,
-            user: user.map(|id| self.users.get(&id).cloned().unwrap_or_else(|| id.to_string())),
+            user: user.map(|id| self.users().get(&id).cloned().unwrap_or_else(|| id.to_string())),
             place,
         })
+    }
+
+    fn users(&self) -> &BTreeMap<u32, String> {
+        self.users.get_or_init(|| self.root.read("/etc/passwd").map(|bytes| key_value::passwd(&bytes)).unwrap_or_default())
     }
 
     /// Two programs of one interpreter are two services.

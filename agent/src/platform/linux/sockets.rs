@@ -64,8 +64,17 @@ const HELD_STATES: u32 = (1 << 1) | (1 << 2) | (1 << 4) | (1 << 5) | (1 << 8);
 /// # Errors
 /// As the kernel says; a table that the kernel does not have (no IPv6) is empty.
 pub fn dump() -> io::Result<Vec<Socket>> {
+    dump_about(0)
+}
+
+/// The same, where about so many are expected.
+///
+/// # Errors
+/// As [`dump`].
+pub fn dump_about(expected: usize) -> io::Result<Vec<Socket>> {
     let mut tables = Tables::open()?;
-    let mut sockets = Vec::new();
+    // A few more than the last time are no reason to move them all.
+    let mut sockets = Vec::with_capacity(expected + expected / 16);
     for &(family, protocol) in TABLES {
         tables.read(family, protocol, ALL_STATES, 0, &mut sockets)?;
     }

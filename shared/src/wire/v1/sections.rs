@@ -78,7 +78,7 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<Storage>("Partitions, RAID arrays, logical volumes, pools, encrypted devices, swap and storage networks."),
     section::<FileSystems>("Mounted file systems, with size and rounded usage."),
     section::<Network>("Network interfaces, addresses, routes, resolvers and proxies."),
-    section::<Neighbours>("Devices met on private networks: address, MAC address, maker; never what they send."),
+    section::<Neighbours>("Devices met on private networks: address, MAC address, maker; what they announce only where asked for."),
     section::<Accounts>("Local users and groups, who may administer, last logins, public ssh host keys; never passwords."),
     section::<Security>(
         "Encryption, secure boot, firewalls, malware protection, remote control, update policy, screen locks, kernel modules.",

@@ -17,7 +17,7 @@ use std::{
 
 use rollcall_shared::{
     Digest, Timestamp,
-    wire::v1::{Section, SectionStatus},
+    wire::v1::{Announced, Section, SectionStatus},
 };
 use serde_json::value::RawValue;
 
@@ -58,6 +58,8 @@ pub struct Subject {
     pub attribution: Arc<Result<Attribution, String>>,
     /// Which of [`super::EXTRAS`] are collected too.
     pub extras: Arc<[String]>,
+    /// What devices on the local network announce.
+    pub announced: Arc<[Announced]>,
 }
 
 /// Keeps an agent's inventories within their limits.
@@ -178,6 +180,7 @@ impl Worker {
             let _back = SetOnDrop(comes_back);
             let attribution = subject.attribution.as_ref().as_ref().map_err(Clone::clone);
             let machine = Machine::new(&subject.root, subject.now, &subject.windows, attribution).with_extras(&subject.extras);
+            let machine = machine.with_announced(&subject.announced);
             while let Ok(collector) = to_do.recv() {
                 let section = (collector.collect)(&machine).map_err(|error| format!("it could not be written as JSON: {error}"));
                 // Nobody listens: this thread was abandoned while it hung.
@@ -288,7 +291,14 @@ mod tests {
 
     fn subject() -> Subject {
         let attribution = Arc::new(Err("not asked".to_owned()));
-        Subject { root: Root::new("/nonexistent"), now: Timestamp::default(), windows: Arc::default(), attribution, extras: Arc::default() }
+        Subject {
+            root: Root::new("/nonexistent"),
+            now: Timestamp::default(),
+            windows: Arc::default(),
+            attribution,
+            extras: Arc::default(),
+            announced: Arc::default(),
+        }
     }
 
     fn collected(budget: &mut Budget) -> Vec<(&'static str, SectionStatus)> {

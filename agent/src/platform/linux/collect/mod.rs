@@ -53,9 +53,9 @@ use std::{
 use rollcall_shared::{
     Timestamp,
     wire::v1::{
-        Accounts, Certificates, Cloud, Connections, ContainerImages, Cpu, Devices, Disks, FileSystems, Hardware, Identity, Kubernetes,
-        Listening, Memory, Neighbours, Network, OperatingSystem, Packages, Peripherals, Section, SectionData, SectionStatus, Security,
-        ServiceKey, Services, Storage, Timers, Updates, VirtualGuests,
+        Accounts, Announced, Certificates, Cloud, Connections, ContainerImages, Cpu, Devices, Disks, FileSystems, Hardware, Identity,
+        Kubernetes, Listening, Memory, Neighbours, Network, OperatingSystem, Packages, Peripherals, Section, SectionData, SectionStatus,
+        Security, ServiceKey, Services, Storage, Timers, Updates, VirtualGuests,
     },
 };
 
@@ -63,6 +63,7 @@ pub use budget::{Budget, Limits, Subject};
 use serde::de::DeserializeOwned;
 
 use crate::{
+    announced,
     files::Root,
     observe::{Attribution, Windows},
     parse::smbios::{self, Smbios},
@@ -127,7 +128,7 @@ pub const COLLECTORS: &[Collector] = &[
 ];
 
 /// What is collected only when it is asked for, by the names that the setting `also-collect` knows.
-pub const EXTRAS: &[&str] = &[languages::EXTRA, neighbours::PUBLIC];
+pub const EXTRAS: &[&str] = &[languages::EXTRA, neighbours::PUBLIC, announced::EXTRA];
 
 /// The machine being read, with what several collectors need, read once.
 pub struct Machine<'a> {
@@ -136,6 +137,7 @@ pub struct Machine<'a> {
     windows: &'a Windows,
     attribution: Result<&'a Attribution, String>,
     extras: &'a [String],
+    announced: &'a [Announced],
     smbios: OnceCell<Option<Smbios>>,
     processes: OnceCell<Processes>,
     packages: OnceCell<Result<packages::Found, String>>,
@@ -147,6 +149,12 @@ impl<'a> Machine<'a> {
     #[must_use]
     pub fn with_extras(self, extras: &'a [String]) -> Self {
         Self { extras, ..self }
+    }
+
+    /// The same machine, of whose neighbours these announce themselves.
+    #[must_use]
+    pub fn with_announced(self, announced: &'a [Announced]) -> Self {
+        Self { announced, ..self }
     }
 
     fn wants(&self, extra: &str) -> bool {
@@ -162,6 +170,7 @@ impl<'a> Machine<'a> {
             windows,
             attribution,
             extras: &[],
+            announced: &[],
             smbios: OnceCell::new(),
             processes: OnceCell::new(),
             packages: OnceCell::new(),

@@ -1,4 +1,5 @@
-//! Devices met on the local network, from the kernel's tables of ARP and NDP. Nothing is sent to find them.
+//! Devices met on the local network, from the kernel's tables of ARP and NDP, and what they announce where the sending half listens.
+//! Nothing is sent to find them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -6,7 +7,7 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use rollcall_shared::wire::v1::{Neighbour, Neighbours};
+use rollcall_shared::wire::v1::{Announced, Neighbour, Neighbours};
 
 use super::{Machine, Outcome, network};
 use crate::{files::Root, parse::oui, platform::linux::netlink};
@@ -49,7 +50,10 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Neighbours> {
         .collect();
     neighbours.sort_by(|a, b| (&a.interface, a.address, &a.mac).cmp(&(&b.interface, b.address, &b.mac)));
     let left_out = u32::try_from(all - neighbours.len()).unwrap_or(u32::MAX);
-    let data = Neighbours { neighbours, left_out };
+    let own = network::own_addresses().unwrap_or_default();
+    let is_told = |says: &&Announced| (is_private(says.address) || machine.wants(PUBLIC)) && !own.contains(&says.address);
+    let announced = machine.announced.iter().filter(is_told).cloned().collect();
+    let data = Neighbours { neighbours, left_out, announced };
     if complete { Outcome::Data(data) } else { Outcome::Partial(data, format!("only about {MOST} neighbours are listed")) }
 }
 
@@ -131,5 +135,21 @@ mod tests {
         let extras = [PUBLIC.to_owned()];
         let Outcome::Data(all) = collect(&machine.with_extras(&extras)) else { panic!("no data") };
         assert_eq!(all.left_out, 0, "whoever asks for all gets all");
+    }
+
+    #[test]
+    fn announcements_of_others_in_private_ranges_are_told() {
+        let (root, windows) = (Root::new("/"), crate::observe::Windows::default());
+        let says = |address: &str| Announced {
+            address: address.parse().unwrap(),
+            name: Some("printer".to_owned()),
+            model: None,
+            software: None,
+            services: Vec::new(),
+        };
+        let heard = [says("10.254.253.252"), says("203.0.113.9"), says("127.0.0.1"), says("::1")];
+        let machine = Machine::new(&root, rollcall_shared::Timestamp::default(), &windows, Err("not asked".to_owned()));
+        let Outcome::Data(found) = collect(&machine.with_announced(&heard)) else { panic!("no data") };
+        assert_eq!(found.announced, heard[..1]);
     }
 }

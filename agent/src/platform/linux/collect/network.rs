@@ -112,6 +112,16 @@ fn recorded(root: &Root) -> io::Result<Vec<Link>> {
     Ok(root.names("/sys/class/net")?.into_iter().map(link).collect())
 }
 
+/// The addresses of this machine.
+pub(super) fn own_addresses() -> io::Result<BTreeSet<IpAddr>> {
+    let address = |entry: nix::ifaddrs::InterfaceAddress| {
+        let address = entry.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+    };
+    Ok(getifaddrs()?.filter_map(address).collect())
+}
+
 fn addresses(root: &Root) -> io::Result<BTreeMap<String, BTreeSet<InterfaceAddress>>> {
     let mut found: BTreeMap<String, BTreeSet<InterfaceAddress>> = BTreeMap::new();
     if !root.is_live() {

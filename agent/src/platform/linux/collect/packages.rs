@@ -123,6 +123,22 @@ pub(super) fn owners(root: &Root, files: &[&str]) -> BTreeMap<String, String> {
             !found
         });
     }
+    let left: Vec<(String, String)> =
+        searches.iter().flat_map(|(file, _)| spellings(file).into_iter().map(|spelling| (spelling, (*file).to_owned()))).collect();
+    owners.extend(other_owners(root, &left.into_iter().collect()));
+    owners
+}
+
+/// The same where the manager is not dpkg, of files by each of their spellings.
+fn other_owners(root: &Root, files: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut owners = BTreeMap::new();
+    if files.is_empty() {
+        return owners;
+    }
+    let apk = APK.iter().find_map(|database| root.read_up_to(database, MOST_STATUS).ok()).unwrap_or_default();
+    let found = package_databases::apk_owners(&apk, |path| files.contains_key(path));
+    let found = found.into_iter().chain(rpm::owners(root, &files.keys().cloned().collect()));
+    owners.extend(found.filter_map(|(path, package)| Some((files.get(&path)?.clone(), package))));
     owners
 }
 
@@ -223,6 +239,15 @@ mod tests {
         let kinds =
             |with_languages| read(&root, with_languages).unwrap().packages.into_iter().map(|package| package.kind).collect::<Vec<_>>();
         assert_eq!((kinds(false), kinds(true)), (vec![], vec!["gem".to_owned()]));
+    }
+
+    #[test]
+    fn apk_knows_the_owners_of_files() {
+        let files = [("/lib/apk/db/installed", "P:openssh-server\nV:9.7-r1\nF:sbin\nR:sshd\n\nP:busybox\nV:1\nF:bin\nR:sh\n")];
+        let outcome = collect_one(&files, |machine| Outcome::Data(owners(machine.root, &["/usr/sbin/sshd", "/bin/sh", "/bin/x"])));
+        let Outcome::Data(found) = outcome else { panic!("no data") };
+        let found: Vec<_> = found.iter().map(|(file, package)| (file.as_str(), package.as_str())).collect();
+        assert_eq!(found, [("/bin/sh", "busybox"), ("/usr/sbin/sshd", "openssh-server")]);
     }
 
     #[test]

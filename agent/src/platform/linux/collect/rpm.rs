@@ -4,7 +4,12 @@
 //! Berkeley DB (RHEL 8 and older) are not, nor is one of SQLite that has changes in its log; then rpm is asked, except beside dpkg:
 //! there its database is a by-product, and no inventory of Debian starts a process.
 
-use std::{borrow::Cow, fs::File, os::unix::fs::FileExt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    os::unix::fs::FileExt,
+};
 
 use rollcall_shared::wire::v1::Package;
 
@@ -12,7 +17,7 @@ use crate::{
     child,
     files::Root,
     parse::{
-        rpm,
+        dnf_history, rpm,
         sqlite::{Database, Source, Value},
     },
 };
@@ -35,7 +40,7 @@ pub(super) fn packages(root: &Root, may_ask: bool) -> Option<Result<Vec<Package>
         Some(NDB) => Err("it is a database of rpm's own kind".to_owned()),
         _ => Err("it is a database of Berkeley DB".to_owned()),
     };
-    Some(read.or_else(|reason| {
+    let packages = read.or_else(|reason| {
         if !may_ask {
             return Err(format!("the packages in {path} are not listed: {reason}, and rpm is not started beside dpkg"));
         }
@@ -43,16 +48,77 @@ pub(super) fn packages(root: &Root, may_ask: bool) -> Option<Result<Vec<Package>
             Ok(output) => Ok(rpm::listed(&output)),
             Err(error) => Err(format!("the packages in {path} are not listed: {reason}, and {error}")),
         }
+    });
+    Some(packages.map(|mut packages| {
+        add_origins(root, &mut packages);
+        packages
     }))
 }
 
-fn sqlite(root: &Root, path: &str) -> Result<Vec<Package>, String> {
+/// The package that each of these files belongs to, where the database can be read here.
+pub(super) fn owners(root: &Root, files: &BTreeSet<String>) -> BTreeMap<String, String> {
+    /// Files of the same name are in few packages.
+    const MOST_CANDIDATES: usize = 4_096;
+    let mut owners = BTreeMap::new();
+    let database = DIRECTORIES.iter().map(|directory| format!("{directory}/{SQLITE}")).find(|path| root.exists(path));
+    let Some(Ok(database)) = database.map(|path| open(root, &path)) else { return owners };
+    let names: BTreeSet<&[u8]> = files.iter().filter_map(|file| file.rsplit('/').next()).map(str::as_bytes).collect();
+    let mut candidates = Vec::new();
+    let mut look = || {
+        let table = database.table("Basenames")?;
+        let (key, package, number) = (table.column("key")?, table.column("hnum")?, table.column("idx")?);
+        database.rows(&table, |_, row| {
+            let at = |column: usize| row.get(column).copied();
+            if let (Some(name), Some(package), Some(number)) =
+                (at(key).and_then(Value::bytes), at(package).and_then(Value::integer), at(number).and_then(Value::integer))
+                && names.contains(name)
+                && candidates.len() < MOST_CANDIDATES
+            {
+                candidates.push((package, number));
+            }
+        })?;
+        let table = database.table("Packages")?;
+        let blob = table.column("blob")?;
+        for (package, number) in candidates.drain(..) {
+            database.row_at(&table, package, |row| {
+                let header = row.get(blob).copied().and_then(Value::bytes);
+                let found = header.zip(usize::try_from(number).ok()).and_then(|(header, number)| rpm::file(header, number));
+                if let Some((package, path)) = found.filter(|(_, path)| files.contains(path)) {
+                    owners.insert(path, package);
+                }
+            })?;
+        }
+        Some(())
+    };
+    // What was found before damage is right all the same.
+    let _ = look();
+    owners
+}
+
+fn open(root: &Root, path: &str) -> Result<Database<Pages>, String> {
     if root.size(&format!("{path}-wal")).is_some_and(|size| size > 0) {
         return Err("it has changes in its log, so somebody is writing to it".to_owned());
     }
     let file = File::open(root.path(path)).map_err(|error| error.to_string())?;
+    Database::open(Pages(file), LONGEST_HEADER).ok_or_else(|| "it is not laid out as expected".to_owned())
+}
+
+/// Writes to each package which repository dnf had it from, where dnf's history tells.
+fn add_origins(root: &Root, packages: &mut [Package]) {
+    const HISTORY: &str = "/var/lib/dnf/history.sqlite";
+    if !root.exists(HISTORY) {
+        return;
+    }
+    let Some(origins) = open(root, HISTORY).ok().and_then(|database| dnf_history::origins(&database)) else { return };
+    for package in packages {
+        let key = (package.name.as_str(), package.version.as_str(), package.architecture.as_deref().unwrap_or_default());
+        package.origin = origins.get(&dnf_history::key(key.0, key.1, key.2)).cloned();
+    }
+}
+
+fn sqlite(root: &Root, path: &str) -> Result<Vec<Package>, String> {
     let damaged = || "it is not laid out as expected".to_owned();
-    let database = Database::open(Pages(file), LONGEST_HEADER).ok_or_else(damaged)?;
+    let database = open(root, path)?;
     let table = database.table("Packages").ok_or_else(damaged)?;
     let blob = table.column("blob").ok_or_else(damaged)?;
     let mut packages = Vec::new();
@@ -141,6 +207,10 @@ mod tests {
         let found = packages(&Root::new(directory.path()), false).unwrap().unwrap();
         let expected = rpm::listed(&std::fs::read(directory.path().join("expected")).unwrap());
         assert_eq!(found, expected);
+        let wanted: BTreeSet<String> =
+            ["/usr/share/tiny/a-file-with-a-long-name-7", "/usr/share/other/a-file-with-a-long-name-7"].map(str::to_owned).into();
+        let owners = owners(&Root::new(directory.path()), &wanted);
+        assert_eq!(owners.into_iter().collect::<Vec<_>>(), [("/usr/share/tiny/a-file-with-a-long-name-7".into(), "Tiny_Tool".into())]);
         let package = &found[0];
         assert_eq!(
             (package.name.as_str(), package.version.as_str(), package.architecture.as_deref()),

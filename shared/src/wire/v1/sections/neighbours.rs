@@ -17,6 +17,10 @@ pub struct Neighbours {
     /// How many addresses were left out because they are not private.
     #[serde(skip_serializing_if = "is_zero")]
     pub left_out: u32,
+    /// What devices announce of themselves (mDNS, SSDP), by address; only where the machine was told to listen. The ranges that hold
+    /// for the others hold for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub announced: Vec<Announced>,
 }
 
 fn is_zero(count: &u32) -> bool {
@@ -44,14 +48,31 @@ pub struct Neighbour {
     pub vendor: Option<String>,
 }
 
+/// What a device says of itself to everybody on the local network, in its own words. Nothing was asked of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Announced {
+    /// The address that it sends from.
+    pub address: IpAddr,
+    /// Its host name, without `.local`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it is, by its maker's name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The software that it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software: Option<String>,
+    /// Kinds of services that it offers, such as `_ipp._tcp` or `urn:schemas-upnp-org:device:MediaRenderer:1`; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
+}
+
 impl SectionData for Neighbours {
     const NAME: &'static str = "neighbours";
 
     fn stable(&self) -> impl Serialize + '_ {
-        self.neighbours
-            .iter()
-            .map(|neighbour| (&neighbour.interface, neighbour.address, &neighbour.mac, neighbour.router))
-            .collect::<Vec<_>>()
+        let met = |neighbour: &Neighbour| (neighbour.interface.clone(), neighbour.address, neighbour.mac.clone(), neighbour.router);
+        (self.neighbours.iter().map(met).collect::<Vec<_>>(), &self.announced)
     }
 }
 
@@ -74,7 +95,7 @@ mod tests {
                 router: false,
                 vendor: None,
             };
-            let found = Neighbours { neighbours: vec![neighbour], left_out: u32::from(state == "stale") };
+            let found = Neighbours { neighbours: vec![neighbour], left_out: u32::from(state == "stale"), ..Neighbours::default() };
             Section::new(SectionStatus::Ok, Timestamp::default(), 1, Some(&found)).unwrap().digest
         };
         assert_eq!(digest("reachable", "02:00:00:00:00:01"), digest("stale", "02:00:00:00:00:01"));

@@ -39,7 +39,7 @@ pub struct Package {
     /// When it was installed or last upgraded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub installed_at: Option<Timestamp>,
-    /// The repository that offers this very version: origin, code name and component, as in `Debian bookworm main`. Absent
+    /// The repository that offers this very version: origin, code name and component, as in `Debian bookworm main`; of dnf its id, as in `fedora`. Absent
     /// where no repository's list has it, or the lists are compressed or too many to search in passing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,

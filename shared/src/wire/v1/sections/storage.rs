@@ -206,6 +206,12 @@ pub struct PhysicalVolume {
     /// Size, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
+    /// How many of the group's extents it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extents: Option<u64>,
+    /// How many of them no logical volume uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_extents: Option<u64>,
 }
 
 /// A logical volume.
