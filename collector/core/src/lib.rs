@@ -9,6 +9,7 @@ pub mod impact;
 pub mod infer;
 pub mod model;
 pub mod observe;
+pub mod query;
 pub mod reconcile;
 
 pub use estate::Estate;

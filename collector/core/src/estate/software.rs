@@ -57,13 +57,18 @@ impl SoftwareIndex {
 
     /// The machines that have software for which `wanted` says yes.
     pub fn machines_with(&self, wanted: impl Fn(&SoftwareEntry) -> bool) -> BTreeSet<CiId> {
+        self.each_machine_with(wanted).collect()
+    }
+
+    /// The same, each machine once, in no order that means anything.
+    pub fn each_machine_with(&self, wanted: impl Fn(&SoftwareEntry) -> bool) -> impl Iterator<Item = CiId> {
         let mut found = RoaringBitmap::new();
         for (entry, on) in self.entries.iter().zip(&self.installed_on) {
             if !on.is_empty() && wanted(entry) {
                 found |= on;
             }
         }
-        found.iter().map(|number| self.machines[number as usize]).collect()
+        found.into_iter().map(|number| self.machines[number as usize])
     }
 
     /// Replaces what is on a machine and returns what was, `None` for a machine not known here.

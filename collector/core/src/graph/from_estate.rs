@@ -134,7 +134,7 @@ fn group_part<'a>(estate: &Estate, group: &'a NeedGroup, ci: CiId) -> GroupPart<
 }
 
 /// The CI that this one was merged into, or itself.
-fn survivor(estate: &Estate, id: CiId) -> CiId {
+pub(crate) fn survivor(estate: &Estate, id: CiId) -> CiId {
     followed(id, |id| estate.ci(id).and_then(|ci| ci.merged_into))
 }
 
