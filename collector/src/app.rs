@@ -17,6 +17,7 @@ use crate::{
     ingest::Ingest,
     metrics::Metrics,
     pki::{Authority, CollectorCertificate, PkiError, local_addresses},
+    query::Search,
     store::SharedStore,
     writer::{SharedEstate, Writer},
 };
@@ -45,6 +46,8 @@ pub struct App {
     pub(crate) ingest: Ingest,
     /// The graph of the estate.
     pub(crate) graph: GraphCache,
+    /// The index that lists and searches of the estate are answered by.
+    pub search: Search,
     /// Where the listeners really listen (a configured port may be 0).
     pub addresses: Addresses,
     /// How people reach this collector.

@@ -18,6 +18,8 @@ const OVERLAP_MS: i64 = 60_000;
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(15 * 60);
 /// Soon after a change; a large estate is looked at less often, see [`Inference`].
 const INFERENCE_EVERY: Duration = Duration::from_secs(15);
+/// So that a search seldom has writes to take in first.
+const INDEX_EVERY: Duration = Duration::from_secs(1);
 const PRUNING_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 const DAY_MS: i64 = 86_400_000;
 
@@ -30,7 +32,8 @@ pub(crate) async fn run(app: SharedApp) {
     let mut pruning = interval_at(Instant::now() + PRUNING_EVERY, PRUNING_EVERY);
     let mut inferring = interval_at(Instant::now() + INFERENCE_EVERY, INFERENCE_EVERY);
     let mut inference = Inference { seen: Revision::default(), rest_until: Instant::now() };
-    for interval in [&mut certificate, &mut listening, &mut housekeeping, &mut pruning, &mut inferring] {
+    let mut index = interval(INDEX_EVERY);
+    for interval in [&mut certificate, &mut listening, &mut housekeeping, &mut pruning, &mut inferring, &mut index] {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     loop {
@@ -40,7 +43,18 @@ pub(crate) async fn run(app: SharedApp) {
             _ = housekeeping.tick() => keep_house(&app).await,
             _ = pruning.tick() => prune(&app).await,
             _ = inferring.tick() => inference.run(&app).await,
+            _ = index.tick() => follow_with_index(&app).await,
         }
+    }
+}
+
+async fn follow_with_index(app: &SharedApp) {
+    if app.search.is_current(&app.estate()) {
+        return;
+    }
+    let following = std::sync::Arc::clone(app);
+    if let Err(error) = tokio::task::spawn_blocking(move || following.search.catch_up(&following.estate())).await {
+        tracing::error!(%error, "the index of the estate could not follow it");
     }
 }
 

@@ -20,6 +20,7 @@ pub mod pki;
 pub mod query;
 pub mod serve;
 pub mod store;
+mod views;
 pub mod web;
 pub mod writer;
 

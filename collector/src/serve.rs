@@ -32,6 +32,7 @@ use crate::{
     metrics::Metrics,
     people,
     pki::{Authority, CollectorCertificate},
+    query::Search,
     store::{self, SharedStore, Snapshot},
     writer::{self, Writer},
 };
@@ -100,6 +101,9 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
     let addresses = Addresses { agents: agents_socket.local_addr()?, people: people_socket.local_addr()? };
 
     let estate = Arc::new(RwLock::new(load_estate(&store).await?));
+    // Before anybody waits for it.
+    let search = Search::default();
+    search.catch_up(&estate.read().unwrap_or_else(std::sync::PoisonError::into_inner));
     let (writer, queue) = Writer::queue(WRITER_QUEUE);
     let people_url = people_url(&config, addresses.people)?;
     let console = console::create_token(&config.data_dir).with_context(|| format!("cannot write to {}", config.data_dir.display()))?;
@@ -117,6 +121,7 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
         policy,
         ingest: Ingest::default(),
         graph: GraphCache::default(),
+        search,
         addresses,
         people_url,
     });

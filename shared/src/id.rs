@@ -61,4 +61,6 @@ uuid_ids! {
     SessionId;
     /// A token for the API, belonging to a person.
     ApiTokenId;
+    /// A saved view: a filter with columns and order, by name.
+    ViewId;
 }

@@ -8,5 +8,5 @@ pub mod time;
 pub mod wire;
 
 pub use digest::Digest;
-pub use id::{AgentId, ApiTokenId, CiId, ConflictId, DocumentId, NeedGroupId, RelationshipId, SessionId, TokenId, UserId};
+pub use id::{AgentId, ApiTokenId, CiId, ConflictId, DocumentId, NeedGroupId, RelationshipId, SessionId, TokenId, UserId, ViewId};
 pub use time::Timestamp;

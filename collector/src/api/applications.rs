@@ -23,7 +23,7 @@ use super::{
 use crate::{
     app::{App, SharedApp},
     auth::Refusal,
-    query::{self, CiQuery},
+    query::{CiQuery, Search},
 };
 
 pub(super) fn routes() -> OpenApiRouter<SharedApp> {
@@ -52,7 +52,7 @@ impl Start {
         self.items.is_empty() && self.entries.is_empty() && self.select.is_none()
     }
 
-    fn resolve(&self, estate: &Estate) -> Result<Vec<CiId>, Refusal> {
+    fn resolve(&self, estate: &Estate, search: &Search) -> Result<Vec<CiId>, Refusal> {
         let mut start: BTreeSet<CiId> = self.items.iter().copied().map(CiId).collect();
         let realm = self.realm.as_deref().unwrap_or("default");
         for (at, entry) in self.entries.iter().enumerate() {
@@ -64,7 +64,7 @@ impl Start {
         }
         if let Some(select) = &self.select {
             let query = CiQuery::parse(select, "", None, Some(MOST_STARTS)).map_err(query_refusal)?;
-            start.extend(query::matching(estate, &query, Timestamp::now()).map(|ci| ci.id).take(MOST_STARTS + 1));
+            start.extend(search.matching(estate, &query.filter, Timestamp::now()).into_iter().map(|ci| ci.id).take(MOST_STARTS + 1));
         }
         if start.len() > MOST_STARTS {
             return Err(Refusal::invalid(format!("more than {MOST_STARTS} items are named to begin with; name fewer")).at("$.start"));
@@ -132,7 +132,7 @@ fn boundary(estate: &Estate, boundary: &Boundary) -> BoundaryView {
 async fn propose(State(app): State<SharedApp>, _: Viewer, Body(body): Body<ProposalBody>) -> Result<Json<ProposalView>, Refusal> {
     super::cis::blocking(move || {
         let estate = app.estate();
-        let start = body.start.resolve(&estate)?;
+        let start = body.start.resolve(&estate, &app.search)?;
         let pruned: BTreeSet<CiId> = body.pruned.into_iter().map(CiId).collect();
         let proposal = infer::propose(&estate, &start, &pruned, app.policy.shared_by);
         Ok(Json(ProposalView {
@@ -173,7 +173,7 @@ async fn assemble(
         Some("business_service") => true,
         Some(_) => return Err(Refusal::invalid("class is application_service or business_service").at("$.class")),
     };
-    let start = body.start.resolve(&app.estate())?;
+    let start = body.start.resolve(&app.estate(), &app.search)?;
     let pruned = body.pruned.into_iter().map(CiId).collect();
     let what = What { action: "application.assemble", subject: body.name.clone(), detail: format!("from {} items", start.len()) };
     let assembly = Assembly { name: body.name, is_business_service, start, pruned };
@@ -227,7 +227,7 @@ async fn confirm(
     Id(id): Id<CiId>,
     Body(body): Body<ConfirmationBody>,
 ) -> Result<Json<DriftView>, Refusal> {
-    let start = if body.start.is_empty() { None } else { Some(body.start.resolve(&app.estate())?) };
+    let start = if body.start.is_empty() { None } else { Some(body.start.resolve(&app.estate(), &app.search)?) };
     let pruned: Vec<CiId> = body.pruned.into_iter().map(CiId).collect();
     let policy = app.policy.clone();
     let what = What { action: "application.confirm", subject: id.to_string(), detail: format!("{} left out", pruned.len()) };

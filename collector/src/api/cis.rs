@@ -25,7 +25,7 @@ use super::{
 use crate::{
     app::{App, SharedApp},
     auth::Refusal,
-    query::{self, CiQuery, QueryError},
+    query::{CiQuery, QueryError},
 };
 
 pub(super) fn routes() -> OpenApiRouter<SharedApp> {
@@ -37,11 +37,12 @@ pub(super) fn routes() -> OpenApiRouter<SharedApp> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListParams {
-    /// Words that must all hold, as in the search box: `class:server os:debian owner:"Team A" -lifecycle:retired text`. `name:` finds
-    /// what occurs in a value, `name=` what is exactly it. See `rollcall ci list --help`.
+    /// Conditions that must all hold, as in the search box: `class:server os:debian owner:"Team A" -lifecycle:retired text`. `name:` finds
+    /// what occurs in a value, `name=` what is exactly it; numbers and times compare (`memory_bytes>=16GiB`, `valid_until<+30d`),
+    /// relationships lead to other items (`hosts:(class:database)`), `OR` and parentheses group. See `rollcall ci list --help`.
     #[serde(default)]
     filter: String,
-    /// `name` (the default), `class`, `lifecycle`, `first_seen`, `last_seen`, `changed` or an attribute; with `-` in front largest first.
+    /// `relevance` (the default where the filter searches for text), `name` (the default otherwise), `class`, `lifecycle`, `first_seen`, `last_seen`, `changed` or an attribute; with `-` in front largest first.
     #[serde(default)]
     sort: String,
     /// `next` of the page before.
@@ -131,10 +132,10 @@ pub(super) fn query_refusal(error: QueryError) -> Refusal {
     responses((status = 200, description = "A page of items", body = Page<CiSummary>)))]
 async fn list(State(app): State<SharedApp>, _: Viewer, Params(params): Params<ListParams>) -> Result<Json<Page<CiSummary>>, Refusal> {
     let query = CiQuery::parse(&params.filter, &params.sort, params.after, params.limit).map_err(query_refusal)?;
-    // Off the async threads: a filter reads the whole estate.
+    // Off the async threads: the index may have writes to take in first.
     blocking(move || {
         let estate = app.estate();
-        let page = query::list(&estate, &query, Timestamp::now()).map_err(query_refusal)?;
+        let page = app.search.list(&estate, &query, Timestamp::now()).map_err(query_refusal)?;
         let items = page.items.into_iter().map(|ci| CiSummary::of(&estate, ci)).collect();
         Ok(Json(Page { items, next: page.next, total: Some(page.total) }))
     })

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     app::{App, SharedApp},
     auth::Refusal,
-    query::{CiQuery, Filter, QueryError},
+    query::{Filter, QueryError},
 };
 
 pub(super) fn routes() -> OpenApiRouter<SharedApp> {
@@ -684,8 +684,7 @@ async fn ranking(State(app): State<SharedApp>, _: Viewer, Params(params): Params
     let limit = params.limit.unwrap_or(50).clamp(1, 1_000);
     let graph = app.graph().await;
     blocking(move || {
-        let query = CiQuery { filter, ..CiQuery::default() };
-        let wanted: Vec<CiId> = crate::query::matching(&app.estate(), &query, Timestamp::now()).map(|ci| ci.id).collect();
+        let wanted: Vec<CiId> = app.search.matching(&app.estate(), &filter, Timestamp::now()).into_iter().map(|ci| ci.id).collect();
         let mut ranked = impact::rank(&graph, wanted);
         let total = ranked.len();
         ranked.truncate(limit);

@@ -25,6 +25,7 @@ mod tests;
 pub(crate) mod tokens;
 pub(crate) mod types;
 pub(crate) mod users;
+pub(crate) mod views;
 mod write;
 
 use axum::{
@@ -80,6 +81,7 @@ fn calls() -> OpenApiRouter<SharedApp> {
         .merge(catalogue::routes())
         .merge(users::routes())
         .merge(api_tokens::routes())
+        .merge(views::routes())
         .merge(audit::routes())
 }
 

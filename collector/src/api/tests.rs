@@ -434,3 +434,39 @@ async fn tokens_show_their_secret_once_and_end_when_revoked() {
     assert_eq!(collector.call("DELETE", &path, json!({})).await.status, 204);
     assert_eq!(collector.send(bare("GET", "/me", Some(secret))).await.status, 401);
 }
+
+#[tokio::test]
+async fn a_view_is_ones_own_until_it_is_shared() {
+    let collector = Collector::start().await;
+    let (ada, bob, admin) =
+        (collector.token_for(Role::Viewer).await, collector.token_for(Role::Viewer).await, collector.token_for(Role::Admin).await);
+    let call = async |method: &str, path: &str, token: &str, body: Value| {
+        collector.send(request(method, path, Some(token), &body.to_string())).await
+    };
+    let mut view = json!({ "name": "Big", "filter": "memory_bytes>=16GiB", "sort": "-memory_bytes", "columns": ["name", "memory_bytes"] });
+    let made = call("POST", "/views", &ada, view.clone()).await;
+    assert_eq!((made.status, &made.body["changeable"]), (201, &json!(true)), "{}", made.body);
+    let path = format!("/views/{}", made.body["id"].as_str().unwrap());
+    assert_eq!(call("POST", "/views", &ada, view.clone()).await.status, 409, "the name is taken");
+    assert_eq!(call("GET", &path, &bob, json!({})).await.status, 404, "nobody else sees it");
+    assert_eq!(call("PUT", &path, &admin, view.clone()).await.status, 404);
+
+    view["shared"] = json!(true);
+    assert_eq!(call("PUT", &path, &ada, view.clone()).await.status, 200);
+    let seen = call("GET", "/views", &bob, json!({})).await.body;
+    assert_eq!((&seen["items"][0]["name"], &seen["items"][0]["changeable"]), (&json!("Big"), &json!(false)));
+    assert_eq!(call("PUT", &path, &bob, view.clone()).await.status, 403);
+    assert_eq!(call("DELETE", &path, &bob, json!({})).await.status, 403);
+    assert_eq!(call("DELETE", &path, &admin, json!({})).await.status, 204);
+    assert_eq!(call("GET", "/views", &ada, json!({})).await.body["total"], 0);
+
+    for (change, at) in
+        [(json!({ "filter": "(class:server" }), "$.filter"), (json!({ "sort": "x" }), "$.sort"), (json!({ "columns": ["x"] }), "$.columns")]
+    {
+        let mut wrong = view.clone();
+        wrong.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let answer = call("POST", "/views", &ada, wrong).await;
+        assert_eq!((answer.status, answer.body["path"].as_str()), (422, Some(at)), "{}", answer.body);
+    }
+    assert_eq!(collector.call("POST", "/views", view).await.status, 422, "the console is nobody");
+}

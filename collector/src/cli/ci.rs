@@ -21,14 +21,20 @@ use crate::{
 };
 
 /// The filter language, for `--help`.
-const FILTER_HELP: &str = r#"Filter words; all must hold:
-  web                     in the name, an attribute, an address or a software name
-  class:server            of that class or one that specialises it
-  os:debian serial:ABC    in that attribute (os, address, mac, tag and every attribute's name)
-  owner="Team A"          exactly that, ignoring case; owner="" for items without
-  lifecycle:retired       active (without this word), retired or any
-  agent:yes  seen:7d  quiet:7d  software:openssl  id:UUID
-  -class:laptop           a - before any word turns it round (after `--` on the command line)"#;
+pub(super) const FILTER_HELP: &str = r#"Filter words; all must hold:
+  web                       in the name, an attribute, an address or a software name
+  class:server,laptop       of one of these classes or of one that specialises it
+  os:debian serial:ABC      in that attribute (os, address, mac, tag and every attribute's name)
+  owner="Team A"            exactly that, ignoring case; owner="" without one, owner:* with one, owner!=X the reverse
+  memory_bytes>=16GiB       a number compared; cpu_cores:4..8 is a range
+  valid_until<2026-12-31    a time compared: day, month, year, instant, now, +30d and -30d from now
+  first_seen:7d changed>7d  at most, more than so long ago (or ahead); also last_seen and every attribute that is a time
+  software:openssl<3.0.7    exactly that software in such a version; without one: in the software's name
+  source:import:sap         that source says something of it; owner.source:user, pinned:yes, owner.pinned:yes
+  hosts:(class:database)    in that relationship to such an item; needs:(…) and needed_by:(…) over any number of steps
+  lifecycle:retired         active (without this word), retired or any
+  agent:yes  seen:7d  quiet:7d  id:UUID
+  (a OR b) -c               groups; a - before anything turns it round (after `--` on the command line)"#;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -38,8 +44,9 @@ pub(super) enum Command {
         /// Words that must all hold.
         #[arg(value_name = "FILTER")]
         filter: Vec<String>,
-        /// name, class, first_seen, last_seen, changed or an attribute; with - in front largest first.
-        #[arg(long, default_value = "name", allow_hyphen_values = true)]
+        /// relevance (usual for a search), name (usual otherwise), class, first_seen, last_seen, changed or an attribute; with - in front
+        /// largest first.
+        #[arg(long, default_value = "", allow_hyphen_values = true, hide_default_value = true)]
         sort: String,
         /// At most so many.
         #[arg(long, default_value_t = 100)]
@@ -115,10 +122,15 @@ pub(super) async fn run(command: Command, context: &Context) -> Result<(), CliEr
     }
 }
 
-/// Arguments as one filter. The shell took the quotes away: an argument with spaces after `:` or `=` is one word again.
-fn joined(words: &[String]) -> Result<String, CliError> {
+/// Arguments as one filter. The shell took the quotes away: an argument with spaces after `:` or `=` is one word again, unless more
+/// of the language follows in it.
+pub(super) fn joined(words: &[String]) -> Result<String, CliError> {
     let quoted = |word: &String| {
-        let Some(at) = word.find([':', '=']).filter(|at| word.contains(' ') && !word[..*at].contains(' ') && !word.contains('"')) else {
+        let one_word = |at: &usize| {
+            let (key, value) = word.split_at(*at);
+            value.contains(' ') && !key.contains(' ') && !value[1..].contains([':', '=', '<', '>', '(', '"'])
+        };
+        let Some(at) = word.find([':', '=']).filter(one_word) else {
             return word.clone();
         };
         format!("{}\"{}\"", &word[..=at], word[at + 1..].replace('\\', "\\\\"))
@@ -128,7 +140,7 @@ fn joined(words: &[String]) -> Result<String, CliError> {
     Ok(filter)
 }
 
-async fn pages(client: &Client, filter: &str, sort: &str, limit: usize) -> Result<Page<CiSummary>, CliError> {
+pub(super) async fn pages(client: &Client, filter: &str, sort: &str, limit: usize) -> Result<Page<CiSummary>, CliError> {
     let mut all = Page { items: Vec::new(), next: None, total: None };
     loop {
         let wanted = (limit - all.items.len()).min(1_000).to_string();
@@ -202,7 +214,7 @@ fn patch(set: &[String], pin: bool) -> Result<CiPatch, CliError> {
     Ok(patch)
 }
 
-fn list(items: &[CiSummary]) -> Rows {
+pub(super) fn list(items: &[CiSummary]) -> Rows {
     let now = Timestamp::now();
     let mut rows = Rows::new(&["Name", "Class", "Owner", "Operating system", "Addresses", "Last seen", "Id"]);
     for item in items {
@@ -304,6 +316,8 @@ mod tests {
             (vec!["owner:Team A"], "owner:\"Team A\""),
             (vec!["owner=\"Team A\" web"], "owner=\"Team A\" web"),
             (vec!["two words"], "two words"),
+            (vec!["class:server memory_bytes>=16GiB"], "class:server memory_bytes>=16GiB"),
+            (vec!["class:server", "hosts:(class:database needs:db01)"], "class:server hosts:(class:database needs:db01)"),
         ] {
             let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
             assert_eq!(joined(&words).unwrap(), filter);

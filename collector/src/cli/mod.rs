@@ -14,6 +14,7 @@ mod prompt;
 mod serve;
 mod token;
 mod user;
+mod view;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,9 @@ enum Command {
     /// Configuration items: list, show, set, retire.
     #[command(subcommand)]
     Ci(ci::Command),
+    /// Saved views: list, show, save, delete.
+    #[command(subcommand)]
+    View(view::Command),
     /// What breaks if these fail, why, and whom to tell.
     Impact(impact::Options),
     /// Agents: list, show, approve, deny, revoke, release.
@@ -103,6 +107,7 @@ fn run_client(command: Command, context: &Context) -> Result<(), CliError> {
             Command::Agent(command) => agent::run(command, context).await,
             Command::Token(command) => token::run(command, context).await,
             Command::User(command) => user::run(command, context).await,
+            Command::View(command) => view::run(command, context).await,
             Command::ApiToken(command) => api_token::run(command, context).await,
             Command::Login(options) => login::run(options, context).await,
             Command::Backup(options) => backup::run(*options, context).await,

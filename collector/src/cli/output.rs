@@ -26,17 +26,22 @@ pub(super) enum Format {
 /// Rows under headings.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    headings: Vec<&'static str>,
+    headings: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Rows {
-    pub(super) fn new(headings: &[&'static str]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new() }
+    pub(super) fn new(headings: &[&str]) -> Self {
+        Self { headings: headings.iter().map(|heading| (*heading).to_owned()).collect(), rows: Vec::new() }
     }
 
     pub(super) fn push<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.to_vec());
+    }
+
+    /// A row with as many cells as there are headings.
+    pub(super) fn push_all(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -48,7 +53,7 @@ impl Rows {
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(width());
-        table.set_header(self.headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>());
+        table.set_header(self.headings.iter().map(|heading| plain(heading)).collect::<Vec<_>>());
         for row in &self.rows {
             table.add_row(row.iter().map(|cell| plain(cell)).collect::<Vec<_>>());
         }
@@ -58,7 +63,7 @@ impl Rows {
     /// As machines and spreadsheets read it.
     pub(super) fn to_csv(&self) -> String {
         let line = |cells: &mut dyn Iterator<Item = &str>| cells.map(csv_cell).collect::<Vec<_>>().join(",") + "\r\n";
-        let mut csv = line(&mut self.headings.iter().copied());
+        let mut csv = line(&mut self.headings.iter().map(String::as_str));
         for row in &self.rows {
             csv.push_str(&line(&mut row.iter().map(String::as_str)));
         }

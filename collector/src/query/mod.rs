@@ -1,17 +1,16 @@
 //! Lists of configuration items: filter, sort and page over the estate in memory. API, web UI and command line ask here.
 
-mod filter;
-mod matching;
+mod search;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Ordering;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-pub use filter::{Condition, Field, Filter, FilterError, MAX_FILTER_BYTES, MAX_TERMS, Term};
-pub use matching::last_seen;
+pub use rollcall_core::query::{Condition, Field, Filter, FilterError, MAX_FILTER_BYTES, MAX_TERMS, Matcher, Term, last_seen};
 use rollcall_core::{Ci, Estate};
 use rollcall_shared::{CiId, Timestamp};
+pub use search::Search;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -46,12 +45,13 @@ impl CiQuery {
     /// # Errors
     /// [`QueryError`] says what is wrong and what is understood.
     pub fn parse(filter: &str, sort: &str, after: Option<String>, limit: Option<usize>) -> Result<Self, QueryError> {
-        Ok(Self {
-            filter: Filter::parse(filter)?,
-            sort: Sort::parse(sort)?,
-            after: after.filter(|cursor| !cursor.is_empty()),
-            limit: limit.unwrap_or(DEFAULT_LIMIT),
-        })
+        let filter = Filter::parse(filter)?;
+        // Who searches wants the best find first, who filters a list that reads well.
+        let sort = match sort {
+            "" if filter.texts().next().is_some() => Sort { column: Column::Relevance, descending: false },
+            sort => Sort::parse(sort)?,
+        };
+        Ok(Self { filter, sort, after: after.filter(|cursor| !cursor.is_empty()), limit: limit.unwrap_or(DEFAULT_LIMIT) })
     }
 }
 
@@ -73,6 +73,9 @@ impl Default for Sort {
 /// What a list can be sorted by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Column {
+    /// How near an item is to what the filter's texts are, then by name: exactly its name, serial number or address; the beginning of one;
+    /// of a word; in the middle; in any fact; in the name of its software.
+    Relevance,
     /// The name.
     Name,
     /// The class's name.
@@ -86,11 +89,45 @@ pub enum Column {
     /// When it last changed.
     Changed,
     /// An attribute.
-    Attribute(&'static str),
+    Attribute(String),
+}
+
+impl Column {
+    /// The column of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "relevance" => Self::Relevance,
+            "name" => Self::Name,
+            "class" => Self::Class,
+            "lifecycle" => Self::Lifecycle,
+            "first_seen" => Self::FirstSeen,
+            "last_seen" => Self::LastSeen,
+            "changed" => Self::Changed,
+            other => match rollcall_core::query::field(other) {
+                Some(Field::Attributes(_, names)) => Self::Attribute(names.into_iter().next()?),
+                _ => return None,
+            },
+        })
+    }
+}
+
+impl std::fmt::Display for Column {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Relevance => "relevance",
+            Self::Name => "name",
+            Self::Class => "class",
+            Self::Lifecycle => "lifecycle",
+            Self::FirstSeen => "first_seen",
+            Self::LastSeen => "last_seen",
+            Self::Changed => "changed",
+            Self::Attribute(name) => name,
+        })
+    }
 }
 
 impl Sort {
-    /// Reads `name`, or `-last_seen` for largest first; empty means by name.
+    /// Reads `name`, or `-last_seen` for largest first; empty means by name. `relevance` has no reverse.
     ///
     /// # Errors
     /// [`QueryError::Sort`] if there is no such column.
@@ -99,34 +136,16 @@ impl Sort {
             Some(name) => (true, name),
             None => (false, text),
         };
-        let column = match name {
-            "" | "name" => Column::Name,
-            "class" => Column::Class,
-            "lifecycle" => Column::Lifecycle,
-            "first_seen" => Column::FirstSeen,
-            "last_seen" => Column::LastSeen,
-            "changed" => Column::Changed,
-            other => match filter::field(other) {
-                Some(Field::Attributes(_, names)) if !names.is_empty() => Column::Attribute(names[0]),
-                _ => return Err(QueryError::Sort(other.chars().take(80).collect())),
-            },
-        };
+        let name = if name.is_empty() { "name" } else { name };
+        let column = Column::parse(name).filter(|column| !descending || *column != Column::Relevance);
+        let column = column.ok_or_else(|| QueryError::Sort(name.chars().take(80).collect()))?;
         Ok(Self { column, descending })
     }
 }
 
 impl std::fmt::Display for Sort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = match self.column {
-            Column::Name => "name",
-            Column::Class => "class",
-            Column::Lifecycle => "lifecycle",
-            Column::FirstSeen => "first_seen",
-            Column::LastSeen => "last_seen",
-            Column::Changed => "changed",
-            Column::Attribute(name) => name,
-        };
-        write!(f, "{}{name}", if self.descending { "-" } else { "" })
+        write!(f, "{}{}", if self.descending { "-" } else { "" }, self.column)
     }
 }
 
@@ -138,7 +157,7 @@ pub enum QueryError {
     Filter(#[from] FilterError),
     /// There is no such column.
     #[error(
-        "cannot sort by {0:?}: use name, class, lifecycle, first_seen, last_seen, changed or an attribute, with - in front for largest first"
+        "cannot sort by {0:?}: use relevance, name, class, lifecycle, first_seen, last_seen, changed or an attribute, with - in front for largest first"
     )]
     Sort(String),
     /// The cursor is not one of this list.
@@ -157,7 +176,7 @@ pub struct Page<T> {
     pub total: usize,
 }
 
-/// Lists configuration items. `now` is what ages are counted from.
+/// Lists configuration items by looking at each of them; [`Search`] has an index. `now` is what ages are counted from.
 ///
 /// Paging is by the last item's sort value and id: items that come or go between two pages move nothing else.
 ///
@@ -165,18 +184,21 @@ pub struct Page<T> {
 /// [`QueryError::Cursor`] if the cursor is not one of this order.
 pub fn list<'a>(estate: &'a Estate, query: &CiQuery, now: Timestamp) -> Result<Page<&'a Ci>, QueryError> {
     let after = query.after.as_deref().map(|cursor| Position::parse(cursor, &query.sort)).transpose()?;
-    let matcher = matching::Matcher::new(estate, &query.filter, now);
+    let matcher = Matcher::new(estate, &query.filter, now);
     let limit = query.limit.clamp(1, MAX_LIMIT);
     let mut total = 0;
-    let mut rest: Vec<(Key, &Ci)> = Vec::new();
+    let mut rest: Vec<(Key, CiId)> = Vec::new();
     for ci in estate.cis().filter(|ci| matcher.holds(ci)) {
         total += 1;
-        let key = key_of(estate, ci, &query.sort.column);
+        let key = match query.sort.column {
+            Column::Relevance => Key::near(matcher.nearness(ci), &ci.name.to_lowercase()),
+            _ => key_of(estate, ci, &query.sort.column),
+        };
         if after.as_ref().is_none_or(|after| order(&key, ci.id, &after.key, after.id, query.sort.descending).is_gt()) {
-            rest.push((key, ci));
+            rest.push((key, ci.id));
         }
     }
-    let by_order = |a: &(Key, &Ci), b: &(Key, &Ci)| order(&a.0, a.1.id, &b.0, b.1.id, query.sort.descending);
+    let by_order = |a: &(Key, CiId), b: &(Key, CiId)| order(&a.0, a.1, &b.0, b.1, query.sort.descending);
     let more = rest.len() > limit;
     if more {
         // Only the page needs to be in order, not the estate.
@@ -184,14 +206,18 @@ pub fn list<'a>(estate: &'a Estate, query: &CiQuery, now: Timestamp) -> Result<P
         rest.truncate(limit);
     }
     rest.sort_unstable_by(by_order);
-    let next =
-        rest.last().filter(|_| more).map(|(key, ci)| Position { sort: query.sort.to_string(), key: key.clone(), id: ci.id }.to_text());
-    Ok(Page { items: rest.into_iter().map(|(_, ci)| ci).collect(), next, total })
+    let next = next_of(&rest, more, &query.sort);
+    Ok(Page { items: rest.into_iter().filter_map(|(_, id)| estate.ci(id)).collect(), next, total })
+}
+
+/// The cursor behind a page.
+fn next_of(page: &[(Key, CiId)], more: bool, sort: &Sort) -> Option<String> {
+    page.last().filter(|_| more).map(|(key, id)| Position { sort: sort.to_string(), key: key.clone(), id: *id }.to_text())
 }
 
 /// Every configuration item for which the query's filter holds, in no order.
 pub fn matching<'a>(estate: &'a Estate, query: &'a CiQuery, now: Timestamp) -> impl Iterator<Item = &'a Ci> {
-    let matcher = matching::Matcher::new(estate, &query.filter, now);
+    let matcher = Matcher::new(estate, &query.filter, now);
     estate.cis().filter(move |ci| matcher.holds(ci))
 }
 
@@ -201,6 +227,14 @@ enum Key {
     Number(f64),
     Text(String),
     Missing,
+}
+
+impl Key {
+    /// The sort value of an item that is so near and has this name, in lower case.
+    fn near(near: u32, name: &str) -> Self {
+        // At most as many texts as a filter has terms, each at most 7 away.
+        Self::Text(format!("{near:04} {name}"))
+    }
 }
 
 /// Where a page ended. The sort is in it, so that a cursor of another order is refused instead of skipping items.
@@ -216,6 +250,13 @@ impl Position {
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
     }
 
+    /// How near the item was, and its name, in a list by relevance.
+    fn nearness(&self) -> Option<(u32, String)> {
+        let Key::Text(key) = &self.key else { return None };
+        let (near, name) = key.split_once(' ')?;
+        Some((near.parse().ok()?, name.to_owned()))
+    }
+
     fn parse(text: &str, sort: &Sort) -> Result<Self, QueryError> {
         let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| QueryError::Cursor)?;
         let position: Self = serde_json::from_slice(&json).map_err(|_| QueryError::Cursor)?;
@@ -226,7 +267,7 @@ impl Position {
 fn key_of(estate: &Estate, ci: &Ci, column: &Column) -> Key {
     let time = |at: Timestamp| Key::Number(at.as_millis() as f64);
     match column {
-        Column::Name => Key::Text(ci.name.to_lowercase()),
+        Column::Relevance | Column::Name => Key::Text(ci.name.to_lowercase()),
         Column::Class => Key::Text(ci.class.clone()),
         Column::Lifecycle => Key::Text(ci.lifecycle.as_str().to_owned()),
         Column::FirstSeen => time(ci.first_seen),

@@ -161,3 +161,69 @@ fn a_foreign_cursor_is_refused() {
         assert_eq!(list(&estate, &query, now()), Err(QueryError::Cursor), "{cursor}");
     }
 }
+
+/// Every item of a list, page by page, by the index.
+fn pages(search: &Search, estate: &Estate, filter: &str, sort: &str, limit: usize) -> Vec<u128> {
+    let mut query = CiQuery::parse(filter, sort, None, Some(limit)).unwrap();
+    let mut all = Vec::new();
+    loop {
+        let page = search.list(estate, &query, now()).unwrap();
+        all.extend(page.items.iter().map(|ci| ci.id.0.as_u128()));
+        let Some(next) = page.next else {
+            assert_eq!(page.total, all.len());
+            return all;
+        };
+        query.after = Some(next);
+    }
+}
+
+#[test]
+fn the_index_lists_what_looking_at_everything_lists() {
+    let mut estate = estate();
+    let search = Search::default();
+    for round in 0..40_u128 {
+        for filter in ["", "lifecycle:any", "class:machine", "o", "zo OR db", "lifecycle:any 0", "quiet:7d", "openssl", "memory_bytes:*"] {
+            for sort in
+                ["", "name", "-name", "memory_bytes", "-memory_bytes", "-last_seen", "last_seen", "class", "changed", "-owner", "tags"]
+            {
+                let plain = list(&estate, &CiQuery::parse(filter, sort, None, Some(1_000)).unwrap(), now()).unwrap();
+                let expected: Vec<u128> = plain.items.iter().map(|ci| ci.id.0.as_u128()).collect();
+                assert_eq!(
+                    pages(&search, &estate, filter, sort, 1 + round as usize % 3),
+                    expected,
+                    "{filter:?} by {sort:?} in round {round}"
+                );
+            }
+        }
+        // Items come, change and go between two questions.
+        let name = format!("new{}", round * 7 % 11);
+        let item = ci(100 + round % 7, "server", &name, &[("memory_bytes", json!(round * 13 % 5)), ("owner", json!(name))]);
+        let lifecycle = if round % 3 == 0 { Lifecycle::Retired } else { Lifecycle::Active };
+        estate.put(&Put::Ci(Ci { lifecycle, ..item }));
+    }
+}
+
+#[test]
+fn the_nearest_find_comes_first() {
+    let mut estate = Estate::default();
+    for (number, name, attribute, value) in [
+        (1, "a", "description", "with web in it"),
+        (2, "web", "description", ""),
+        (3, "web01", "description", ""),
+        (4, "old-web", "description", ""),
+        (5, "cobweb", "description", ""),
+        (6, "b", "serial", "WEB"),
+        (7, "c", "hostname", "web7"),
+        (8, "d", "description", "cobweb"),
+        (9, "e", "description", "nothing"),
+    ] {
+        estate.put(&Put::Ci(ci(number, "server", name, &[(attribute, json!(value))])));
+    }
+    let text = String::new;
+    let software =
+        SoftwareEntry { kind: "deb".into(), name: "webmin".into(), version: "2".into(), architecture: text(), publisher: text() };
+    estate.put(&Put::Software { ci: CiId(Uuid::from_u128(9)), software: [software].into() });
+    assert_eq!(pages(&Search::default(), &estate, "web", "", 2), [6, 2, 3, 7, 4, 5, 1, 8, 9]);
+    let by_name = pages(&Search::default(), &estate, "web", "name", 2);
+    assert_eq!(by_name, [1, 6, 7, 5, 8, 9, 4, 2, 3]);
+}

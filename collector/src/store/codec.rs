@@ -9,6 +9,7 @@ mod event;
 mod inventory;
 mod person;
 mod relationship;
+mod view;
 
 use std::borrow::Cow;
 
@@ -24,6 +25,7 @@ pub(super) use self::{
     inventory::{DocumentRow, InventoryRow, SeenRow, UnchangedRow},
     person::{ApiTokenRow, PersonRow, SessionRow},
     relationship::{NeedGroupRow, RelationshipRow},
+    view::ViewRow,
 };
 use super::StoreError;
 

@@ -60,7 +60,13 @@ macro_rules! api_token {
         "id, secret_hash, name, person, role, created_at, expires_at, revoked_at"
     };
 }
+macro_rules! saved_view {
+    () => {
+        "id, owner, name, filter, sort, columns, CAST(shared AS INTEGER), created_at, changed_at"
+    };
+}
 
 pub(super) use {
-    agent, api_token, audit, binding, ci, conflict, event, inventory, need_group, person, relationship, session, software, token,
+    agent, api_token, audit, binding, ci, conflict, event, inventory, need_group, person, relationship, saved_view, session, software,
+    token,
 };

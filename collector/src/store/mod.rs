@@ -20,7 +20,7 @@ use std::{
 use async_trait::async_trait;
 use rollcall_core::{Change, Estate, Put, Revision, SoftwareEntry};
 use rollcall_shared::{
-    AgentId, ApiTokenId, CiId, Digest, DocumentId, Timestamp, TokenId, UserId,
+    AgentId, ApiTokenId, CiId, Digest, DocumentId, Timestamp, TokenId, UserId, ViewId,
     wire::v1::{Exchange, SectionStatus},
 };
 use serde_json::Value;
@@ -183,6 +183,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// Revokes an API token; `false` if there is none.
     async fn revoke_api_token(&self, id: ApiTokenId, at: Timestamp, audit: &AuditEntry) -> Result<bool, StoreError>;
+
+    /// Makes or replaces a saved view (its owner stays); `false` if its owner has another of that name.
+    async fn save_view(&self, view: &ViewRecord, audit: &AuditEntry) -> Result<bool, StoreError>;
+
+    /// Everybody's saved views, by name.
+    async fn views(&self) -> Result<Vec<ViewRecord>, StoreError>;
+
+    /// Deletes a saved view; `false` if there is none.
+    async fn delete_view(&self, id: ViewId, audit: &AuditEntry) -> Result<bool, StoreError>;
 
     /// Adds to the audit log what has no transaction of its own.
     async fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError>;
@@ -669,6 +678,29 @@ pub struct ApiTokenRecord {
     pub expires_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+}
+
+/// A list of items that somebody keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewRecord {
+    /// Id.
+    pub id: ViewId,
+    /// Whose it is.
+    pub owner: UserId,
+    /// What its owner calls it, unique among theirs.
+    pub name: String,
+    /// Which items, in the filter language.
+    pub filter: String,
+    /// In which order; empty: the usual one.
+    pub sort: String,
+    /// Which columns, from left to right; empty: the usual ones.
+    pub columns: Vec<String>,
+    /// Whether everybody who signs in sees it.
+    pub shared: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub changed_at: Timestamp,
 }
 
 /// One line of the audit log.

@@ -37,7 +37,7 @@ pub(super) async fn items(visitor: Visitor) -> Result<Response, Problem> {
     loop {
         // One page under the lock at a time, so that a large export does not hold up the writer.
         let estate = visitor.app.estate();
-        let page = query::list(&estate, &asked, visitor.now).map_err(refused)?;
+        let page = visitor.app.search.list(&estate, &asked, visitor.now).map_err(refused)?;
         for ci in page.items {
             let seen = query::last_seen(&estate, ci).map_or_else(String::new, |seen| seen.to_string());
             let _ = write!(csv, "{},{},{}", ci.id, field(&ci.name), field(&ci.class));

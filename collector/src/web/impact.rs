@@ -17,7 +17,7 @@ use super::{
     visitor::{Part, Shell, Visitor},
     words,
 };
-use crate::query::{self, CiQuery};
+use crate::query::CiQuery;
 
 /// Most items in one question.
 const MOST_FAILURES: usize = 200;
@@ -182,7 +182,7 @@ fn choices(estate: &Estate, visitor: &Visitor, find: &str, chosen: &[CiId]) -> (
         Ok(asked) => asked,
         Err(error) => return (Vec::new(), Some(sentence(&error.to_string()))),
     };
-    match query::list(estate, &asked, visitor.now) {
+    match visitor.app.search.list(estate, &asked, visitor.now) {
         Ok(page) => {
             let choices = page.items.into_iter().filter(|ci| !chosen.contains(&ci.id)).take(CHOICES).map(|ci| Choice {
                 id: ci.id,

@@ -10,14 +10,15 @@ use serde_json::Value;
 
 use super::{
     fields::link,
-    format::{When, count, counted},
+    format::{self, When, count, counted},
     problem::{Problem, sentence},
     visitor::{Part, Shell, Visitor},
     words,
 };
 use crate::{
-    query::{self, CiQuery, Condition, Filter},
+    query::{self, CiQuery, Column, Condition, Filter},
     store::Role,
+    views,
 };
 
 /// Items on one page.
@@ -30,14 +31,23 @@ const MACHINE: &str = "machine";
 const HELP: &[(&str, &str)] = &[
     ("web", "The word occurs in a name, a fact, an address or a piece of software."),
     ("owner:\"Team A\"", "The fact has this in it; quotation marks keep words together."),
-    ("owner=\"\"", "The fact is exactly this; here: there is none."),
+    ("owner=ada  owner!=ada", "The fact is, or is not, exactly this."),
+    ("owner:*  owner=\"\"", "There is such a fact; there is none."),
     ("os:debian", "Operating system and version. Short names: os, serial, address, mac, tag."),
-    ("class:server", "Of this class or one that specialises it."),
-    ("software:openssl", "Machines with this software."),
-    ("seen:1d  quiet:7d", "The agent was, or was not, heard within that time."),
-    ("agent:no", "Nothing reports it."),
+    ("class:server,laptop", "Of one of these classes or of one that specialises it. A comma means or."),
+    ("memory_bytes>=16GiB  cpu_cores:4..8", "Numbers compare; .. is a range with both its ends."),
+    ("valid_until<2026-12-31  valid_until<+30d", "Times compare with a day, month or year, and with a time from now."),
+    ("first_seen:7d  changed>30d", "At most, and more than, so long ago."),
+    ("software:openssl<3.0.7", "Machines with this software, in a version before that one."),
+    ("seen:1d  quiet:7d  agent:no", "The agent was, or was not, heard within that time; nothing reports it."),
+    ("source:import:sap  owner.source:user  pinned:yes", "Who says something of it; whose word a fact is; what people pinned."),
+    (
+        "hosts:(class:database needed_by:(criticality=critical))",
+        "Related items for which the inner filter holds; in the words of each relationship.",
+    ),
+    ("needs:db01  needed_by:(class:business_service)", "Needs such an item, or is needed by one, over any number of steps."),
     ("lifecycle:retired", "Retired items; lifecycle:any for all."),
-    ("-class:laptop", "A minus turns any of these round."),
+    ("(class:laptop OR quiet:7d) -owner:ada", "OR and parentheses group; a minus turns round what follows."),
 ];
 
 #[derive(Template)]
@@ -49,6 +59,10 @@ struct Page {
     problem: Option<String>,
     help: &'static [(&'static str, &'static str)],
     classes: Vec<Chip>,
+    /// Names of the columns, separated by commas, where they are not the usual ones.
+    columns_chosen: String,
+    choices: Vec<ColumnChoice>,
+    view: Option<OpenView>,
     columns: Vec<Heading>,
     rows: Vec<Row>,
     total: String,
@@ -65,8 +79,25 @@ struct Chip {
     current: bool,
 }
 
+/// A column that can be shown.
+struct ColumnChoice {
+    name: String,
+    label: String,
+    shown: bool,
+}
+
+/// The saved view that was opened.
+struct OpenView {
+    id: String,
+    name: String,
+    shared: bool,
+    changeable: bool,
+    /// Whether the list has been filtered, sorted or given columns otherwise since.
+    changed: bool,
+}
+
 struct Heading {
-    label: &'static str,
+    label: String,
     href: String,
     order: Option<&'static str>,
 }
@@ -75,25 +106,52 @@ struct Row {
     href: String,
     name: String,
     on: String,
-    class: String,
-    system: String,
-    address: String,
-    owner: String,
-    location: String,
-    seen: Option<When>,
     retired: bool,
+    cells: Vec<Cell>,
 }
+
+struct Cell {
+    text: String,
+    when: Option<When>,
+    class: &'static str,
+}
+
+/// Columns of a list for which nobody chose any.
+const USUAL: [&str; 7] = ["name", "class", "operating_system", "ip_addresses", "owner", "location", "last_seen"];
 
 /// `GET /items`
 pub(super) async fn show(visitor: Visitor) -> Response {
     let (filter, sort, after) = (visitor.query.get("q"), visitor.query.get("sort"), visitor.query.get("after"));
+    // Links carry one list, the form of check boxes each name.
+    let chosen = visitor.query.get("columns").split(',').chain(visitor.query.all("column")).filter(|name| !name.is_empty());
+    let (chosen, columns_problem) = match views::columns(chosen) {
+        Ok(chosen) => (chosen, None),
+        Err(problem) => (Vec::new(), Some(sentence(&problem))),
+    };
+    let chosen: Vec<String> = chosen.iter().map(ToString::to_string).filter(|name| name != "name").collect();
+    let chosen = if chosen.is_empty() { chosen } else { [vec!["name".to_owned()], chosen].concat() };
+    let columns: Vec<Column> = match chosen.as_slice() {
+        [] => USUAL.iter().filter_map(|name| Column::parse(name)).collect(),
+        chosen => chosen.iter().filter_map(|name| Column::parse(name)).collect(),
+    };
     let shell = visitor.shell(Part::Inventory);
+    let view = visitor.query.get("view");
+    let opened = visitor.view(view).map(|known| OpenView {
+        id: known.id.to_string(),
+        name: known.name.clone(),
+        shared: known.shared,
+        changeable: views::may_change(&visitor.actor, known),
+        changed: known.filter != filter || known.sort != sort || known.columns != chosen,
+    });
+    let columns_chosen = chosen.join(",");
+    let state = State { filter, sort, columns: &columns_chosen, view };
     let page = {
         let estate = visitor.app.estate();
         let asked = CiQuery::parse(filter, sort, Some(after.to_owned()), Some(PAGE));
+        let ordered = asked.as_ref().map_or_else(|_| sort.to_owned(), |asked| asked.sort.to_string());
         let (listed, parsed, problem) = match asked {
-            Ok(asked) => match query::list(&estate, &asked, visitor.now) {
-                Ok(listed) => (Some(listed), asked.filter, None),
+            Ok(asked) => match visitor.app.search.list(&estate, &asked, visitor.now) {
+                Ok(listed) => (Some(listed), asked.filter, columns_problem),
                 Err(error) => (None, asked.filter, Some(sentence(&error.to_string()))),
             },
             Err(error) => (None, Filter::default(), Some(sentence(&error.to_string()))),
@@ -104,18 +162,70 @@ pub(super) async fn show(visitor: Visitor) -> Response {
             filter: filter.to_owned(),
             sort: sort.to_owned(),
             help: HELP,
-            classes: chips(&estate, &parsed, sort),
-            columns: headings(filter, sort),
+            classes: chips(visitor.app.search.count_by_class(&estate), &parsed, &state),
+            columns: headings(&columns, &ordered, &state),
+            choices: choices(&columns),
+            view: opened,
             shown: if problem.is_some() { String::new() } else { shown(items.len(), total, !after.is_empty()) },
-            rows: items.into_iter().map(|ci| row(&estate, ci, visitor.now)).collect(),
+            rows: items.into_iter().map(|ci| row(&estate, ci, &columns, chosen.is_empty(), visitor.now)).collect(),
             total: count(total as u64),
-            first: (!after.is_empty()).then(|| link("/items", [("q", filter), ("sort", sort)])),
-            next: next.map(|next| link("/items", [("q", filter), ("sort", sort), ("after", next.as_str())])),
+            first: (!after.is_empty()).then(|| state.link(&[])),
+            next: next.map(|next| state.link(&[("after", next.as_str())])),
             export: problem.is_none().then(|| link("/items.csv", [("q", filter), ("sort", sort)])),
             problem,
+            columns_chosen: columns_chosen.clone(),
         }
     };
     visitor.page(&page)
+}
+
+/// What the address of a list says.
+struct State<'a> {
+    filter: &'a str,
+    sort: &'a str,
+    columns: &'a str,
+    view: &'a str,
+}
+
+impl State<'_> {
+    /// The same list, with these instead.
+    fn link(&self, instead: &[(&str, &str)]) -> String {
+        let all = [("q", self.filter), ("sort", self.sort), ("columns", self.columns), ("view", self.view), ("after", "")];
+        link("/items", all.map(|(name, value)| (name, instead.iter().find(|(other, _)| *other == name).map_or(value, |(_, value)| *value))))
+    }
+}
+
+/// Every column that can be shown, the shown ones marked.
+fn choices(columns: &[Column]) -> Vec<ColumnChoice> {
+    let fixed = [Column::Class, Column::Lifecycle, Column::FirstSeen, Column::LastSeen, Column::Changed];
+    let mut all: Vec<Column> = Vec::new();
+    let attributes =
+        catalogue::CLASSES.iter().flat_map(|class| class.attributes).map(|attribute| Column::Attribute(attribute.name.to_string()));
+    for column in fixed.into_iter().chain(attributes) {
+        if !all.contains(&column) {
+            all.push(column);
+        }
+    }
+    all.into_iter()
+        .map(|column| ColumnChoice { name: column.to_string(), label: label(&column), shown: columns.contains(&column) })
+        .collect()
+}
+
+/// A column's name for people.
+fn label(column: &Column) -> String {
+    match column {
+        Column::Relevance => "Relevance".to_owned(),
+        Column::Name => "Name".to_owned(),
+        Column::Class => "Class".to_owned(),
+        Column::Lifecycle => "Lifecycle".to_owned(),
+        Column::FirstSeen => "First seen".to_owned(),
+        Column::LastSeen => "Last heard".to_owned(),
+        Column::Changed => "Changed".to_owned(),
+        Column::Attribute(name) => {
+            let known = catalogue::CLASSES.iter().flat_map(|class| class.attributes).find(|attribute| attribute.name == *name);
+            known.map_or_else(|| name.clone(), |attribute| attribute.label.to_string())
+        }
+    }
 }
 
 fn shown(rows: usize, total: usize, is_later_page: bool) -> String {
@@ -123,22 +233,40 @@ fn shown(rows: usize, total: usize, is_later_page: bool) -> String {
     if rows == total && !is_later_page { total_words } else { format!("{} of {total_words} on this page", count(rows as u64)) }
 }
 
-fn row(estate: &Estate, ci: &Ci, now: Timestamp) -> Row {
-    let text = |name: &str| ci.text(name).unwrap_or_default().to_owned();
+fn row(estate: &Estate, ci: &Ci, columns: &[Column], is_usual: bool, now: Timestamp) -> Row {
     Row {
         href: format!("/items/{}", ci.id),
         name: ci.name.clone(),
         on: words::host(estate, ci.id).to_owned(),
-        class: words::class(&ci.class).to_owned(),
-        system: match ci.text("operating_system") {
-            Some(system) => system.to_owned(),
-            None => text("version"),
-        },
-        address: first_of(ci.value("ip_addresses").or_else(|| ci.value("endpoints"))),
-        owner: text("owner"),
-        location: text("location"),
-        seen: query::last_seen(estate, ci).map(|seen| When::new(seen, now)),
         retired: ci.lifecycle == Lifecycle::Retired,
+        cells: columns.iter().filter(|column| **column != Column::Name).map(|column| cell(estate, ci, column, is_usual, now)).collect(),
+    }
+}
+
+fn cell(estate: &Estate, ci: &Ci, column: &Column, is_usual: bool, now: Timestamp) -> Cell {
+    let text = |text: String| Cell { text, when: None, class: "fit" };
+    let time = |at: Option<Timestamp>| Cell { text: String::new(), when: at.map(|at| When::new(at, now)), class: "nowrap" };
+    match column {
+        Column::Relevance | Column::Name => text(ci.name.clone()),
+        Column::Class => Cell { class: "nowrap", ..text(words::class(&ci.class).to_owned()) },
+        Column::Lifecycle => text(ci.lifecycle.as_str().to_owned()),
+        Column::FirstSeen => time(Some(ci.first_seen)),
+        Column::Changed => time(Some(ci.valid_from)),
+        Column::LastSeen => match query::last_seen(estate, ci) {
+            None => Cell { class: "nowrap muted", ..text("no agent".to_owned()) },
+            seen => time(seen),
+        },
+        // Among the usual columns those of machines stand for what services have in their place.
+        Column::Attribute(name) if is_usual && name == "operating_system" => {
+            text(ci.text(name).or_else(|| ci.text("version")).unwrap_or_default().to_owned())
+        }
+        Column::Attribute(name) if is_usual && name == "ip_addresses" => {
+            Cell { class: "fit mono", ..text(first_of(ci.value(name).or_else(|| ci.value("endpoints")))) }
+        }
+        Column::Attribute(name) => {
+            let kind = words::attribute(&ci.class, name).map(|attribute| attribute.kind);
+            text(ci.value(name).map_or_else(String::new, |value| format::value(kind, value, now).join(", ")))
+        }
     }
 }
 
@@ -153,29 +281,21 @@ fn first_of(value: Option<&Value>) -> String {
 }
 
 /// One link for each class that has items, with the rest of the filter kept.
-fn chips(estate: &Estate, filter: &Filter, sort: &str) -> Vec<Chip> {
+fn chips(counts: Vec<(String, usize)>, filter: &Filter, state: &State<'_>) -> Vec<Chip> {
     let rest = Filter { terms: filter.terms.iter().filter(|term| !is_class(term)).cloned().collect() };
     let current = filter.class();
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut all = 0;
-    for ci in estate.active_cis() {
-        all += 1;
-        *counts.entry(ci.class.as_str()).or_default() += 1;
-    }
+    let counts: BTreeMap<String, usize> = counts.into_iter().collect();
+    let all = counts.values().sum();
     let chip = |label: String, number: usize, class: Option<&str>| {
         let words = [rest.to_string(), class.map_or_else(String::new, |class| format!("class:{class}"))];
         let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
-        Chip {
-            label,
-            number: count(number as u64),
-            href: link("/items", [("q", words.join(" ").as_str()), ("sort", sort)]),
-            current: class == current,
-        }
+        Chip { label, number: count(number as u64), href: state.link(&[("q", words.join(" ").as_str())]), current: class == current }
     };
     // In the catalogue's order, which is the order in which people think of them.
     let classes = catalogue::CLASSES.iter().filter(|class| class.name != MACHINE);
     let classes = classes.filter_map(|class| Some((class, *counts.get(class.name)?)));
-    let machines = estate.active_cis().filter(|ci| catalogue::class(&ci.class).is_some_and(|class| class.is_a(MACHINE))).count();
+    let is_machine = |class: &str| catalogue::class(class).is_some_and(|class| class.is_a(MACHINE));
+    let machines = counts.iter().filter(|(class, _)| is_machine(class)).map(|(_, count)| count).sum();
     [chip("Everything".to_owned(), all, None), chip(words::classes(MACHINE).to_owned(), machines, Some(MACHINE))]
         .into_iter()
         .chain(classes.map(|(class, number)| chip(class.plural.to_owned(), number, Some(class.name))))
@@ -186,35 +306,31 @@ fn is_class(term: &query::Term) -> bool {
     !term.negated && matches!(term.condition, Condition::Class(_))
 }
 
-fn headings(filter: &str, sort: &str) -> Vec<Heading> {
-    const COLUMNS: [(&str, &str); 7] = [
-        ("name", "Name"),
-        ("class", "Class"),
-        ("operating_system", "System"),
-        ("ip_addresses", "Address"),
-        ("owner", "Owner"),
-        ("location", "Location"),
-        ("last_seen", "Last heard"),
-    ];
-    let sorted = if sort.is_empty() { "name" } else { sort };
-    let heading = |(name, label): (&str, &'static str)| {
+fn headings(columns: &[Column], sorted: &str, state: &State<'_>) -> Vec<Heading> {
+    let heading = |column: &Column| {
+        let name = column.to_string();
         let ascending = sorted == name;
-        let descending = sorted.strip_prefix('-') == Some(name);
+        let descending = sorted.strip_prefix('-') == Some(name.as_str());
         // Times are asked for newest first, everything else from A.
-        let newest_first = name == "last_seen";
+        let newest_first = matches!(column, Column::LastSeen | Column::FirstSeen | Column::Changed);
         let next = match (ascending, descending) {
             (true, _) => format!("-{name}"),
-            (_, true) => name.to_owned(),
+            (_, true) => name,
             _ if newest_first => format!("-{name}"),
-            _ => name.to_owned(),
+            _ => name,
+        };
+        let label = match column {
+            Column::Attribute(name) if name == "operating_system" && state.columns.is_empty() => "System".to_owned(),
+            Column::Attribute(name) if name == "ip_addresses" && state.columns.is_empty() => "Address".to_owned(),
+            column => label(column),
         };
         Heading {
             label,
-            href: link("/items", [("q", filter), ("sort", next.as_str())]),
+            href: state.link(&[("sort", next.as_str())]),
             order: if ascending { Some("ascending") } else { descending.then_some("descending") },
         }
     };
-    COLUMNS.into_iter().map(heading).collect()
+    columns.iter().map(heading).collect()
 }
 
 /// `GET /items/names?other=`: names for the field of a form that asks for an item.
@@ -229,8 +345,10 @@ pub(super) async fn names(visitor: Visitor) -> Response {
         Vec::new()
     } else {
         let estate = visitor.app.estate();
-        let found = estate.active_cis().filter(|ci| ci.name.to_lowercase().contains(&wanted)).take(500);
-        found.map(|ci| (ci.name.clone(), words::class(&ci.class).to_owned())).collect()
+        let filter = Filter { terms: vec![query::Term::new(Condition::Contains(query::Field::Name, wanted))] };
+        let asked = CiQuery { filter, ..CiQuery::default() };
+        let found = visitor.app.search.list(&estate, &asked, visitor.now).map(|page| page.items).unwrap_or_default();
+        found.into_iter().map(|ci| (ci.name.clone(), words::class(&ci.class).to_owned())).collect()
     };
     names.sort();
     names.truncate(20);
@@ -263,7 +381,10 @@ mod tests {
     #[test]
     fn a_heading_turns_its_own_order_round_and_starts_times_at_the_newest() {
         let of = |sort: &str, label: &str| {
-            let heading = headings("os:debian", sort).into_iter().find(|heading| heading.label == label).unwrap();
+            let columns: Vec<Column> = USUAL.iter().filter_map(|name| Column::parse(name)).collect();
+            let sorted = if sort.is_empty() { "name" } else { sort };
+            let state = State { filter: "os:debian", sort, columns: "", view: "" };
+            let heading = headings(&columns, sorted, &state).into_iter().find(|heading| heading.label == label).unwrap();
             (heading.href, heading.order)
         };
         assert_eq!(of("", "Name"), ("/items?q=os%3Adebian&sort=-name".to_owned(), Some("ascending")));

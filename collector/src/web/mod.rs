@@ -16,6 +16,7 @@ mod people;
 mod problem;
 mod security;
 mod sign_in;
+mod views;
 mod visitor;
 mod words;
 
@@ -48,6 +49,9 @@ pub fn router(app: SharedApp) -> Router {
         .route("/items/{id}/relationships/{relationship}/retire", post(item::retire_relationship))
         .route("/items/{id}/need-groups", post(item::declare_group))
         .route("/items/{id}/need-groups/{group}/retire", post(item::retire_group))
+        .route("/views", post(views::save))
+        .route("/views/{id}", get(views::open).post(views::change))
+        .route("/views/{id}/delete", post(views::delete))
         .route("/impact", get(impact::show))
         .route("/impact/picture", get(impact::picture))
         .route("/enrollment", get(enrollment::show))

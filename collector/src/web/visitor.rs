@@ -18,7 +18,8 @@ use super::{
 use crate::{
     app::SharedApp,
     auth::Actor,
-    store::{AuditEntry, Role},
+    store::{AuditEntry, Role, ViewRecord},
+    views,
     writer::{Command, CommandRefused, Committed, Plan, WriteError},
 };
 
@@ -39,6 +40,7 @@ pub(super) struct Visitor {
     /// The collector's clock when the request came.
     pub(super) now: Timestamp,
     flash: Option<Flash>,
+    views: Vec<ViewRecord>,
 }
 
 /// A message about what was just done.
@@ -66,7 +68,13 @@ impl FromRequestParts<SharedApp> for Visitor {
             return Err(Redirect::to(&link("/sign-in", [("next", if back == "/" { "" } else { back })])).into_response());
         };
         let query = Fields::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        Ok(Self { app: app.clone(), actor, query, now: Timestamp::now(), flash: read_flash(&parts.headers) })
+        // They are in the frame of every page; a form's answer has none.
+        let views = if parts.method == Method::GET {
+            views::visible(app, &actor).await.map_err(|error| Problem::from(error).into_response())?
+        } else {
+            Vec::new()
+        };
+        Ok(Self { app: app.clone(), actor, query, now: Timestamp::now(), flash: read_flash(&parts.headers), views })
     }
 }
 
@@ -80,7 +88,14 @@ impl Visitor {
             csrf: self.actor.csrf().unwrap_or_default().to_owned(),
             flash: self.flash.clone(),
             open_conflicts: self.app.estate().open_conflicts().count(),
+            views: self.views.iter().map(|view| ViewLink::new(view, self.query.get("view"))).collect(),
         }
+    }
+
+    /// The saved view of that id, if this person sees it.
+    pub(super) fn view(&self, id: &str) -> Option<&ViewRecord> {
+        let id = id.parse().ok()?;
+        self.views.iter().find(|view| view.id == id)
     }
 
     /// The page as a response; forgets the message that it has shown.
@@ -247,6 +262,22 @@ pub(super) struct Shell {
     /// A message to show once.
     pub(super) flash: Option<Flash>,
     open_conflicts: usize,
+    /// Saved views that this person sees.
+    pub(super) views: Vec<ViewLink>,
+}
+
+/// A link to a saved view.
+#[derive(Clone, Debug)]
+pub(super) struct ViewLink {
+    pub(super) href: String,
+    pub(super) name: String,
+    pub(super) current: bool,
+}
+
+impl ViewLink {
+    fn new(view: &ViewRecord, current: &str) -> Self {
+        Self { href: format!("/views/{}", view.id), name: view.name.clone(), current: view.id.to_string() == current }
+    }
 }
 
 /// A link of the main navigation.
@@ -324,7 +355,15 @@ mod tests {
     #[test]
     fn only_admins_are_shown_what_only_admins_may() {
         let labels = |role| {
-            let shell = Shell { current: Part::Overview, user: String::new(), role, csrf: String::new(), flash: None, open_conflicts: 0 };
+            let shell = Shell {
+                current: Part::Overview,
+                user: String::new(),
+                role,
+                csrf: String::new(),
+                flash: None,
+                open_conflicts: 0,
+                views: Vec::new(),
+            };
             shell.navigation().iter().map(|entry| entry.label).collect::<Vec<_>>()
         };
         assert_eq!(labels(Role::AssetManager), ["Overview", "Inventory", "Impact", "Enrollment"]);

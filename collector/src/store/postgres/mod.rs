@@ -21,12 +21,13 @@ mod inventory;
 mod people;
 mod revisions;
 mod schema;
+mod views;
 
 use std::{path::Path, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use rollcall_core::Revision;
-use rollcall_shared::{AgentId, ApiTokenId, CiId, DocumentId, Timestamp, TokenId, UserId, wire::v1::Exchange};
+use rollcall_shared::{AgentId, ApiTokenId, CiId, DocumentId, Timestamp, TokenId, UserId, ViewId, wire::v1::Exchange};
 use sqlx::{
     PgPool, Postgres, Transaction,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
@@ -36,7 +37,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
     AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, EnrollAttempt, EnrollOutcome, Event, Inventory,
-    IssuedCertificate, SessionRecord, Snapshot, Store, StoreError, TokenRecord, UnchangedCheckIn, UserRecord,
+    IssuedCertificate, SessionRecord, Snapshot, Store, StoreError, TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
     catalogue::Catalogue,
     codec::{self, Decode},
 };
@@ -210,6 +211,15 @@ impl Store for PostgresStore {
     }
     async fn end_session(&self, secret_hash: &[u8; 32]) -> Result<()> {
         self.delete_session(secret_hash).await
+    }
+    async fn save_view(&self, view: &ViewRecord, audit: &AuditEntry) -> Result<bool> {
+        self.put_view(view, audit).await
+    }
+    async fn views(&self) -> Result<Vec<ViewRecord>> {
+        self.all_views().await
+    }
+    async fn delete_view(&self, id: ViewId, audit: &AuditEntry) -> Result<bool> {
+        self.drop_view(id, audit).await
     }
     async fn create_api_token(&self, token: &ApiTokenRecord, audit: &AuditEntry) -> Result<()> {
         self.insert_api_token(token, audit).await

@@ -6,6 +6,7 @@ use crate::store::open::{Migration, lacking};
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../../../migrations/postgres/0001_first.sql") },
     Migration { version: 2, sql: include_str!("../../../migrations/postgres/0002_inference.sql") },
+    Migration { version: 6, sql: include_str!("../../../migrations/postgres/0006_views.sql") },
 ];
 
 /// Held while the schema changes, so that collectors that start together do it once. Any number of our own.
