@@ -5,6 +5,7 @@ pub mod agent;
 pub mod graph;
 pub mod impact;
 pub mod ingest;
+pub mod search;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use rollcall_tests::bench::{agent, graph, impact, ingest};
+use rollcall_tests::bench::{agent, graph, impact, ingest, search};
 
 /// Benchmarks with ratios to what is measured in the same run.
 #[derive(Parser)]
@@ -37,6 +37,15 @@ enum What {
         /// Outages asked.
         #[arg(long, default_value_t = 200)]
         questions: usize,
+    },
+    /// First pages of filters and searches from a running collector, against looking at every item.
+    Search {
+        /// Configuration items.
+        #[arg(long, default_value_t = 100_000)]
+        cis: usize,
+        /// Times each is asked.
+        #[arg(long, default_value_t = 40)]
+        rounds: usize,
     },
     /// Loads a graph from a snapshot file and prints time and memory.
     #[command(hide = true)]
@@ -74,6 +83,7 @@ async fn main() -> anyhow::Result<()> {
             let sizes = [100, 10, 1].map(|part| cis / part).into_iter().filter(|size| *size >= 1_000).collect();
             graph::run(&graph::Options { sizes, questions, ..graph::Options::default() }).await
         }
+        What::Search { cis, rounds } => search::run(cis, rounds).await,
         What::LoadGraph { file } => {
             let (seconds, megabytes) = graph::pure::load(&file).map_err(|error| anyhow::anyhow!("{error}"))?;
             println!("load {seconds} {megabytes}");

@@ -114,7 +114,7 @@ macro_rules! for_each_contract_test {
                 an_agent_comes_back_whole,
                 certificate_generations_count_up,
             ];
-            people: [people_come_back_whole, sessions_end, api_tokens_end, the_audit_log_reads_backwards];
+            people: [people_come_back_whole, sessions_end, api_tokens_end, views_come_back_whole, the_audit_log_reads_backwards];
         }
     };
 }

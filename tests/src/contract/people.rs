@@ -1,6 +1,6 @@
 //! People, their sessions and API tokens, and the audit log.
 
-use rollcall::store::{ApiTokenRecord, Role, SessionRecord, UserRecord};
+use rollcall::store::{ApiTokenRecord, Role, SessionRecord, UserRecord, ViewRecord};
 use rollcall_shared::UserId;
 
 use super::{
@@ -56,6 +56,38 @@ pub async fn sessions_end(place: Place) {
     assert!(store.update_user(&user(2, "bob"), true, &audit("user.update")).await.unwrap());
     assert!(!alive(3, 10).await);
     assert!(alive(1, 9).await, "another's sessions go on");
+}
+
+/// A view is its owner's, by a name that is unique among theirs; what is replaced is replaced whole.
+pub async fn views_come_back_whole(place: Place) {
+    let store = place.store().await;
+    store.create_user(&user(1, "ada"), &audit("user.create")).await.unwrap();
+    store.create_user(&user(2, "bob"), &audit("user.create")).await.unwrap();
+    let view = |n: u128, owner: u128, name: &str| ViewRecord {
+        id: id(n),
+        owner: id(owner),
+        name: name.into(),
+        filter: HOSTILE.into(),
+        sort: "-memory_bytes".into(),
+        columns: vec!["name".into(), HOSTILE.into()],
+        shared: n == 1,
+        created_at: at(1),
+        changed_at: at(n as i64),
+    };
+    for (n, owner, name) in [(1, 1, "b"), (2, 1, "a"), (3, 2, "b")] {
+        assert!(store.save_view(&view(n, owner, name), &audit("view.save")).await.unwrap());
+    }
+    assert!(!store.save_view(&view(4, 1, "a"), &audit("view.save")).await.unwrap(), "the name is taken");
+    assert!(!store.save_view(&view(1, 1, "a"), &audit("view.save")).await.unwrap(), "the name is another's");
+    assert_eq!(store.views().await.unwrap(), [view(2, 1, "a"), view(1, 1, "b"), view(3, 2, "b")]);
+    let changed =
+        ViewRecord { name: "c".into(), filter: String::new(), columns: Vec::new(), shared: false, changed_at: at(9), ..view(1, 1, "b") };
+    assert!(store.save_view(&changed, &audit("view.save")).await.unwrap());
+    assert!(store.delete_view(id(2), &audit("view.delete")).await.unwrap());
+    assert!(!store.delete_view(id(2), &audit("view.delete")).await.unwrap());
+    assert_eq!(place.store().await.views().await.unwrap(), [view(3, 2, "b"), changed]);
+    let actions: Vec<String> = store.audit_log(None, 5).await.unwrap().into_iter().map(|(_, entry)| entry.action).collect();
+    assert_eq!(actions, ["view.delete", "view.save", "view.save", "view.save", "view.save"]);
 }
 
 /// An API token stops at its instant and when it is revoked.
