@@ -113,6 +113,8 @@ pub(crate) struct InventoryUpdate {
     pub(crate) listed: BTreeSet<String>,
     /// Documents that it had to drop.
     pub(crate) dropped_documents: u64,
+    /// Inventories of it that newer ones replaced before they were here.
+    pub(crate) superseded_inventories: u64,
 }
 
 /// Where the caller waits.

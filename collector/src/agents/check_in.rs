@@ -88,17 +88,20 @@ async fn careful(desk: &SharedDesk, peer: &Peer, sent: &CheckInRequest, turn: &m
             app.estate.write().unwrap_or_else(std::sync::PoisonError::into_inner).heard(agent, now);
         }
     }
+    let counts = |known: &Inventory| (known.dropped_documents, known.superseded_inventories);
+    let sent_counts = (sent.dropped_documents, sent.superseded_inventories);
     if sent.sections.is_empty() {
-        let is_held = |known: &Inventory| known.root == sent.root && known.dropped_documents == sent.dropped_documents;
+        let is_held = |known: &Inventory| known.root == sent.root && counts(known) == sent_counts;
         return Ok(if known.as_ref().is_some_and(is_held) { Lacking::Sections(Vec::new()) } else { Lacking::Unknown });
     }
     let Some(known) = known else { return Ok(Lacking::Sections(sent.sections.keys().cloned().collect())) };
     let lists_all = known.sections.keys().all(|name| sent.sections.contains_key(name));
-    if !lists_all || known.dropped_documents != sent.dropped_documents {
+    if !lists_all || counts(&known) != sent_counts {
         let update = InventoryUpdate {
             agent,
             listed: sent.sections.keys().cloned().collect::<BTreeSet<_>>(),
             dropped_documents: sent.dropped_documents,
+            superseded_inventories: sent.superseded_inventories,
         };
         app.writer.update_inventory(update).await?;
     }

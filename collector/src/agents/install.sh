@@ -74,6 +74,12 @@ install_for_all() {
     enroll /usr/local/bin/rollcall-agent
     if [ -d /run/systemd/system ]; then
         make_users
+        # An earlier agent ran as one service of this name.
+        earlier=/etc/systemd/system/rollcall-agent.service
+        if [ -e "$earlier" ]; then
+            systemctl disable --now rollcall-agent.service || echo 'rollcall: the earlier service could not be stopped' >&2
+            rm -f "$earlier"
+        fi
         target >/etc/systemd/system/rollcall-agent.target
         reader >/etc/systemd/system/rollcall-agent-reader.service
         sender >/etc/systemd/system/rollcall-agent-sender.service

@@ -86,6 +86,10 @@ pub(crate) struct AgentDetail {
     /// Documents that it had to drop since it enrolled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dropped_documents: Option<u64>,
+    /// Inventories that newer ones replaced on the machine before the collector had them: it was away, or changed faster than it
+    /// was heard. Nothing of the newest is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) superseded_inventories: Option<u64>,
     /// Every section it has sent.
     pub(crate) sections: Vec<SectionView>,
 }
@@ -164,6 +168,7 @@ async fn detail(app: &App, id: AgentId) -> Result<Json<AgentDetail>, Refusal> {
         assigned: record.assigned.into_iter().collect(),
         clock_skew_ms: inventory.as_ref().map(|inventory| inventory.clock_skew_ms),
         dropped_documents: inventory.as_ref().map(|inventory| inventory.dropped_documents),
+        superseded_inventories: inventory.as_ref().map(|inventory| inventory.superseded_inventories),
         sections: inventory
             .map(|inventory| inventory.sections.iter().map(|(name, record)| SectionView::of(name, record)).collect())
             .unwrap_or_default(),

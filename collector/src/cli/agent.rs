@@ -103,7 +103,10 @@ fn show(agent: &AgentDetail, rows: &Rows) -> String {
         text.push_str(&format!("\n{}\n", super::output::plain(&agent.agent.state_reason)));
     }
     if let Some(skew) = agent.clock_skew_ms {
-        text.push_str(&format!("\nClock skew: {skew} ms. Documents dropped: {}.\n", agent.dropped_documents.unwrap_or_default()));
+        let (dropped, superseded) = (agent.dropped_documents.unwrap_or_default(), agent.superseded_inventories.unwrap_or_default());
+        text.push_str(&format!(
+            "\nClock skew: {skew} ms. Documents dropped: {dropped}. Inventories that newer ones replaced before they were sent: {superseded}.\n"
+        ));
     }
     if !agent.sections.is_empty() {
         let now = Timestamp::now();

@@ -338,6 +338,8 @@ pub struct Inventory {
     pub agent_version: String,
     /// Documents that the agent had to drop since it was enrolled.
     pub dropped_documents: u64,
+    /// Inventories that newer ones replaced on the machine before the collector had them, since the agent was enrolled.
+    pub superseded_inventories: u64,
     /// Every section it has sent, by name.
     pub sections: BTreeMap<String, SectionRecord>,
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     query,
-    store::{AgentRecord, AgentState, TokenRecord},
+    store::{AgentRecord, AgentState, Inventory, TokenRecord},
 };
 
 /// Agents that are listed; the inventory's filter finds the others' machines.
@@ -95,6 +95,7 @@ struct AgentRow {
     reason: String,
     seen: Option<When>,
     version: String,
+    lost: String,
     certificate: Option<When>,
     generation: u64,
     enrolled: When,
@@ -108,15 +109,18 @@ pub(super) async fn show(visitor: Visitor) -> Result<Response, Problem> {
     let total = agents.len();
     let now = visitor.now;
     let shell = visitor.shell(Part::Enrollment);
+    // What asks for a decision first, then as enrolled.
+    agents.sort_by_key(|agent| match agent.state {
+        AgentState::Pending | AgentState::Held => 0,
+        AgentState::Active => 1,
+        AgentState::Revoked | AgentState::Denied => 2,
+    });
+    let listed: Vec<AgentId> = agents.iter().take(MOST_AGENTS).map(|agent| agent.id).collect();
+    let lost: HashMap<AgentId, String> =
+        visitor.app.store.inventories(&listed).await?.into_iter().map(|inventory| (inventory.agent, lost(&inventory))).collect();
     let page = {
         let estate = visitor.app.estate();
         let names: HashMap<TokenId, &str> = tokens.iter().map(|token| (token.id, token.name.as_str())).collect();
-        // What asks for a decision first, then as enrolled.
-        agents.sort_by_key(|agent| match agent.state {
-            AgentState::Pending | AgentState::Held => 0,
-            AgentState::Active => 1,
-            AgentState::Revoked | AgentState::Denied => 2,
-        });
         let in_state = |state: AgentState| agents.iter().filter(move |agent| agent.state == state);
         let mut conflicts: Vec<&Conflict> = estate.open_conflicts().collect();
         conflicts.sort_by_key(|conflict| (conflict.opened_at, conflict.id));
@@ -126,7 +130,7 @@ pub(super) async fn show(visitor: Visitor) -> Result<Response, Problem> {
             held: in_state(AgentState::Held).map(|agent| held_row(&estate, agent, now)).collect(),
             conflicts: conflicts.iter().take(MOST_CONFLICTS).map(|conflict| conflict_row(&estate, conflict, now)).collect(),
             tokens: tokens.iter().map(|token| token_row(token, now)).collect(),
-            agents: agents.iter().take(MOST_AGENTS).map(|agent| agent_row(&estate, agent, now)).collect(),
+            agents: agents.iter().take(MOST_AGENTS).map(|agent| agent_row(&estate, agent, lost.get(&agent.id), now)).collect(),
             agents_shown: if total > MOST_AGENTS {
                 format!("{} of {}", count(MOST_AGENTS as u64), count(total as u64))
             } else {
@@ -248,7 +252,20 @@ fn token_row(token: &TokenRecord, now: Timestamp) -> TokenRow {
     }
 }
 
-fn agent_row(estate: &Estate, agent: &AgentRecord, now: Timestamp) -> AgentRow {
+/// What of an agent did not get here; nothing where all did.
+fn lost(inventory: &Inventory) -> String {
+    let counted =
+        |number: u64, one: &str, many: &str| (number > 0).then(|| format!("{} {}", count(number), if number == 1 { one } else { many }));
+    let dropped = counted(inventory.dropped_documents, "document dropped", "documents dropped");
+    let superseded = counted(
+        inventory.superseded_inventories,
+        "inventory replaced by a newer one before it was sent",
+        "inventories replaced by newer ones before they were sent",
+    );
+    dropped.into_iter().chain(superseded).collect::<Vec<_>>().join("; ")
+}
+
+fn agent_row(estate: &Estate, agent: &AgentRecord, lost: Option<&String>, now: Timestamp) -> AgentRow {
     let machine = estate.machine_of(agent.id);
     AgentRow {
         id: agent.id,
@@ -264,6 +281,7 @@ fn agent_row(estate: &Estate, agent: &AgentRecord, now: Timestamp) -> AgentRow {
         reason: agent.state_reason.clone(),
         seen: last_heard(agent, estate).map(|seen| When::new(seen, now)),
         version: agent.agent_version.clone(),
+        lost: lost.cloned().unwrap_or_default(),
         certificate: agent.certificate.as_ref().map(|certificate| When::new(certificate.not_after, now)),
         generation: agent.certificate.as_ref().map_or(0, |certificate| certificate.generation),
         enrolled: When::new(agent.enrolled_at, now),
@@ -303,6 +321,30 @@ mod tests {
         assert_eq!(state(&TokenRecord { revoked_at: Some(now), ..token.clone() }), "revoked");
         let row = token_row(&token, now);
         assert_eq!((row.uses.as_str(), row.by.as_str(), row.assigned.as_str()), ("1 of 2 used", "ada", "owner Team A"));
+    }
+
+    #[test]
+    fn what_did_not_get_here_is_told() {
+        let inventory = |dropped_documents, superseded_inventories| Inventory {
+            agent: AgentId(Uuid::nil()),
+            exchange: rollcall_shared::wire::v1::Exchange { counter: 0, nonce: Uuid::nil() },
+            root: rollcall_shared::Digest::of(b""),
+            last_seen: Timestamp::from_millis(0),
+            clock_skew_ms: 0,
+            agent_version: String::new(),
+            dropped_documents,
+            superseded_inventories,
+            sections: BTreeMap::new(),
+        };
+        let cases = [
+            ((0, 0), ""),
+            ((1, 0), "1 document dropped"),
+            ((0, 1_200), "1,200 inventories replaced by newer ones before they were sent"),
+            ((2, 1), "2 documents dropped; 1 inventory replaced by a newer one before it was sent"),
+        ];
+        for ((dropped, superseded), expected) in cases {
+            assert_eq!(lost(&inventory(dropped, superseded)), expected);
+        }
     }
 
     #[test]

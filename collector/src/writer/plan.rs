@@ -148,6 +148,7 @@ impl Planner<'_> {
             clock_skew_ms: document.clock_skew_ms,
             agent_version: document.agent_version.clone(),
             dropped_documents: before.map_or(0, |inventory| inventory.dropped_documents),
+            superseded_inventories: before.map_or(0, |inventory| inventory.superseded_inventories),
             sections,
         };
         let known = digests(&inventory);
@@ -169,6 +170,7 @@ impl Planner<'_> {
         inventory.sections.retain(|name, _| update.listed.contains(name));
         inventory.root = root(&inventory.sections);
         inventory.dropped_documents = update.dropped_documents;
+        inventory.superseded_inventories = update.superseded_inventories;
         self.touched.insert(update.agent);
     }
 

@@ -32,6 +32,7 @@ fn inventory(agent: AgentId, counter: u64, root: Digest) -> Inventory {
         clock_skew_ms: -5,
         agent_version: HOSTILE.into(),
         dropped_documents: 3,
+        superseded_inventories: 4,
         sections: BTreeMap::new(),
     }
 }

@@ -21,6 +21,7 @@ pub(in crate::store) struct InventoryRow {
     clock_skew_ms: i64,
     agent_version: String,
     dropped_documents: i64,
+    superseded_inventories: i64,
     sections: String,
 }
 
@@ -53,6 +54,7 @@ impl InventoryRow {
             clock_skew_ms: inventory.clock_skew_ms,
             agent_version: inventory.agent_version.clone(),
             dropped_documents: count(inventory.dropped_documents),
+            superseded_inventories: count(inventory.superseded_inventories),
             sections: json(&sections)?,
         })
     }
@@ -71,6 +73,7 @@ impl Decode for InventoryRow {
             last_seen: time(self.last_seen),
             clock_skew_ms: self.clock_skew_ms,
             dropped_documents: at.count("dropped_documents", self.dropped_documents)?,
+            superseded_inventories: at.count("superseded_inventories", self.superseded_inventories)?,
             sections: sections.into_iter().map(|(name, section)| (name, section.into())).collect(),
             agent_version: self.agent_version,
         })

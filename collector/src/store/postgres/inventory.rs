@@ -24,12 +24,12 @@ const PUT_SEEN: &str = "UPDATE seen SET counter = i.counter, nonce = i.nonce, ro
     FROM json_to_recordset($1::json) AS i (
         agent uuid, counter bigint, nonce uuid, root text, clock_skew_ms bigint, last_seen bigint)
     WHERE seen.agent = i.agent";
-const PUT_INVENTORIES: &str = "INSERT INTO inventory (agent, agent_version, dropped_documents, sections)
-    SELECT r.agent, r.agent_version, r.dropped_documents, r.sections::json
+const PUT_INVENTORIES: &str = "INSERT INTO inventory (agent, agent_version, dropped_documents, superseded_inventories, sections)
+    SELECT r.agent, r.agent_version, r.dropped_documents, r.superseded_inventories, r.sections::json
     FROM json_to_recordset($1::json) AS r (
-        agent uuid, agent_version text, dropped_documents bigint, sections text)
+        agent uuid, agent_version text, dropped_documents bigint, superseded_inventories bigint, sections text)
     ON CONFLICT (agent) DO UPDATE SET agent_version = excluded.agent_version, dropped_documents = excluded.dropped_documents,
-        sections = excluded.sections";
+        superseded_inventories = excluded.superseded_inventories, sections = excluded.sections";
 const NOTE_UNCHANGED: &str =
     "UPDATE seen SET counter = c.counter, nonce = c.nonce, last_seen = greatest(coalesce(seen.last_seen, c.at), c.at)
     FROM json_to_recordset($1::json) AS c (

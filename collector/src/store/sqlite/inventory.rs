@@ -23,11 +23,12 @@ const PUT_SEEN: &str = "UPDATE seen SET counter = i.counter, nonce = i.nonce, ro
     FROM (SELECT value ->> 'agent' AS agent, value ->> 'counter' AS counter, value ->> 'nonce' AS nonce, value ->> 'root' AS root,
                  value ->> 'clock_skew_ms' AS clock_skew_ms, value ->> 'last_seen' AS last_seen FROM json_each(?1)) AS i
     WHERE seen.agent = i.agent";
-const PUT_INVENTORIES: &str = "INSERT INTO inventory (agent, agent_version, dropped_documents, sections)
-    SELECT value ->> 'agent', value ->> 'agent_version', value ->> 'dropped_documents', value ->> 'sections'
+const PUT_INVENTORIES: &str = "INSERT INTO inventory (agent, agent_version, dropped_documents, superseded_inventories, sections)
+    SELECT value ->> 'agent', value ->> 'agent_version', value ->> 'dropped_documents', value ->> 'superseded_inventories',
+           value ->> 'sections'
     FROM json_each(?1) WHERE true
     ON CONFLICT (agent) DO UPDATE SET agent_version = excluded.agent_version, dropped_documents = excluded.dropped_documents,
-        sections = excluded.sections";
+        superseded_inventories = excluded.superseded_inventories, sections = excluded.sections";
 const NOTE_UNCHANGED: &str = "UPDATE seen SET counter = c.counter, nonce = c.nonce, last_seen = max(coalesce(seen.last_seen, c.at), c.at)
     FROM (SELECT value ->> 'agent' AS agent, value ->> 'generation' AS generation, value ->> 'root' AS root,
                  value ->> 'counter' AS counter, value ->> 'nonce' AS nonce, value ->> 'at' AS at FROM json_each(?1)) AS c

@@ -345,6 +345,7 @@ mod tests {
             clock_skew_ms: 0,
             agent_version: String::new(),
             dropped_documents: 0,
+            superseded_inventories: 0,
             sections,
         };
         let problems = problems_of(&inventory, Timestamp::from_millis(3_600_000));
