@@ -99,6 +99,35 @@ impl<T> Held<T> {
     }
 }
 
+#[test]
+fn what_was_announced_is_believed_only_whole_and_within_bounds() {
+    let (_directory, spool) = spool(1 << 20);
+    let device = |number: u32| Announced {
+        address: std::net::Ipv4Addr::from_bits(0x0a00_0000 | number).into(),
+        name: Some("printer".to_owned()),
+        model: None,
+        software: None,
+        services: vec!["_ipp._tcp".to_owned()],
+    };
+    let files = spool.sender();
+    assert_eq!(files.announced().unwrap(), []);
+    files.set_announced(&[device(1), device(2)]).unwrap();
+    assert_eq!(files.announced().unwrap(), [device(1), device(2)]);
+    let path = spool.directory().join(SENDER).join(ANNOUNCED);
+    let mut bytes = fs::read(&path).unwrap();
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    fs::write(&path, bytes).unwrap();
+    assert!(matches!(files.announced(), Err(SpoolError::Damaged { .. })));
+    assert_eq!(files.remove_damaged(), 1);
+    // What the other half could not have written is refused, sealed or not.
+    files.set_announced(&(0..2_000).map(device).collect::<Vec<_>>()).unwrap();
+    assert!(matches!(files.announced(), Err(SpoolError::Damaged { .. })));
+    files.clear_announced().unwrap();
+    assert_eq!(files.announced().unwrap(), []);
+}
+
 const FILES: [(&str, &str); 3] = [(READER, INVENTORY), (SENDER, UPLOAD), (SENDER, ACKNOWLEDGED)];
 
 struct Model {

@@ -15,6 +15,8 @@ mod others;
 mod postgresql;
 mod proxies;
 mod redis;
+#[cfg(test)]
+mod stock;
 mod stores;
 #[cfg(test)]
 mod tests;
