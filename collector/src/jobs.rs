@@ -139,6 +139,9 @@ async fn write_inference(app: &App) {
 }
 
 async fn prune(app: &App) {
+    if let Err(error) = app.store.prune_requests(Timestamp::now().plus_millis(-DAY_MS)).await {
+        tracing::warn!("keys of old writes could not be deleted: {:#}", anyhow::Error::from(error));
+    }
     let days = i64::from(app.config.retention.document_days);
     match app.store.prune_documents(Timestamp::now().plus_millis(-days * DAY_MS)).await {
         Ok(count) => tracing::info!(count, "documents older than {days} days were deleted"),

@@ -10,6 +10,8 @@ mod clocks;
 mod cluster;
 #[path = "e2e/crashes.rs"]
 mod crashes;
+#[path = "e2e/description.rs"]
+mod description;
 #[path = "e2e/enrollment.rs"]
 mod enrollment;
 #[path = "e2e/foreign.rs"]

@@ -16,7 +16,7 @@ use super::{
     ci_details::SectionView,
     cis::Reason,
     extract::{Admin, Body, Id, Params, Viewer},
-    types::{CiReference, Instant, Page},
+    types::{CiReference, Instant, Page, PageLimit},
     write::{What, order},
 };
 use crate::{
@@ -114,33 +114,58 @@ impl AgentView {
     }
 }
 
+/// A state that an agent may be in.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StateName {
+    /// Waits for approval.
+    Pending,
+    /// Reports.
+    Active,
+    /// Two claim to be it: a person decides.
+    Held,
+    /// May not report any more.
+    Revoked,
+    /// Was not approved.
+    Denied,
+}
+
+impl From<StateName> for AgentState {
+    fn from(name: StateName) -> Self {
+        match name {
+            StateName::Pending => Self::Pending,
+            StateName::Active => Self::Active,
+            StateName::Held => Self::Held,
+            StateName::Revoked => Self::Revoked,
+            StateName::Denied => Self::Denied,
+        }
+    }
+}
+
 /// Which agents.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListParams {
-    /// Only those in this state: `pending`, `active`, `held`, `revoked`, `denied`.
-    state: Option<String>,
+    /// Only those in this state.
+    #[param(inline)]
+    state: Option<StateName>,
     /// Only those whose host name has this in it.
     #[serde(default)]
     name: String,
     /// `next` of the page before.
     after: Option<Uuid>,
     /// On a page, 1 to 1000; 100 if absent.
-    limit: Option<usize>,
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<PageLimit>,
 }
 
 /// Agents, newest first. Role: viewer.
 #[utoipa::path(get, path = "/agents", tag = "agents", params(ListParams),
     responses((status = 200, description = "A page of agents", body = Page<AgentView>)))]
 async fn list(State(app): State<SharedApp>, _: Viewer, Params(params): Params<ListParams>) -> Result<Json<Page<AgentView>>, Refusal> {
-    let state = match params.state.as_deref() {
-        None | Some("") => None,
-        Some(name) => {
-            Some(AgentState::parse(name).ok_or_else(|| Refusal::bad_request("state is pending, active, held, revoked or denied"))?)
-        }
-    };
-    let (wanted, limit) = (params.name.to_lowercase(), params.limit.unwrap_or(100).clamp(1, 1_000));
+    let state = params.state.map(AgentState::from);
+    let (wanted, limit) = (params.name.to_lowercase(), PageLimit::or(params.limit, 100));
     let mut agents = app.store.agents().await?;
     agents.retain(|agent| state.is_none_or(|state| agent.state == state) && agent.hostname.to_lowercase().contains(&wanted));
     let total = agents.len();

@@ -48,12 +48,14 @@ pub(crate) struct ApiTokenView {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewApiToken {
     /// What it is for; shown in the audit log.
+    #[schema(min_length = 1, max_length = 100)]
     pub(crate) name: String,
     /// What it may do; as its owner if absent. `inventory_source`: nothing but send other programs' inventories to `/foreign/TOKEN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<String>,
     /// Days that it works, 1 to 366; 90 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 366)]
     pub(crate) days: Option<u32>,
     /// Whose it is to be, for admins; one's own if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     extract::{Admin, Params},
-    types::{Instant, Page},
+    types::{Instant, Page, PageLimit},
 };
 use crate::{app::SharedApp, auth::Refusal};
 
@@ -40,15 +40,16 @@ pub(crate) struct ListParams {
     /// `next` of the page before.
     after: Option<u64>,
     /// On a page, 1 to 1000; 100 if absent.
-    limit: Option<u32>,
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<PageLimit>,
 }
 
 /// The audit log, newest first. Role: admin.
 #[utoipa::path(get, path = "/audit", tag = "audit", params(ListParams), responses((status = 200, description = "Entries", body = Page<AuditView>)))]
 async fn list(State(app): State<SharedApp>, _: Admin, Params(params): Params<ListParams>) -> Result<Json<Page<AuditView>>, Refusal> {
-    let limit = params.limit.unwrap_or(100).clamp(1, 1_000);
-    let entries = app.store.audit_log(params.after, limit).await?;
-    let next = entries.last().filter(|_| entries.len() == limit as usize).map(|(number, _)| number.to_string());
+    let limit = PageLimit::or(params.limit, 100);
+    let entries = app.store.audit_log(params.after, limit as u32).await?;
+    let next = entries.last().filter(|_| entries.len() == limit).map(|(number, _)| number.to_string());
     let view = |(number, entry): (u64, crate::store::AuditEntry)| AuditView {
         number,
         at: entry.at.into(),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     extract::{Params, Viewer},
-    types::Instant,
+    types::{Instant, PageLimit},
 };
 use crate::{app::SharedApp, auth::Refusal, store::Event};
 
@@ -77,10 +77,23 @@ pub(crate) struct ChangesParams {
     #[serde(default)]
     after: u64,
     /// At most so many, 1 to 1000; 100 if absent.
-    limit: Option<u32>,
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<PageLimit>,
     /// Seconds to wait for a change if there is none, up to 30; answers at once if absent.
     #[serde(default)]
-    wait: u64,
+    #[param(value_type = u64, maximum = 30)]
+    wait: WaitSeconds,
+}
+
+/// How long to wait, in seconds.
+#[derive(Default)]
+struct WaitSeconds(u64);
+
+impl<'de> Deserialize<'de> for WaitSeconds {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = u64::deserialize(deserializer).ok().filter(|seconds| *seconds <= MAX_WAIT_SECONDS);
+        seconds.map(Self).ok_or_else(|| serde::de::Error::custom(format!("wait is 0 to {MAX_WAIT_SECONDS} seconds")))
+    }
 }
 
 /// A part of the feed.
@@ -96,13 +109,13 @@ pub(crate) struct Changes {
 #[utoipa::path(get, path = "/changes", tag = "changes", params(ChangesParams),
     responses((status = 200, description = "Changes", body = Changes)))]
 async fn changes(State(app): State<SharedApp>, _: Viewer, Params(params): Params<ChangesParams>) -> Result<Json<Changes>, Refusal> {
-    let limit = params.limit.unwrap_or(100).clamp(1, 1_000);
+    let limit = PageLimit::or(params.limit, 100) as u32;
     // Taken before the first look, so that no change falls between look and wait.
     let mut revisions = app.store.revisions();
     revisions.mark_unchanged();
     let mut events = app.store.events(params.after, limit).await?;
-    if events.is_empty() && params.wait > 0 {
-        let wait = Duration::from_secs(params.wait.min(MAX_WAIT_SECONDS));
+    if events.is_empty() && params.wait.0 > 0 {
+        let wait = Duration::from_secs(params.wait.0);
         // Too late or the store is closing: the answer is what there is.
         let _ = tokio::time::timeout(wait, revisions.changed()).await;
         events = app.store.events(params.after, limit).await?;

@@ -22,7 +22,7 @@ use super::{
     cis::no_ci,
     extract::{Id, Params, Viewer},
     relationships::RelationshipView,
-    types::{CiReference, Instant, Page},
+    types::{CiReference, Instant, Page, PageLimit},
 };
 use crate::{
     app::{App, SharedApp},
@@ -46,12 +46,13 @@ pub(super) fn routes() -> OpenApiRouter<SharedApp> {
 #[into_params(parameter_in = Query)]
 pub(crate) struct LimitParams {
     /// At most so many, 1 to 1000; 100 if absent.
-    limit: Option<u32>,
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<PageLimit>,
 }
 
 impl LimitParams {
     fn get(&self) -> u32 {
-        self.limit.unwrap_or(100).clamp(1, 1_000)
+        PageLimit::or(self.limit, 100) as u32
     }
 }
 

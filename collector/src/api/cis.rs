@@ -19,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     extract::{Body, Id, IfMatch, Manager, Params, Viewer},
-    types::{CiReference, CiSummary, Instant, Page},
+    types::{CiReference, CiSummary, Instant, Page, PageLimit},
     write::{OrderError, What, order},
 };
 use crate::{
@@ -48,7 +48,8 @@ pub(crate) struct ListParams {
     /// `next` of the page before.
     after: Option<String>,
     /// Items on a page, 1 to 1000; 50 if absent.
-    limit: Option<usize>,
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<PageLimit>,
 }
 
 /// A configuration item with everything that is known of it now.
@@ -124,14 +125,14 @@ pub(super) fn query_refusal(error: QueryError) -> Refusal {
         QueryError::Sort(_) => "name another column",
         QueryError::Cursor => "ask for the first page again",
     };
-    Refusal::bad_request(error.to_string()).next(next)
+    Refusal::invalid(error.to_string()).next(next)
 }
 
 /// Items, filtered and sorted, a page at a time. Retired ones are left out unless the filter names `lifecycle:`. Role: viewer.
 #[utoipa::path(get, path = "/cis", tag = "items", params(ListParams),
     responses((status = 200, description = "A page of items", body = Page<CiSummary>)))]
 async fn list(State(app): State<SharedApp>, _: Viewer, Params(params): Params<ListParams>) -> Result<Json<Page<CiSummary>>, Refusal> {
-    let query = CiQuery::parse(&params.filter, &params.sort, params.after, params.limit).map_err(query_refusal)?;
+    let query = CiQuery::parse(&params.filter, &params.sort, params.after, Some(PageLimit::or(params.limit, 50))).map_err(query_refusal)?;
     // Off the async threads: the index may have writes to take in first.
     blocking(move || {
         let estate = app.estate();

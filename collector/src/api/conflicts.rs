@@ -83,9 +83,20 @@ async fn get(State(app): State<SharedApp>, _: Viewer, Id(id): Id<ConflictId>) ->
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SettlementBody {
-    /// `keep_apart` (the two are different; it is not asked again), `merge` (the other becomes part of the known one; can be undone by
-    /// restoring it) or `acknowledge` (it is all right as it is).
-    pub(crate) settlement: String,
+    /// What is to become of it.
+    pub(crate) settlement: SettlementName,
+}
+
+/// How a conflict is settled.
+#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SettlementName {
+    /// The two are different; it is not asked again.
+    KeepApart,
+    /// The other becomes part of the known one; can be undone by restoring it.
+    Merge,
+    /// It is all right as it is.
+    Acknowledge,
 }
 
 /// Settles a conflict. Role: asset_manager.
@@ -97,13 +108,12 @@ async fn settle(
     Id(id): Id<ConflictId>,
     Body(body): Body<SettlementBody>,
 ) -> Result<StatusCode, Refusal> {
-    let settlement = match body.settlement.as_str() {
-        "keep_apart" => Settlement::KeepApart,
-        "merge" => Settlement::Merge,
-        "acknowledge" => Settlement::Acknowledge,
-        _ => return Err(Refusal::invalid("a settlement is keep_apart, merge or acknowledge").at("$.settlement")),
+    let (settlement, name) = match body.settlement {
+        SettlementName::KeepApart => (Settlement::KeepApart, "keep_apart"),
+        SettlementName::Merge => (Settlement::Merge, "merge"),
+        SettlementName::Acknowledge => (Settlement::Acknowledge, "acknowledge"),
     };
-    let what = What { action: "conflict.settle", subject: id.to_string(), detail: body.settlement };
+    let what = What { action: "conflict.settle", subject: id.to_string(), detail: name.to_owned() };
     order(&app, &actor, what, move |estate, order| Ok(commands::settle_conflict(estate, id, settlement, order)?)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

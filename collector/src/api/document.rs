@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema, openapi::OpenApi};
 
-use super::{BASE, types::ProblemDocument};
+use super::{BASE, fields, idempotency, types::ProblemDocument};
 
 const DESCRIPTION: &str = "\
 Configuration items, their history, dependencies and what an outage breaks.
@@ -14,10 +14,18 @@ whose writes also carry `X-CSRF-Token`. Each call names the role it takes; a rol
 **Errors** are RFC 9457 problem documents (`application/problem+json`) with `detail`, the place in the body (`path`) and the `next_step`.
 
 **Lists** come in pages: send `next` of one page as `after` of the next. **Times** are RFC 3339 in UTC, **sizes** are bytes, **ids** are UUIDs. \
-Unknown fields in a body are refused. Changes to an item may be made conditional: `If-Match` with its `ETag`.";
+Unknown fields in a body are refused. Changes to an item may be made conditional: `If-Match` with its `ETag`. A write with an `Idempotency-Key` is done once, however often it is sent. \
+`fields` chooses members of an answer.";
 
 /// The document as JSON, with a line break at the end, the same for the same handlers.
-pub(super) fn to_json(document: OpenApi) -> Vec<u8> {
+pub(super) fn to_json(document: &Value) -> Vec<u8> {
+    let mut json = serde_json::to_vec_pretty(document).unwrap_or_default();
+    json.push(b'\n');
+    json
+}
+
+/// The document: what the handlers say, and what holds for all of them.
+pub(super) fn of(document: OpenApi) -> Value {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     document["info"] = json!({
         "title": "Rollcall",
@@ -33,15 +41,60 @@ pub(super) fn to_json(document: OpenApi) -> Vec<u8> {
     });
     document["components"]["schemas"]["Problem"] = serde_json::to_value(ProblemDocument::schema()).unwrap_or_default();
     debug_assert_eq!(ProblemDocument::name(), "Problem");
+    let schemas = document["components"]["schemas"].take();
     let methods = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
-    for operation in methods.filter_map(Value::as_object_mut).flat_map(|methods| methods.values_mut()) {
+    for (method, operation) in methods.filter_map(Value::as_object_mut).flatten() {
+        let general = if method == "get" { fields_parameter(operation) } else { Some(key_parameter()) };
+        if let Some(parameter) = general {
+            match operation.get_mut("parameters").and_then(Value::as_array_mut) {
+                Some(parameters) => parameters.push(parameter),
+                None => operation["parameters"] = json!([parameter]),
+            }
+        }
+        if body_may_be_left_out(operation, &schemas) {
+            operation["requestBody"]["required"] = json!(false);
+        }
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            if parameter["name"] == "If-Match" {
+                parameter["schema"] = json!({ "type": "string", "pattern": "^(\\*|\"[0-9]{1,9}\")$", "examples": ["\"3\""] });
+            }
+        }
         if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
             responses.insert("default".to_owned(), problem_response());
         }
     }
-    let mut json = serde_json::to_vec_pretty(&document).unwrap_or_default();
-    json.push(b'\n');
-    json
+    document["components"]["schemas"] = schemas;
+    document
+}
+
+/// Whether the body has no member that must be there: an empty one means one without members.
+fn body_may_be_left_out(operation: &Value, schemas: &Value) -> bool {
+    let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema/$ref").and_then(Value::as_str) else {
+        return false;
+    };
+    let name = schema.trim_start_matches("#/components/schemas/");
+    schemas[name]["required"].as_array().is_none_or(Vec::is_empty)
+}
+
+/// Every call that answers with an object takes it.
+fn fields_parameter(operation: &Value) -> Option<Value> {
+    operation.pointer("/responses/200/content/application~1json")?;
+    Some(json!({
+        "name": fields::PARAMETER, "in": "query", "required": false,
+        "description": "Only these members of the answer, or of each item of a page, separated by commas; `attributes.owner` is one member \
+                        of a member. All if absent.",
+        "schema": { "type": "string", "examples": ["id,name,attributes.owner"] },
+    }))
+}
+
+/// Every write takes it.
+fn key_parameter() -> Value {
+    json!({
+        "name": "Idempotency-Key", "in": "header", "required": false,
+        "description": "A key of your own for this write, a UUID for example: sent again within a day, with the same request, it is not done \
+                        again but answered as the first time, with `Idempotency-Replayed: true`.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": idempotency::MAX_KEY_CHARACTERS, "pattern": "^[!-~]+$" },
+    })
 }
 
 fn problem_response() -> Value {

@@ -14,6 +14,8 @@ pub(crate) mod cis;
 mod conflicts;
 mod document;
 mod extract;
+mod fields;
+mod idempotency;
 pub(crate) mod impact;
 mod need_groups;
 pub(crate) mod relationships;
@@ -27,6 +29,8 @@ pub(crate) mod types;
 pub(crate) mod users;
 pub(crate) mod views;
 mod write;
+
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -47,7 +51,9 @@ pub const BASE: &str = "/api/v1";
 /// The whole API, to be merged with the web UI.
 pub fn router(app: SharedApp) -> Router {
     let (calls, document) = calls().split_for_parts();
-    let document = axum::body::Bytes::from(document::to_json(document));
+    let document = document::of(document);
+    let known_fields = Arc::new(fields::Known::of(&document));
+    let document = axum::body::Bytes::from(document::to_json(&document));
     let description = get(move || {
         let document = document.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
@@ -56,6 +62,8 @@ pub fn router(app: SharedApp) -> Router {
         .route("/openapi.json", description)
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_such_call)
+        .layer(middleware::from_fn_with_state(known_fields, fields::select))
+        .layer(middleware::from_fn_with_state(app.clone(), idempotency::once))
         .layer(DefaultBodyLimit::max(extract::MAX_BODY_BYTES))
         .layer(middleware::map_response(not_to_be_stored))
         .with_state(app);

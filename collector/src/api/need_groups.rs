@@ -28,9 +28,11 @@ pub(super) fn routes() -> OpenApiRouter<SharedApp> {
 pub(crate) struct MinUpView {
     /// At least so many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub(crate) count: Option<u32>,
     /// At least this share of the members, 1 to 100, rounded up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
     pub(crate) percent: Option<u8>,
 }
 

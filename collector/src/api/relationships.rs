@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     extract::{Body, Id, Manager, Params, Viewer},
-    types::{CiReference, Hardness, Instant, Page},
+    types::{CiReference, Hardness, Instant, Page, PageLimit},
     write::{What, order},
 };
 use crate::{
@@ -180,6 +180,16 @@ impl RelationshipView {
     }
 }
 
+/// Where what people say and what is seen differ.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Report {
+    /// Somebody declared it, nothing shows it.
+    DeclaredNeverObserved,
+    /// It is seen, nobody declared it.
+    ObservedNeverDeclared,
+}
+
 /// Which relationships.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -192,12 +202,14 @@ pub(crate) struct ListParams {
     ci: Option<Uuid>,
     /// Only connections for this purpose, such as `monitoring`.
     purpose: Option<String>,
-    /// `declared_never_observed` or `observed_never_declared`.
-    report: Option<String>,
+    /// Only those that this report names.
+    #[param(inline)]
+    report: Option<Report>,
     /// `next` of the page before.
     after: Option<Uuid>,
     /// On a page, 1 to 1000; 100 if absent.
-    limit: Option<usize>,
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<PageLimit>,
 }
 
 /// Live relationships, by id. Role: viewer.
@@ -208,14 +220,13 @@ async fn list(
     _: Viewer,
     Params(params): Params<ListParams>,
 ) -> Result<Json<Page<RelationshipView>>, Refusal> {
-    let limit = params.limit.unwrap_or(100).clamp(1, 1_000);
+    let limit = PageLimit::or(params.limit, 100);
     super::cis::blocking(move || {
         let estate = app.estate();
-        let all: Vec<&Relationship> = match params.report.as_deref() {
+        let all: Vec<&Relationship> = match params.report {
             None => estate.relationships().collect(),
-            Some("declared_never_observed") => infer::declared_never_observed(&estate),
-            Some("observed_never_declared") => infer::observed_never_declared(&estate),
-            Some(_) => return Err(Refusal::bad_request("report is declared_never_observed or observed_never_declared")),
+            Some(Report::DeclaredNeverObserved) => infer::declared_never_observed(&estate),
+            Some(Report::ObservedNeverDeclared) => infer::observed_never_declared(&estate),
         };
         let wanted = |one: &&Relationship| {
             params.kind.as_ref().is_none_or(|kind| one.kind == *kind)

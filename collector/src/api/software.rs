@@ -11,7 +11,7 @@ use super::{
     ci_details::SoftwareView,
     cis::blocking,
     extract::{Params, Viewer},
-    types::{CiReference, Page},
+    types::{CiReference, Page, PageLimit},
 };
 use crate::{app::SharedApp, auth::Refusal};
 
@@ -40,7 +40,8 @@ pub(crate) struct SearchParams {
     /// `next` of the page before.
     after: Option<String>,
     /// On a page, 1 to 1000; 100 if absent.
-    limit: Option<usize>,
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<PageLimit>,
 }
 
 type Key = (String, String, String, String, String);
@@ -58,7 +59,7 @@ async fn search(
     Params(params): Params<SearchParams>,
 ) -> Result<Json<Page<SoftwareCount>>, Refusal> {
     let wanted = params.name.trim().to_lowercase();
-    let limit = params.limit.unwrap_or(100).clamp(1, 1_000);
+    let limit = PageLimit::or(params.limit, 100);
     let after: Option<Key> = params.after.as_deref().filter(|cursor| !cursor.is_empty()).map(cursor).transpose()?;
     blocking(move || {
         let estate = app.estate();

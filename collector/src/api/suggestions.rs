@@ -49,6 +49,16 @@ impl SuggestionView {
     }
 }
 
+/// What has become of a suggestion.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StandingName {
+    /// Nobody has decided.
+    Suggested,
+    /// Somebody said no.
+    Rejected,
+}
+
 /// Which suggestions.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -56,18 +66,18 @@ impl SuggestionView {
 pub(crate) struct ListParams {
     /// Only those about the needs of this item.
     ci: Option<Uuid>,
-    /// `suggested` (if absent) or `rejected`.
-    standing: Option<String>,
+    /// Those that wait for a decision, if absent.
+    #[param(inline)]
+    standing: Option<StandingName>,
 }
 
 /// Redundancy that evidence suggests and that nobody has decided about, by item. Role: viewer.
 #[utoipa::path(get, path = "/suggestions", tag = "relationships", params(ListParams),
     responses((status = 200, description = "Suggestions", body = Page<SuggestionView>)))]
 async fn list(State(app): State<SharedApp>, _: Viewer, Params(params): Params<ListParams>) -> Result<Json<Page<SuggestionView>>, Refusal> {
-    let standing = match params.standing.as_deref() {
-        None | Some("suggested") => Standing::Suggested,
-        Some("rejected") => Standing::Rejected,
-        Some(_) => return Err(Refusal::bad_request("standing is suggested or rejected")),
+    let standing = match params.standing {
+        None | Some(StandingName::Suggested) => Standing::Suggested,
+        Some(StandingName::Rejected) => Standing::Rejected,
     };
     let estate = app.estate();
     let wanted = estate.suggestions().filter(|group| group.standing == standing && params.ci.is_none_or(|ci| group.ci.0 == ci));

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+mod keyed;
+
 use super::{calls, document, router};
 use crate::{
     auth::{API_TOKEN_PREFIX, Secret, console},
@@ -107,13 +109,13 @@ fn bare(method: &str, path: &str, token: Option<&str>) -> Request<Body> {
 }
 
 fn description() -> Value {
-    serde_json::from_slice(&document::to_json(calls().into_openapi())).unwrap()
+    document::of(calls().into_openapi())
 }
 
 #[test]
 fn the_committed_description_is_current() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
-    let now = String::from_utf8(document::to_json(calls().into_openapi())).unwrap();
+    let now = String::from_utf8(document::to_json(&document::of(calls().into_openapi()))).unwrap();
     if std::env::var_os("ROLLCALL_UPDATE").is_some() {
         std::fs::write(path, &now).unwrap();
     }
@@ -202,10 +204,12 @@ async fn what_is_wrong_is_answered_with_a_problem_that_says_where() {
         ("GET", &format!("/cis/{id}"), "", 404, None),
         ("GET", &format!("/cis/{id}/sections/%ff"), "", 400, None),
         ("GET", "/cis?limit=many", "", 400, None),
+        ("GET", "/cis?limit=0", "", 400, None),
+        ("GET", "/audit?limit=1001", "", 400, None),
         ("GET", "/cis?colour=red", "", 400, None),
-        ("GET", "/cis?filter=class:nonsense", "", 400, None),
-        ("GET", "/cis?sort=nonsense", "", 400, None),
-        ("GET", "/cis?after=nonsense", "", 400, None),
+        ("GET", "/cis?filter=class:nonsense", "", 422, None),
+        ("GET", "/cis?sort=nonsense", "", 422, None),
+        ("GET", "/cis?after=nonsense", "", 422, None),
         ("GET", "/changes?after=-1", "", 400, None),
         (post, "/cis", "{", 400, Some("$")),
         (post, "/cis", "[]", 422, Some("$")),

@@ -94,12 +94,14 @@ impl TokenView {
 pub(crate) struct NewToken {
     /// What people call it.
     #[serde(default)]
+    #[schema(max_length = 100)]
     pub(crate) name: String,
     /// How many enrollments it allows; one if absent, any number if 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) uses: Option<u32>,
     /// Days that it works, 1 to 3650; 1 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 3650)]
     pub(crate) days: Option<u32>,
     /// Whether a person approves each enrollment.
     #[serde(default)]

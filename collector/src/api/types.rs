@@ -27,6 +27,27 @@ impl std::fmt::Display for Instant {
     }
 }
 
+/// Things on a page: 1 to 1000. Another number is refused, not bent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageLimit(u16);
+
+impl PageLimit {
+    /// Most things on a page.
+    const MOST: u16 = 1_000;
+
+    /// The number asked for, or this many.
+    pub(crate) fn or(asked: Option<Self>, otherwise: usize) -> usize {
+        asked.map_or(otherwise, |limit| limit.0.into())
+    }
+}
+
+impl<'de> Deserialize<'de> for PageLimit {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let asked = u16::deserialize(deserializer).ok().filter(|asked| (1..=Self::MOST).contains(asked));
+        asked.map(Self).ok_or_else(|| serde::de::Error::custom(format!("limit is 1 to {}", Self::MOST)))
+    }
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Page<T> {

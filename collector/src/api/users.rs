@@ -76,11 +76,12 @@ async fn list(State(app): State<SharedApp>, _: Admin) -> Result<Json<Page<UserVi
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewUser {
     /// Sign-in name: a to z, 0 to 9 and `._@-`.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9._@-]+$")]
     pub(crate) name: String,
     /// `viewer`, `change_reviewer`, `asset_manager` or `admin`.
     pub(crate) role: String,
     /// Password: 12 characters or more.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 12)]
     pub(crate) password: String,
 }
 

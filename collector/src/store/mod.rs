@@ -9,6 +9,7 @@ mod installed;
 mod open;
 mod plan;
 mod postgres;
+mod requests;
 mod sqlite;
 
 use std::{
@@ -27,7 +28,10 @@ use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use self::open::open;
+pub use self::{
+    open::open,
+    requests::{KeyedAnswer, KeyedRequest, SeenRequest},
+};
 
 /// A store that the handlers, the writer and the jobs share.
 pub type SharedStore = Arc<dyn Store>;
@@ -111,6 +115,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deletes documents received before `before` that no current section stands in. Returns how many.
     async fn prune_documents(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    // --- Writes with a key ---
+
+    /// Notes that a write with a key has begun, unless this actor's key is known; in one step.
+    async fn begin_request(&self, request: &KeyedRequest) -> Result<SeenRequest, StoreError>;
+
+    /// Keeps the answer of a write with a key.
+    async fn finish_request(&self, actor: &str, key: &str, answer: &KeyedAnswer) -> Result<(), StoreError>;
+
+    /// Forgets a key whose write was refused; one with an answer stays.
+    async fn forget_request(&self, actor: &str, key: &str) -> Result<(), StoreError>;
+
+    /// Forgets keys of before then; how many.
+    async fn prune_requests(&self, before: Timestamp) -> Result<u64, StoreError>;
 
     // --- Enrollment ---
 

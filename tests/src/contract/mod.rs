@@ -5,6 +5,7 @@ pub mod commits;
 pub mod installation;
 pub mod inventories;
 pub mod people;
+pub mod requests;
 pub mod sample;
 
 use std::path::PathBuf;
@@ -82,6 +83,7 @@ fn directory() -> TempDir {
 macro_rules! for_each_contract_test {
     ($macro:ident) => {
         $macro! {
+            requests: [a_key_begins_once, a_keyed_answer_comes_back];
             installation: [
                 the_root_pin_is_claimed_once,
                 a_new_store_is_empty,

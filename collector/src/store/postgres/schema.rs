@@ -8,6 +8,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, sql: include_str!("../../../migrations/postgres/0002_inference.sql") },
     Migration { version: 6, sql: include_str!("../../../migrations/postgres/0006_views.sql") },
     Migration { version: 8, sql: include_str!("../../../migrations/postgres/0008_superseded.sql") },
+    Migration { version: 9, sql: include_str!("../../../migrations/postgres/0009_keyed_requests.sql") },
 ];
 
 /// Held while the schema changes, so that collectors that start together do it once. Any number of our own.

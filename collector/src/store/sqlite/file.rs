@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, sql: include_str!("../../../migrations/sqlite/0002_inference.sql") },
     Migration { version: 6, sql: include_str!("../../../migrations/sqlite/0006_views.sql") },
     Migration { version: 8, sql: include_str!("../../../migrations/sqlite/0008_superseded.sql") },
+    Migration { version: 9, sql: include_str!("../../../migrations/sqlite/0009_keyed_requests.sql") },
 ];
 
 /// Enough that a page of the UI never waits for another; more would only take memory.

@@ -20,6 +20,7 @@ mod file;
 mod history;
 mod inventory;
 mod people;
+mod requests;
 mod views;
 
 use std::path::Path;
@@ -32,7 +33,8 @@ use tokio::sync::watch;
 
 use super::{
     AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, EnrollAttempt, EnrollOutcome, Event, Inventory,
-    IssuedCertificate, SessionRecord, Snapshot, Store, StoreError, TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
+    IssuedCertificate, KeyedAnswer, KeyedRequest, SeenRequest, SessionRecord, Snapshot, Store, StoreError, TokenRecord, UnchangedCheckIn,
+    UserRecord, ViewRecord,
     catalogue::Catalogue,
     codec::{self, Decode},
 };
@@ -124,6 +126,18 @@ impl Store for SqliteStore {
     }
     async fn note_exchange(&self, agent: AgentId, expected_counter: u64, exchange: Exchange, at: Timestamp) -> Result<bool> {
         self.note_one_exchange(agent, expected_counter, exchange, at).await
+    }
+    async fn begin_request(&self, request: &KeyedRequest) -> Result<SeenRequest> {
+        self.begin_keyed(request).await
+    }
+    async fn finish_request(&self, actor: &str, key: &str, answer: &KeyedAnswer) -> Result<()> {
+        self.finish_keyed(actor, key, answer).await
+    }
+    async fn forget_request(&self, actor: &str, key: &str) -> Result<()> {
+        self.forget_keyed(actor, key).await
+    }
+    async fn prune_requests(&self, before: Timestamp) -> Result<u64> {
+        self.prune_keyed(before).await
     }
     async fn prune_documents(&self, before: Timestamp) -> Result<u64> {
         self.delete_documents(before).await
