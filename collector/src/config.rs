@@ -79,6 +79,12 @@ pub struct Retention {
     pub document_days: u32,
     /// Days after which an observed dependency that nothing confirms is retired.
     pub unconfirmed_relationship_days: u32,
+    /// Days that every version of an item, a relationship and a machine's software is kept; of older ones, one a day. 0: all for ever.
+    pub history_days: u32,
+    /// Days that the change feed is kept. 0: for ever.
+    pub change_days: u32,
+    /// Days that the audit log is kept. 0: for ever.
+    pub audit_days: u32,
 }
 
 /// What is made of what agents observe.
@@ -173,6 +179,6 @@ impl Default for PeopleListener {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { document_days: 90, unconfirmed_relationship_days: 30 }
+        Self { document_days: 90, unconfirmed_relationship_days: 30, history_days: 400, change_days: 400, audit_days: 0 }
     }
 }

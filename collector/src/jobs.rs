@@ -8,6 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use crate::{
     app::{App, SharedApp},
+    store::Cut,
     writer::Command,
 };
 
@@ -138,10 +139,27 @@ async fn write_inference(app: &App) {
     }
 }
 
+/// What is older than it need be kept. The state as it is now is never touched.
+async fn thin(app: &App) {
+    let before = |days: u32| (days > 0).then(|| Timestamp::now().plus_millis(-i64::from(days) * DAY_MS));
+    let kept = &app.config.retention;
+    let cut = Cut {
+        versions_before: before(kept.history_days),
+        period_ms: DAY_MS,
+        events_before: before(kept.change_days),
+        audit_before: before(kept.audit_days),
+    };
+    match app.store.thin(&cut).await {
+        Ok(thinned) => tracing::info!(thinned.versions, thinned.events, thinned.audit, "history was thinned out"),
+        Err(error) => tracing::warn!("history could not be thinned out: {:#}", anyhow::Error::from(error)),
+    }
+}
+
 async fn prune(app: &App) {
     if let Err(error) = app.store.prune_requests(Timestamp::now().plus_millis(-DAY_MS)).await {
         tracing::warn!("keys of old writes could not be deleted: {:#}", anyhow::Error::from(error));
     }
+    thin(app).await;
     let days = i64::from(app.config.retention.document_days);
     match app.store.prune_documents(Timestamp::now().plus_millis(-days * DAY_MS)).await {
         Ok(count) => tracing::info!(count, "documents older than {days} days were deleted"),

@@ -16,7 +16,7 @@ pub use undo::Undo;
 use touched::TouchLog;
 use undo::Step;
 
-use crate::model::{Change, Ci, Conflict, ConflictState, IdentityKey, Lifecycle, NeedGroup, Put, Relationship, Revision, Standing};
+use crate::model::{Change, Ci, Conflict, ConflictState, IdentityKey, Lifecycle, Merge, NeedGroup, Put, Relationship, Revision, Standing};
 
 /// Every live configuration item, relationship, need group and open conflict, as of one revision.
 ///
@@ -42,6 +42,8 @@ pub struct Estate {
     suggestions: HashMap<NeedGroupId, NeedGroup>,
     conflicts: HashMap<ConflictId, Conflict>,
     conflicts_of: HashMap<CiId, BTreeSet<ConflictId>>,
+    /// By the CI that was absorbed.
+    merges: HashMap<CiId, Merge>,
     software: SoftwareIndex,
     last_seen: HashMap<AgentId, Timestamp>,
     touched: TouchLog,
@@ -119,6 +121,10 @@ impl Estate {
                 let remembered = (conflict.state != ConflictState::Settled).then(|| conflict.clone());
                 Step::Conflict(conflict.id, self.set_conflict(conflict.id, remembered))
             }
+            Put::Merge(merge) => {
+                let standing = (!merge.is_undone).then(|| Merge::clone(merge));
+                Step::Merge(merge.absorbed, self.set_merge(merge.absorbed, standing).map(Box::new))
+            }
             Put::Software { ci, software } => {
                 let numbers = software.iter().map(|entry| self.software.number_of(entry)).collect();
                 Step::Software(*ci, self.software.set(*ci, Some(numbers)))
@@ -133,6 +139,7 @@ impl Estate {
             Step::Relationship(id, before) => drop(self.set_relationship(id, before)),
             Step::NeedGroup(id, before) => drop(self.set_need_group(id, before)),
             Step::Conflict(id, before) => drop(self.set_conflict(id, before)),
+            Step::Merge(ci, before) => drop(self.set_merge(ci, before.map(|merge| *merge))),
             Step::Software(ci, before) => drop(self.software.set(ci, before)),
             Step::AgentBinding(agent, Some(before)) => drop(self.by_agent.insert(agent, before)),
             Step::AgentBinding(agent, None) => drop(self.by_agent.remove(&agent)),
@@ -260,6 +267,31 @@ impl Estate {
     /// Which machines have which software.
     pub fn software(&self) -> &SoftwareIndex {
         &self.software
+    }
+
+    /// Keys that more than one CI carries, with who does, in no order.
+    pub fn shared_keys(&self) -> impl Iterator<Item = (&IdentityKey, impl Iterator<Item = &Ci>)> {
+        let shared = self.by_key.iter().filter(|(_, holders)| holders.len() > 1);
+        shared.map(|(key, holders)| (key, holders.iter().filter_map(|id| self.cis.get(id))))
+    }
+
+    /// What made a CI part of another, if that can be taken back.
+    pub fn merge_of(&self, absorbed: CiId) -> Option<&Merge> {
+        self.merges.get(&absorbed)
+    }
+
+    /// What was merged into a CI, in the order in which it was. A scan of all merges.
+    pub fn merges_into(&self, survivor: CiId) -> Vec<&Merge> {
+        let mut merges: Vec<&Merge> = self.merges.values().filter(|merge| merge.survivor == survivor).collect();
+        merges.sort_by_key(|merge| (merge.at, merge.absorbed));
+        merges
+    }
+
+    fn set_merge(&mut self, absorbed: CiId, merge: Option<Merge>) -> Option<Merge> {
+        match merge {
+            Some(merge) => self.merges.insert(absorbed, merge),
+            None => self.merges.remove(&absorbed),
+        }
     }
 
     fn set_ci(&mut self, id: CiId, ci: Option<Ci>) -> Option<Ci> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State};
+use rollcall_shared::wire::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -113,6 +114,12 @@ async fn changes(State(app): State<SharedApp>, _: Viewer, Params(params): Params
     // Taken before the first look, so that no change falls between look and wait.
     let mut revisions = app.store.revisions();
     revisions.mark_unchanged();
+    let removed = app.store.events_removed().await?;
+    if (1..removed).contains(&params.after) {
+        let detail = format!("changes up to cursor {removed} are older than the feed is kept, and {} was before that", params.after);
+        return Err(Refusal::new(Problem::new(410, "cursor-gone", "The feed begins later", detail))
+            .next(format!("read the whole state with GET /api/v1/cis, then go on from after={removed}")));
+    }
     let mut events = app.store.events(params.after, limit).await?;
     if events.is_empty() && params.wait.0 > 0 {
         let wait = Duration::from_secs(params.wait.0);

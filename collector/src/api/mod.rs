@@ -12,10 +12,12 @@ mod changes;
 pub(crate) mod ci_details;
 pub(crate) mod cis;
 mod conflicts;
+pub(crate) mod diff;
 mod document;
 mod extract;
 mod fields;
 mod idempotency;
+pub(crate) mod identity;
 pub(crate) mod impact;
 mod need_groups;
 pub(crate) mod relationships;
@@ -86,6 +88,8 @@ fn calls() -> OpenApiRouter<SharedApp> {
         .merge(agents::routes())
         .merge(tokens::routes())
         .merge(conflicts::routes())
+        .merge(identity::routes())
+        .merge(diff::routes())
         .merge(catalogue::routes())
         .merge(users::routes())
         .merge(api_tokens::routes())

@@ -15,6 +15,7 @@ use crate::{
     api::{
         ci_details::Relationships,
         cis::{CiPatch, CiView, Reason},
+        identity::OtherBody,
         types::{CiSummary, Page},
     },
     query::Filter,
@@ -68,6 +69,39 @@ pub(super) enum Command {
         #[arg(long)]
         pin: bool,
     },
+    /// Why is this one item? Or with --with: why are these two one, or not?
+    Explain {
+        /// Its id, or filter words that only it has.
+        ci: String,
+        /// Another item, to compare them.
+        #[arg(long, value_name = "CI")]
+        with: Option<String>,
+    },
+    /// Make another item part of this one; `split` takes it back exactly.
+    Merge {
+        /// The item that stays.
+        ci: String,
+        /// The one that becomes part of it.
+        other: String,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Take a merge back: the item is as it was before.
+    Split {
+        /// The id of the item that was merged into another.
+        ci: String,
+    },
+    /// Say that two items are not the same; it is not asked again.
+    KeepApart {
+        /// One item.
+        ci: String,
+        /// The other.
+        other: String,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
     /// Retire an item: it leaves lists, graph and impact, and stays in the history.
     Retire {
         /// Its id, or filter words that only it has.
@@ -113,6 +147,22 @@ pub(super) async fn run(command: Command, context: &Context) -> Result<(), CliEr
             let patch = patch(&set, pin)?;
             let item: CiView = client.send(Method::PATCH, &format!("/cis/{id}"), &patch).await?;
             print(context.output, &item, || facts(&item))
+        }
+        Command::Explain { ci, with } => super::identity::explain(&client, context, &ci, with.as_deref()).await,
+        Command::Merge { ci, other, reason } => {
+            let (id, other) = (find(&client, &ci).await?, find(&client, &other).await?);
+            client.order(Method::POST, &format!("/cis/{id}/merge"), &OtherBody { other, reason }).await?;
+            super::output::say(&format!("{other} is part of {id} now; take it back with: rollcall ci split {other}"))
+        }
+        Command::Split { ci } => {
+            let id = find(&client, &ci).await?;
+            let item: CiView = client.send(Method::POST, &format!("/cis/{id}/restore"), &serde_json::json!({})).await?;
+            print(context.output, &item, || list(std::slice::from_ref(&item.summary)))
+        }
+        Command::KeepApart { ci, other, reason } => {
+            let (id, other) = (find(&client, &ci).await?, find(&client, &other).await?);
+            client.order(Method::POST, &format!("/cis/{id}/keep-apart"), &OtherBody { other, reason }).await?;
+            super::output::say("they stay two items; this is not asked again")
         }
         Command::Retire { ci, reason } => {
             let id = find(&client, &ci).await?;

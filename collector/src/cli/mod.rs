@@ -7,6 +7,7 @@ mod ci;
 mod client;
 mod doctor;
 mod error;
+pub(crate) mod identity;
 mod impact;
 mod login;
 mod output;
@@ -45,12 +46,16 @@ struct Cli {
 enum Command {
     /// Serve agents and people until stopped.
     Serve(Box<serve::Options>),
-    /// Configuration items: list, show, set, retire.
+    /// Configuration items: list, show, set, retire, explain, merge, split, keep-apart.
     #[command(subcommand)]
     Ci(ci::Command),
     /// Saved views: list, show, save, delete.
     #[command(subcommand)]
     View(view::Command),
+    /// Items that may be one, with what they have in common and what stands against it.
+    Duplicates(identity::DuplicatesOptions),
+    /// What changed between two instants.
+    Diff(identity::DiffOptions),
     /// What breaks if these fail, why, and whom to tell.
     Impact(impact::Options),
     /// Agents: list, show, approve, deny, revoke, release.
@@ -103,6 +108,8 @@ fn run_client(command: Command, context: &Context) -> Result<(), CliError> {
         match command {
             Command::Serve(_) => Ok(()),
             Command::Ci(command) => ci::run(command, context).await,
+            Command::Duplicates(options) => identity::duplicates(options, context).await,
+            Command::Diff(options) => identity::diff(options, context).await,
             Command::Impact(options) => impact::run(options, context).await,
             Command::Agent(command) => agent::run(command, context).await,
             Command::Token(command) => token::run(command, context).await,

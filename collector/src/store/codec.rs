@@ -7,6 +7,7 @@ mod agent;
 mod ci;
 mod event;
 mod inventory;
+mod merge;
 mod person;
 mod relationship;
 mod view;
@@ -23,6 +24,7 @@ pub(super) use self::{
     ci::{BindingRow, CiRow, ConflictRow, SoftwareRow, SoftwareSetRow, software_digest},
     event::{AuditRow, EventRow},
     inventory::{DocumentRow, InventoryRow, SeenRow, UnchangedRow},
+    merge::MergeRow,
     person::{ApiTokenRow, PersonRow, SessionRow},
     relationship::{NeedGroupRow, RelationshipRow},
     view::ViewRow,

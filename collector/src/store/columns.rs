@@ -22,6 +22,11 @@ macro_rules! conflict {
         "id, kind, known, other, agent, detail, state, opened_at, settled_at"
     };
 }
+macro_rules! merge {
+    () => {
+        "absorbed, survivor, at, by_rule, is_undone, CAST(steps AS TEXT)"
+    };
+}
 macro_rules! binding {
     () => {
         "agent, ci"
@@ -67,6 +72,6 @@ macro_rules! saved_view {
 }
 
 pub(super) use {
-    agent, api_token, audit, binding, ci, conflict, event, inventory, need_group, person, relationship, saved_view, session, software,
+    agent, api_token, audit, binding, ci, conflict, event, inventory, merge, need_group, person, relationship, saved_view, session, software,
     token,
 };

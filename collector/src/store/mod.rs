@@ -5,6 +5,7 @@
 mod catalogue;
 mod codec;
 mod columns;
+mod difference;
 mod installed;
 mod open;
 mod plan;
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use self::{
+    difference::{Cut, Differing, DifferingPage, Kept, Thinned},
     open::open,
     requests::{KeyedAnswer, KeyedRequest, SeenRequest},
 };
@@ -93,6 +95,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Events about one CI (itself, its relationships, its software), newest first.
     async fn events_of(&self, ci: CiId, limit: u32) -> Result<Vec<Event>, StoreError>;
+
+    /// What has another version at `to` than at `from`, by id from after `after`, at most `limit` things. Set-based, over what was replaced or
+    /// came in between only; what changed and changed back has two versions and is among it.
+    async fn differing(&self, kind: Kept, from: Timestamp, to: Timestamp, after: Uuid, limit: u32) -> Result<DifferingPage, StoreError>;
+
+    /// The cursor of the last entry of the change feed that retention has removed; 0 if it is whole.
+    async fn events_removed(&self) -> Result<u64, StoreError>;
+
+    /// Removes what is older than it need be kept. What stands now is never touched.
+    async fn thin(&self, cut: &Cut) -> Result<Thinned, StoreError>;
 
     // --- Inventory ---
 

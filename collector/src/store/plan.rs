@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Batch, StoreError,
-    codec::{self, BindingRow, CiRow, ConflictRow, EventRow, NeedGroupRow, RelationshipRow, SoftwareSetRow},
+    codec::{self, BindingRow, CiRow, ConflictRow, EventRow, MergeRow, NeedGroupRow, RelationshipRow, SoftwareSetRow},
 };
 
 /// A row that stands from one instant to another, one of a chain of versions of one thing.
@@ -67,6 +67,8 @@ pub(super) struct Plan<'a> {
     pub(super) bindings: Versions<BindingRow>,
     /// The last state of each.
     pub(super) conflicts: Vec<ConflictRow>,
+    /// The last state of each.
+    pub(super) merges: Vec<MergeRow>,
     /// Catalogue ids are filled in by [`Plan::software_sets`].
     software: HashMap<Uuid, &'a SoftwareSet>,
     batch: &'a Batch,
@@ -77,6 +79,7 @@ impl<'a> Plan<'a> {
     pub(super) fn new(batch: &'a Batch) -> Result<Self, StoreError> {
         let (mut cis, mut relationships, mut need_groups, mut bindings) = (vec![], vec![], vec![], vec![]);
         let (mut conflicts, mut software): (HashMap<Uuid, ConflictRow>, _) = (HashMap::new(), HashMap::new());
+        let mut merges: HashMap<Uuid, MergeRow> = HashMap::new();
         let at = batch.at.as_millis();
         for change in &batch.changes {
             match &change.change.put {
@@ -84,6 +87,7 @@ impl<'a> Plan<'a> {
                 Put::Relationship(relationship) => relationships.push(RelationshipRow::new(relationship)?),
                 Put::NeedGroup(group) => need_groups.push(NeedGroupRow::new(group)?),
                 Put::Conflict(conflict) => drop(conflicts.insert(conflict.id.0, ConflictRow::from(conflict))),
+                Put::Merge(merge) => drop(merges.insert(merge.absorbed.0, MergeRow::new(merge)?)),
                 Put::Software { ci, software: set } => drop(software.insert(ci.0, set)),
                 Put::AgentBinding { agent, ci } => {
                     bindings.push(BindingRow { agent: agent.0, ci: ci.0, valid_from: at, valid_to: None });
@@ -96,6 +100,7 @@ impl<'a> Plan<'a> {
             need_groups: Versions::chain(need_groups),
             bindings: Versions::chain(bindings),
             conflicts: conflicts.into_values().collect(),
+            merges: merges.into_values().collect(),
             software,
             batch,
         })
@@ -139,6 +144,10 @@ impl<'a> Plan<'a> {
                     let action = at_first_sight(&mut conflicts, conflict.id.0);
                     let action = if conflict.state == ConflictState::Settled { "retired" } else { action };
                     ("conflict", action, conflict.id.0, Some(conflict.known), conflict.other)
+                }
+                Put::Merge(merge) => {
+                    let action = if merge.is_undone { "retired" } else { "created" };
+                    ("merge", action, merge.absorbed.0, Some(merge.survivor), Some(merge.absorbed))
                 }
                 Put::Software { ci, .. } => ("software", at_first_sight(&mut software, ci.0), ci.0, Some(*ci), None),
                 Put::AgentBinding { agent, ci } => ("agent_binding", at_first_sight(&mut bindings, agent.0), agent.0, Some(*ci), None),

@@ -4,6 +4,7 @@
 
 mod assets;
 mod audit;
+mod duplicates;
 mod enrollment;
 mod export;
 mod fields;
@@ -52,6 +53,9 @@ pub fn router(app: SharedApp) -> Router {
         .route("/views", post(views::save))
         .route("/views/{id}", get(views::open).post(views::change))
         .route("/views/{id}/delete", post(views::delete))
+        .route("/duplicates", get(duplicates::show).post(duplicates::decide))
+        .route("/compare", get(duplicates::compare))
+        .route("/changes", get(duplicates::changes))
         .route("/impact", get(impact::show))
         .route("/impact/picture", get(impact::picture))
         .route("/enrollment", get(enrollment::show))

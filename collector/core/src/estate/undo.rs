@@ -2,7 +2,7 @@ use roaring::RoaringBitmap;
 use rollcall_shared::{AgentId, CiId, ConflictId, NeedGroupId, RelationshipId};
 
 use super::software::Marks;
-use crate::model::{Ci, Conflict, NeedGroup, Relationship};
+use crate::model::{Ci, Conflict, Merge, NeedGroup, Relationship};
 
 /// What stood where a change set was applied, so that a failed commit can be taken back without a copy of the estate.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub(super) enum Step {
     Relationship(RelationshipId, Option<Relationship>),
     NeedGroup(NeedGroupId, Option<NeedGroup>),
     Conflict(ConflictId, Option<Conflict>),
+    Merge(CiId, Option<Box<Merge>>),
     Software(CiId, Option<RoaringBitmap>),
     AgentBinding(AgentId, Option<CiId>),
 }

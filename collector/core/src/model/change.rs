@@ -1,6 +1,6 @@
 use rollcall_shared::{AgentId, CiId};
 
-use super::{ci::Ci, conflict::Conflict, need_group::NeedGroup, relationship::Relationship, software::SoftwareSet};
+use super::{ci::Ci, conflict::Conflict, merge::Merge, need_group::NeedGroup, relationship::Relationship, software::SoftwareSet};
 
 /// What reconciliation decided: whole new versions, in an order in which they can be applied, each with its reason.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +31,8 @@ pub enum Put {
     NeedGroup(NeedGroup),
     /// An identity conflict.
     Conflict(Conflict),
+    /// A merge that can be taken back, or was.
+    Merge(Box<Merge>),
     /// All software of a machine.
     Software {
         /// The machine.

@@ -114,11 +114,17 @@ pub enum IdentityKeyKind {
     CertificateFingerprint,
     /// An id given by an import or API client: `source|id`.
     External,
+    /// The system serial alone; identifies only together with something else.
+    Serial,
+    /// The SMBIOS UUID alone; identifies only together with something else.
+    SmbiosUuid,
+    /// A MAC address that a hypervisor or administrator made up; identifies only together with a full name.
+    MadeUpMac,
 }
 
 impl IdentityKeyKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::SmbiosUuidAndSerial,
         Self::SerialAndManufacturer,
         Self::MachineId,
@@ -133,6 +139,9 @@ impl IdentityKeyKind {
         Self::HostedGuest,
         Self::CertificateFingerprint,
         Self::External,
+        Self::Serial,
+        Self::SmbiosUuid,
+        Self::MadeUpMac,
     ];
 
     /// The name in data and API.
@@ -152,6 +161,9 @@ impl IdentityKeyKind {
             Self::HostedGuest => "hosted_guest",
             Self::CertificateFingerprint => "certificate_fingerprint",
             Self::External => "external",
+            Self::Serial => "serial",
+            Self::SmbiosUuid => "smbios_uuid",
+            Self::MadeUpMac => "made_up_mac",
         }
     }
 

@@ -5,6 +5,7 @@ use rollcall_shared::{
     wire::v1::{Cpu, Disks, Hardware, Identity, Memory, OperatingSystem, PlatformKind},
 };
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{Listed, bounded, is_placeholder, listed};
 use crate::model::{IdentityKey, IdentityKeyKind, ReceivedDocument, ReceivedSection};
@@ -44,6 +45,8 @@ pub struct IdentityFacts {
     pub macs: BTreeSet<String>,
     /// Bare metal, virtual machine or container.
     pub platform: Option<PlatformKind>,
+    /// The maker's name for the model, in lower case; none if it is a filler.
+    pub model: Option<String>,
 }
 
 /// Classes that a chassis tells apart.
@@ -143,19 +146,27 @@ impl MachineFacts {
     }
 }
 
-fn read_identity(identity: &Identity, dock_macs: &BTreeSet<String>) -> IdentityFacts {
+pub(super) fn read_identity(identity: &Identity, dock_macs: &BTreeSet<String>) -> IdentityFacts {
     IdentityFacts {
         hostname: identity.hostname.trim().to_owned(),
         fqdn: full_name(identity.fqdn.as_deref()),
         keys: keys(identity, dock_macs),
         macs: own_macs(identity, dock_macs),
         platform: identity.platform.as_ref().map(|platform| platform.kind),
+        model: key_part(&identity.model),
     }
 }
 
 /// The hardware ids that a container reads are its host's: only what its own image and cloud gave it counts.
 fn is_container(identity: &Identity) -> bool {
-    identity.platform.as_ref().is_some_and(|platform| platform.kind == PlatformKind::Container)
+    match &identity.platform {
+        Some(platform) => platform.kind == PlatformKind::Container,
+        // A program that cannot tell: hardware has an adapter that was not made up by a hypervisor.
+        None => {
+            let mut macs = identity.permanent_macs.iter().map(|mac| even_mac(mac)).filter(|mac| mac_bytes(mac).is_some()).peekable();
+            macs.peek().is_some() && macs.all(|mac| VIRTUAL_PREFIXES.iter().any(|prefix| mac.starts_with(prefix)))
+        }
+    }
 }
 
 fn keys(identity: &Identity, dock_macs: &BTreeSet<String>) -> BTreeSet<IdentityKey> {
@@ -164,16 +175,23 @@ fn keys(identity: &Identity, dock_macs: &BTreeSet<String>) -> BTreeSet<IdentityK
         keys.insert(IdentityKey { kind, value });
     };
     if !is_container(identity) {
-        let (serial, maker) = (key_part(&identity.serial), key_part(&identity.manufacturer));
-        if let (Some(uuid), Some(serial)) = (key_part(&identity.smbios_uuid), &serial) {
+        let (uuid, serial, maker) = (uuid_part(&identity.smbios_uuid), serial_part(&identity.serial), maker_part(&identity.manufacturer));
+        if let (Some(uuid), Some(serial)) = (&uuid, &serial) {
             add(IdentityKeyKind::SmbiosUuidAndSerial, format!("{uuid}|{serial}"));
         }
         if let (Some(serial), Some(maker)) = (&serial, maker) {
             add(IdentityKeyKind::SerialAndManufacturer, format!("{serial}|{maker}"));
         }
+        serial.into_iter().for_each(|serial| add(IdentityKeyKind::Serial, serial));
+        uuid.into_iter().for_each(|uuid| add(IdentityKeyKind::SmbiosUuid, uuid));
         for mac in own_macs(identity, dock_macs).into_iter().filter(|mac| identifies(mac)) {
             add(IdentityKeyKind::Mac, mac);
         }
+    }
+    let given = identity.permanent_macs.iter().map(|mac| even_mac(mac));
+    let chosen = |mac: &String| !EVERYBODYS_PREFIXES.iter().any(|prefix| mac.starts_with(prefix)) && !is_placeholder(mac);
+    for mac in given.filter(|mac| mac_bytes(mac).is_some_and(|bytes| bytes[0] & 1 == 0) && !identifies(mac) && chosen(mac)) {
+        add(IdentityKeyKind::MadeUpMac, mac);
     }
     if let Some(machine_id) = key_part(&identity.machine_id).filter(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())) {
         add(IdentityKeyKind::MachineId, machine_id);
@@ -191,11 +209,71 @@ fn key_part(value: &Option<String>) -> Option<String> {
     Some(bounded(&even).into_owned())
 }
 
+/// A serial number without what people and programs write differently: case, spaces, hyphens.
+fn serial_part(value: &Option<String>) -> Option<String> {
+    let even = key_part(value)?;
+    let bare: String = even.chars().filter(|c| c.is_alphanumeric() || *c == '/').collect();
+    Some(bare).filter(|bare| !is_placeholder(bare))
+}
+
+/// A UUID in one of its two byte orders: firmware before SMBIOS 2.6 and some programs swap the first three fields.
+fn uuid_part(value: &Option<String>) -> Option<String> {
+    let even = key_part(value)?;
+    let Ok(uuid) = Uuid::parse_str(&even) else { return Some(even) };
+    let swapped = Uuid::from_bytes_le(*uuid.as_bytes());
+    Some(uuid.min(swapped).to_string()).filter(|_| !is_placeholder(&swapped.to_string()))
+}
+
+/// What companies add to their names.
+const COMPANY_FORMS: &[&str] = &[
+    "inc",
+    "incorporated",
+    "corp",
+    "corporation",
+    "co",
+    "company",
+    "ltd",
+    "limited",
+    "gmbh",
+    "ag",
+    "sa",
+    "bv",
+    "llc",
+    "computer",
+    "computers",
+];
+
+/// Makers that write themselves in several ways.
+const MAKERS: &[(&str, &str)] =
+    &[("hewlett packard", "hp"), ("hewlett packard enterprise", "hp"), ("hpe", "hp"), ("asustek", "asus"), ("fujitsu siemens", "fujitsu")];
+
+/// A maker's name without its company's form.
+fn maker_part(value: &Option<String>) -> Option<String> {
+    let even = key_part(value)?;
+    let words = even.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty() && !COMPANY_FORMS.contains(word));
+    let bare = words.collect::<Vec<_>>().join(" ");
+    let name = MAKERS.iter().find(|(written, _)| *written == bare).map_or(bare.as_str(), |(_, name)| name);
+    // A maker that is called nothing but "Company" keeps its name.
+    Some(if name.is_empty() { even.clone() } else { name.to_owned() })
+}
+
+/// What a container calls its adapters' addresses was made up for it, and is worth showing all the same.
+fn shown_macs(identity: &Identity, dock_macs: &BTreeSet<String>) -> BTreeSet<String> {
+    match is_container(identity) {
+        true => identity.permanent_macs.iter().map(|mac| even_mac(mac)).filter(|mac| mac_bytes(mac).is_some()).collect(),
+        false => own_macs(identity, dock_macs),
+    }
+}
+
+fn even_mac(mac: &str) -> String {
+    mac.trim().to_lowercase().replace('-', ":")
+}
+
 fn own_macs(identity: &Identity, dock_macs: &BTreeSet<String>) -> BTreeSet<String> {
     if is_container(identity) {
         return BTreeSet::new();
     }
-    let macs = identity.permanent_macs.iter().map(|mac| mac.trim().to_lowercase().replace('-', ":"));
+    let macs = identity.permanent_macs.iter().map(|mac| even_mac(mac));
     macs.filter(|mac| mac_bytes(mac).is_some() && !is_placeholder(mac) && !dock_macs.contains(mac) && !is_dock(mac)).collect()
 }
 
@@ -206,6 +284,9 @@ const DOCK_PREFIXES: &[&str] =
 /// Prefixes that hypervisors give to their guests' adapters: global by the bit, made up by software all the same.
 const VIRTUAL_PREFIXES: &[&str] =
     &["00:05:69", "00:0c:29", "00:1c:14", "00:50:56", "00:15:5d", "08:00:27", "00:16:3e", "00:1c:42", "0a:00:27"];
+
+/// Beginnings of made-up addresses that are the same on many hosts: container engines, desktop hypervisors' images, emulators left as they come.
+const EVERYBODYS_PREFIXES: &[&str] = &["02:42:", "08:00:27", "0a:00:27", "52:54:00:12:34:5", "52:55:0a:00:02", "fe:ff:ff"];
 
 fn is_dock(mac: &str) -> bool {
     DOCK_PREFIXES.iter().any(|prefix| mac.starts_with(prefix))
@@ -227,7 +308,7 @@ fn mac_bytes(mac: &str) -> Option<[u8; 6]> {
 }
 
 /// A name with a domain that is somebody's, in lower case.
-fn full_name(fqdn: Option<&str>) -> Option<String> {
+pub(crate) fn full_name(fqdn: Option<&str>) -> Option<String> {
     let name = fqdn?.trim().trim_end_matches('.').to_lowercase();
     let (host, domain) = name.split_once('.')?;
     let says_nothing = ["localdomain", "local", "localhost", "lan", "home", "internal", "example", "invalid", "test"];
@@ -272,7 +353,7 @@ fn identity_attributes(identity: &Identity, dock_macs: &BTreeSet<String>) -> Vec
         ("manufacturer", own(&identity.manufacturer)),
         ("model", own(&identity.model)),
         ("cloud_instance_id", meant(&identity.cloud_instance_id)),
-        ("mac_addresses", list(own_macs(identity, dock_macs))),
+        ("mac_addresses", list(shown_macs(identity, dock_macs))),
         ("platform", platform.map(Value::from)),
     ]
 }

@@ -4,6 +4,7 @@
 
 mod bounded;
 mod certificates;
+mod claims;
 mod flows;
 mod guests;
 mod machine;
@@ -19,8 +20,10 @@ pub(crate) use bounded::bounded;
 use rollcall_shared::{Timestamp, wire::v1::SectionStatus};
 
 pub use certificates::CertificateFacts;
+pub(crate) use claims::identity_claimed_by;
 pub use flows::{Flows, IncomingFlow, OutgoingFlow};
 pub use guests::GuestHandles;
+pub(crate) use machine::full_name;
 pub use machine::{ChassisClass, IdentityFacts, MachineFacts, Said};
 pub(crate) use network::is_in;
 pub use network::{AddressScope, NetworkFacts, RemoteMounts, scope};

@@ -4,8 +4,14 @@ use std::collections::BTreeSet;
 
 use rollcall_shared::{AgentId, CiId, catalogue};
 
-use super::plan::Plan;
-use crate::model::{AgentFacts, Ci, ConflictKind, IdentityKey, IdentityKeyKind, Lifecycle};
+use super::{
+    likeness::{self, Adapters},
+    plan::Plan,
+};
+use crate::{
+    model::{AgentFacts, Ci, ConflictKind, IdentityKey, IdentityKeyKind, Lifecycle, Source},
+    observe::{IdentityFacts, identity_claimed_by},
+};
 
 /// One identification rule.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +34,10 @@ pub enum Basis {
     /// At least this many equal MAC addresses: adapters move, so a living machine is never taken for another one by them, and they
     /// say nothing where hardware ids differ.
     Adapters(usize),
+    /// An id that proves nothing alone: the only machine that has it, with the same adapters, model or host name, and nothing against it.
+    Supported(IdentityKeyKind),
+    /// All adapters of the one are the other's, and so is the host name, or the model in a register.
+    AdaptersAndName,
     /// Suggests that two may be the same, and merges nothing.
     Suggestion(IdentityKeyKind),
 }
@@ -37,8 +47,11 @@ pub const RULES: &[Rule] = &[
     Rule { name: "enrolled agent", basis: Basis::Agent },
     Rule { name: "SMBIOS UUID and serial number", basis: Basis::Hardware(IdentityKeyKind::SmbiosUuidAndSerial) },
     Rule { name: "serial number and manufacturer", basis: Basis::Hardware(IdentityKeyKind::SerialAndManufacturer) },
+    Rule { name: "SMBIOS UUID with adapters or name", basis: Basis::Supported(IdentityKeyKind::SmbiosUuid) },
+    Rule { name: "serial number with adapters, model or name", basis: Basis::Supported(IdentityKeyKind::Serial) },
     Rule { name: "machine id", basis: Basis::Image(IdentityKeyKind::MachineId) },
     Rule { name: "cloud instance id", basis: Basis::Image(IdentityKeyKind::CloudInstanceId) },
+    Rule { name: "MAC address with name or model", basis: Basis::AdaptersAndName },
     Rule { name: "MAC addresses", basis: Basis::Adapters(2) },
     Rule { name: "full host name and operating system", basis: Basis::Suggestion(IdentityKeyKind::NameAndSystem) },
 ];
@@ -65,8 +78,22 @@ pub(super) struct Newcomer<'a> {
     pub(super) reporter: Reporter<'a>,
     /// Its identity keys; empty if the document does not say.
     pub(super) keys: &'a BTreeSet<IdentityKey>,
+    /// What it says it is, if it does.
+    pub(super) identity: Option<&'a IdentityFacts>,
+}
+
+impl Newcomer<'_> {
     /// All of its own MAC addresses.
-    pub(super) macs: &'a BTreeSet<String>,
+    pub(super) fn macs(&self) -> &BTreeSet<String> {
+        static NONE: BTreeSet<String> = BTreeSet::new();
+        self.identity.map_or(&NONE, |identity| &identity.macs)
+    }
+
+    /// What it calls itself, if it does.
+    pub(super) fn hostname(&self) -> Option<&str> {
+        let identity = self.identity?;
+        Some(identity.hostname.as_str()).filter(|name| !name.is_empty()).or(identity.fqdn.as_deref())
+    }
 }
 
 /// Who speaks of the machine.
@@ -76,7 +103,11 @@ pub(super) enum Reporter<'a> {
     Agent(&'a AgentFacts),
     /// Another inventory program, by the name its source gives the machine. It may well run beside our agent, and its name for the
     /// machine is copied with a disk.
-    Device(&'a IdentityKey),
+    Device(&'a IdentityKey, &'a Source),
+    /// Somebody who registers it.
+    Entry,
+    /// An item that is compared with others.
+    Item(CiId),
 }
 
 impl Reporter<'_> {
@@ -84,7 +115,9 @@ impl Reporter<'_> {
     fn own(&self, plan: &Plan<'_>) -> BTreeSet<CiId> {
         match self {
             Self::Agent(facts) => plan.estate.machine_of(facts.agent).map(|ci| plan.standing(ci.id)).into_iter().collect(),
-            Self::Device(key) => plan.with_key(key).into_iter().map(|id| plan.standing(id)).collect(),
+            Self::Device(key, _) => plan.with_key(key).into_iter().map(|id| plan.standing(id)).collect(),
+            Self::Entry => BTreeSet::new(),
+            Self::Item(id) => BTreeSet::from([*id]),
         }
     }
 }
@@ -135,10 +168,26 @@ pub(super) fn identify(plan: &Plan<'_>, newcomer: &Newcomer<'_>) -> Identified {
     found
 }
 
+/// What one rule says of one item: the values that both have, and whether it is the same machine, or why not.
+pub(super) fn check(
+    plan: &Plan<'_>,
+    newcomer: &Newcomer<'_>,
+    rule: &Rule,
+    item: CiId,
+) -> Option<(String, Result<(), Option<&'static str>>)> {
+    let (_, values) = candidates(plan, newcomer, rule).into_iter().find(|(candidate, _)| *candidate == item)?;
+    let verdict = match judge(plan, newcomer, rule, plan.ci(item)?) {
+        Verdict::Same => Ok(()),
+        Verdict::Copy(why) => Err(Some(why)),
+        Verdict::Nothing => Err(None),
+    };
+    Some((values, verdict))
+}
+
 fn recognised(newcomer: &Newcomer<'_>, rule: &Rule, ci: &Ci, values: &str) -> String {
     match (newcomer.reporter, rule.basis, ci.agent) {
         (Reporter::Agent(_), Basis::Agent, _) => "reported by its agent".to_owned(),
-        (Reporter::Device(key), Basis::Agent, _) => format!("reported before as {}", shown(&key.value)),
+        (Reporter::Device(key, _), Basis::Agent, _) => format!("reported before as {}", shown(&key.value)),
         (Reporter::Agent(facts), _, Some(before)) if before != facts.agent => {
             format!("recognised by {values}: enrolled again, agent {} takes the place of {before}", facts.agent)
         }
@@ -153,21 +202,32 @@ fn candidates(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule) -> Vec<(CiI
         Basis::Agent => {
             let said = match newcomer.reporter {
                 Reporter::Agent(facts) => facts.agent.to_string(),
-                Reporter::Device(key) => shown(&key.value),
+                Reporter::Device(key, _) => shown(&key.value),
+                Reporter::Entry | Reporter::Item(_) => String::new(),
             };
             newcomer.reporter.own(plan).into_iter().map(|ci| (ci, said.clone())).collect()
         }
         Basis::Hardware(kind) | Basis::Image(kind) => {
             of_kind(kind).flat_map(|key| carriers(plan, newcomer, key).into_iter().map(|ci| (ci, shown(&key.value)))).collect()
         }
+        Basis::Supported(kind) => {
+            // Of several that have it, nobody knows which is meant.
+            let only = |key: &IdentityKey| match carriers(plan, newcomer, key)[..] {
+                [ci] => Some((ci, shown(&key.value))),
+                _ => None,
+            };
+            of_kind(kind).filter_map(only).collect()
+        }
         Basis::Suggestion(kind) => {
             // Names are shared by whole fleets that nobody named; one question is enough.
             let one = of_kind(kind).flat_map(|key| carriers(plan, newcomer, key).into_iter().map(|ci| (ci, shown(&key.value)))).next();
             one.into_iter().collect()
         }
-        Basis::Adapters(at_least) => {
+        Basis::Adapters(_) | Basis::AdaptersAndName => {
+            let at_least = if let Basis::Adapters(at_least) = rule.basis { at_least } else { 1 };
             let mut shared: std::collections::BTreeMap<CiId, Vec<&str>> = Default::default();
-            for key in of_kind(IdentityKeyKind::Mac) {
+            let made_up = of_kind(IdentityKeyKind::MadeUpMac).filter(|_| rule.basis == Basis::AdaptersAndName);
+            for key in of_kind(IdentityKeyKind::Mac).chain(made_up) {
                 // A MAC address that two machines have hangs on a dock.
                 let carriers = carriers(plan, newcomer, key);
                 if let [ci] = carriers[..] {
@@ -179,9 +239,10 @@ fn candidates(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule) -> Vec<(CiI
     };
     let rank = |id: &CiId| {
         let ci = plan.ci(*id);
-        let other_hardware = ci.is_none_or(|ci| !matches!(adapters(newcomer, ci), Adapters::Same));
+        let other_hardware = ci.is_none_or(|ci| likeness::adapters(newcomer, ci) != Adapters::Same);
+        let other_name = ci.is_none_or(|ci| !likeness::same_name(newcomer, ci));
         let living = ci.map(|ci| other_reporter(plan, newcomer.reporter, ci));
-        (other_hardware, living, ci.map(|ci| ci.first_seen), *id)
+        (other_hardware, living, other_name, ci.map(|ci| ci.first_seen), *id)
     };
     found.sort_by_key(|(id, _)| rank(id));
     let mut seen = BTreeSet::new();
@@ -202,27 +263,89 @@ fn carriers(plan: &Plan<'_>, newcomer: &Newcomer<'_>, key: &IdentityKey) -> Vec<
 }
 
 fn judge(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule, ci: &Ci) -> Verdict {
+    let adapters = likeness::adapters(newcomer, ci);
+    let differs = likeness::hardware_differs(plan, newcomer.keys, &ci.keys);
     match rule.basis {
-        Basis::Agent => match newcomer.reporter {
-            Reporter::Device(_) if hardware_differs(newcomer, ci) || matches!(adapters(newcomer, ci), Adapters::Different) => {
-                return Verdict::Copy("its hardware is another's");
-            }
-            Reporter::Agent(_) | Reporter::Device(_) => return Verdict::Same,
-        },
+        Basis::Agent => {
+            return match newcomer.reporter {
+                // It says what it has said before.
+                Reporter::Device(_, source) if repeats(newcomer, ci, source) => Verdict::Same,
+                Reporter::Device(..) if differs => Verdict::Copy("its hardware is another's"),
+                Reporter::Device(..)
+                    if adapters == Adapters::Different
+                        && !(likeness::hardware_agrees(newcomer, ci) && !likeness::is_virtual(newcomer, ci)) =>
+                {
+                    Verdict::Copy("its network adapters are others")
+                }
+                _ => Verdict::Same,
+            };
+        }
         Basis::Suggestion(_) => return Verdict::Nothing,
-        Basis::Image(_) | Basis::Adapters(_) if hardware_differs(newcomer, ci) => return Verdict::Nothing,
-        Basis::Hardware(_) | Basis::Image(_) | Basis::Adapters(_) => {}
+        Basis::Image(_) | Basis::Adapters(_) if differs => return Verdict::Nothing,
+        Basis::AdaptersAndName if differs || !is_named(newcomer, ci) => return Verdict::Nothing,
+        Basis::Supported(kind) if differs || !supports(newcomer, kind, adapters, ci) => return Verdict::Nothing,
+        Basis::Hardware(kind) if adapters == Adapters::Unknown && !is_meant(plan, newcomer, kind, ci) => return Verdict::Nothing,
+        Basis::Hardware(_) | Basis::Image(_) | Basis::Adapters(_) | Basis::AdaptersAndName | Basis::Supported(_) => {}
     }
-    let by_adapters = matches!(rule.basis, Basis::Adapters(_));
-    match (adapters(newcomer, ci), other_reporter(plan, newcomer.reporter, ci)) {
-        // Both have some in common (a dock's) and some of their own.
-        (Adapters::Different, _) if by_adapters => Verdict::Nothing,
+    let by_adapters = matches!(rule.basis, Basis::Adapters(_) | Basis::AdaptersAndName);
+    // Both have some in common (a dock's) and some of their own.
+    if by_adapters && matches!(adapters, Adapters::Different | Adapters::Overlap) {
+        return Verdict::Nothing;
+    }
+    if let Reporter::Device(device, _) = newcomer.reporter
+        && !(adapters == Adapters::Same || likeness::has_adapters_of(newcomer, ci))
+        && likeness::knows_by_another_name(ci, device)
+    {
+        return Verdict::Copy("its source knows that one by another name");
+    }
+    match (adapters, other_reporter(plan, newcomer.reporter, ci)) {
         (_, OtherAgent::Together) => Verdict::Copy("its own agent has reported since this one was enrolled"),
-        (Adapters::Same, OtherAgent::Lately) if !by_adapters => Verdict::Same,
+        (Adapters::Same, OtherAgent::Lately) if !matches!(rule.basis, Basis::Adapters(_)) => Verdict::Same,
         (_, OtherAgent::Lately) => Verdict::Copy("its own agent has just reported"),
-        (Adapters::Different, OtherAgent::Silent) => Verdict::Copy("its network adapters are others"),
+        (Adapters::Different | Adapters::Overlap, OtherAgent::Silent) if was_refitted(newcomer, rule, adapters, ci) => Verdict::Same,
+        (Adapters::Different | Adapters::Overlap, OtherAgent::Silent) => Verdict::Copy("its network adapters are others"),
         (Adapters::Same | Adapters::Unknown, OtherAgent::Silent) => Verdict::Same,
     }
+}
+
+/// Whether names agree as far as adapters need it. What a register has of a machine's adapters is its own if the model is the same, though the
+/// machine was renamed since; made-up addresses repeat from host to host, but not with one name.
+fn is_named(newcomer: &Newcomer<'_>, ci: &Ci) -> bool {
+    let proof = newcomer.keys.iter().any(|key| key.kind == IdentityKeyKind::Mac && ci.keys.contains(key));
+    let registered = !matches!(newcomer.reporter, Reporter::Agent(_)) || ci.agent.is_none();
+    likeness::same_name(newcomer, ci) || (proof && registered && likeness::same_model(newcomer, ci))
+}
+
+/// Whether the source has said all of this of the CI before: a register's row that nobody has corrected.
+fn repeats(newcomer: &Newcomer<'_>, ci: &Ci, source: &Source) -> bool {
+    let before = identity_claimed_by(ci, source);
+    newcomer.keys.is_subset(&before.keys) && newcomer.macs().is_subset(&before.macs)
+}
+
+/// Whether something else agrees, beside an id that proves nothing alone.
+fn supports(newcomer: &Newcomer<'_>, kind: IdentityKeyKind, adapters: Adapters, ci: &Ci) -> bool {
+    if matches!(adapters, Adapters::Different | Adapters::Overlap) {
+        return false;
+    }
+    let named = likeness::same_name(newcomer, ci) || likeness::has_adapters_of(newcomer, ci);
+    named || (kind == IdentityKeyKind::Serial && likeness::same_model(newcomer, ci))
+}
+
+/// Of several machines with the same hardware ids, the one that is called the same is meant, or none.
+fn is_meant(plan: &Plan<'_>, newcomer: &Newcomer<'_>, kind: IdentityKeyKind, ci: &Ci) -> bool {
+    let shared = newcomer.keys.iter().filter(|key| key.kind == kind && ci.keys.contains(key));
+    shared.map(|key| carriers(plan, newcomer, key).len()).max().unwrap_or_default() <= 1 || likeness::same_name(newcomer, ci)
+}
+
+/// Whether a machine with other adapters is the same one after a repair: hardware ids that nobody copies, and the same name.
+fn was_refitted(newcomer: &Newcomer<'_>, rule: &Rule, adapters: Adapters, ci: &Ci) -> bool {
+    let proven = match rule.basis {
+        Basis::Hardware(_) => !likeness::is_virtual(newcomer, ci),
+        Basis::Image(_) => adapters == Adapters::Overlap,
+        _ => false,
+    };
+    let ids_agree = matches!(rule.basis, Basis::Hardware(_));
+    proven && (likeness::same_full_name(newcomer, ci) || (ids_agree && likeness::same_name(newcomer, ci)))
 }
 
 /// What is known of another agent that speaks for a CI.
@@ -240,7 +363,7 @@ pub(super) enum OtherAgent {
 fn other_reporter(plan: &Plan<'_>, reporter: Reporter<'_>, ci: &Ci) -> OtherAgent {
     match reporter {
         Reporter::Agent(facts) => other_agent(plan, facts, ci),
-        Reporter::Device(_) => OtherAgent::Silent,
+        Reporter::Device(..) | Reporter::Entry | Reporter::Item(_) => OtherAgent::Silent,
     }
 }
 
@@ -257,41 +380,6 @@ pub(super) fn other_agent(plan: &Plan<'_>, facts: &AgentFacts, ci: &Ci) -> Other
     } else {
         OtherAgent::Silent
     }
-}
-
-/// What network adapters say about two machines being one.
-enum Adapters {
-    /// The same ones, or one side has all of the other's.
-    Same,
-    /// Each side has one that the other lacks.
-    Different,
-    /// One side has none that are its own.
-    Unknown,
-}
-
-fn adapters(newcomer: &Newcomer<'_>, ci: &Ci) -> Adapters {
-    let theirs = listed(ci, "mac_addresses");
-    if newcomer.macs.is_empty() || theirs.is_empty() {
-        return Adapters::Unknown;
-    }
-    // Locally made-up addresses repeat from host to host: equal ones prove nothing, different ones do.
-    let proof = newcomer.keys.iter().any(|key| key.kind == IdentityKeyKind::Mac && ci.keys.contains(key));
-    if !newcomer.macs.is_subset(&theirs) && !theirs.is_subset(newcomer.macs) {
-        Adapters::Different
-    } else if proof {
-        Adapters::Same
-    } else {
-        Adapters::Unknown
-    }
-}
-
-/// Whether both have a hardware id of the same kind, and not the same one.
-fn hardware_differs(newcomer: &Newcomer<'_>, ci: &Ci) -> bool {
-    [IdentityKeyKind::SmbiosUuidAndSerial, IdentityKeyKind::SerialAndManufacturer].into_iter().any(|kind| {
-        let of = |keys: &mut dyn Iterator<Item = &IdentityKey>| keys.filter(|key| key.kind == kind).cloned().collect::<BTreeSet<_>>();
-        let (ours, theirs) = (of(&mut newcomer.keys.iter()), of(&mut ci.keys.iter()));
-        !ours.is_empty() && !theirs.is_empty() && ours.is_disjoint(&theirs)
-    })
 }
 
 /// The texts of a list attribute.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{
     identify::{self, Newcomer, Reporter, shown},
+    joining,
     machine::{self, claim},
     plan::Plan,
 };
@@ -24,12 +25,16 @@ const INCOMPLETE: &str = "inventory_incomplete";
 /// Finds or makes the machine and writes down what the program says of it. Returns its CI.
 pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &ImportFacts, observed: &Observed) -> CiId {
     let device = device_key(facts);
-    let none = (BTreeSet::new(), BTreeSet::new());
+    let none = BTreeSet::new();
     let identity = observed.machine.identity.as_ref().map(|identity| &identity.items);
-    let (keys, macs) = identity.map_or((&none.0, &none.1), |identity| (&identity.keys, &identity.macs));
-    let found = identify::identify(plan, &Newcomer { reporter: Reporter::Device(&device), keys, macs });
+    let keys = identity.map_or(&none, |identity| &identity.keys);
+    let speaker = Newcomer { reporter: Reporter::Device(&device, &facts.source), keys, identity };
+    let mut found = identify::identify(plan, &speaker);
     let is_new = found.machine.is_none();
-    let machine = found.machine.unwrap_or_else(|| newcomer(plan, facts, observed));
+    let machine = match found.machine {
+        Some(machine) => joining::join(plan, &speaker, machine, &mut found.clashes),
+        None => newcomer(plan, facts, observed),
+    };
     machine::return_from_retirement(plan, machine, None, "somebody retires it and the program no longer reports it");
 
     let mut reason = format!("the inventory of {}", facts.source);
@@ -42,7 +47,7 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &ImportFacts, observed: &Obs
         let mut changed = machine::claim_attributes(ci, &observed.machine, &facts.source);
         changed |= follows_host_name && rename(ci, observed);
         changed |= mark_incomplete(ci, facts, is_new, observed);
-        changed |= !has_agent && set_keys(ci, keys, facts, observed);
+        changed |= !has_agent && machine::set_claimed_keys(ci);
         changed | set_device(ci, &device, facts)
     });
     if !has_agent {
@@ -57,6 +62,15 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &ImportFacts, observed: &Obs
         plan.open_conflict(clash.kind, clash.with, Some(machine), None, clash.detail);
     }
     machine
+}
+
+/// The machine that is meant, and by what it is recognised.
+pub(super) fn recognise(plan: &Plan<'_>, facts: &ImportFacts, observed: &Observed) -> Option<(CiId, String)> {
+    let (device, none) = (device_key(facts), BTreeSet::new());
+    let identity = observed.machine.identity.as_ref().map(|identity| &identity.items);
+    let keys = identity.map_or(&none, |identity| &identity.keys);
+    let found = identify::identify(plan, &Newcomer { reporter: Reporter::Device(&device, &facts.source), keys, identity });
+    found.machine.map(|machine| (machine, found.reason))
 }
 
 /// What the source calls this machine.
@@ -87,11 +101,6 @@ fn mark_incomplete(ci: &mut Ci, facts: &ImportFacts, is_new: bool, observed: &Ob
     let only_partials = facts.partial && (is_new || machine::word(ci, INCOMPLETE, &facts.source).is_some());
     let at = observed.machine.identity.as_ref().map_or(ci.valid_from, |identity| identity.at);
     claim(ci, INCOMPLETE, only_partials.then_some(Value::Bool(true)), facts.source.clone(), at)
-}
-
-fn set_keys(ci: &mut Ci, keys: &BTreeSet<IdentityKey>, facts: &ImportFacts, observed: &Observed) -> bool {
-    let complete = !facts.partial && observed.machine.identity.as_ref().is_some_and(|identity| identity.complete);
-    machine::set_keys(ci, keys, complete, machine::is_identity)
 }
 
 /// The machine goes by this name at the source from now on: a program that was installed again chose another one.

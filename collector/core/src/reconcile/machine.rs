@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::{
     edges,
     identify::{self, Newcomer, Reporter, is_machine, shown},
-    names, owner,
+    joining, names, owner,
     plan::Plan,
 };
 use crate::{
     model::{AgentFacts, Attribute, Ci, Claim, ConflictKind, IdentityKey, IdentityKeyKind, Lifecycle, SoftwareSet, Source},
-    observe::{ChassisClass, IdentityFacts, Listed, MachineFacts, NetworkFacts, Observed},
+    observe::{ChassisClass, IdentityFacts, Listed, MachineFacts, NetworkFacts, Observed, identity_claimed_by},
 };
 
 /// What an enrollment token assigns is claimed by this client of the API.
@@ -25,11 +25,11 @@ pub(super) fn enrollment() -> Source {
 pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &AgentFacts, observed: &Observed) -> CiId {
     let said = &observed.machine;
     let keys = identity_keys(plan, facts, said);
-    let none = BTreeSet::new();
-    let macs = said.identity.as_ref().map_or(&none, |identity| &identity.items.macs);
-    let found = identify::identify(plan, &Newcomer { reporter: Reporter::Agent(facts), keys: &keys, macs });
+    let identity = said.identity.as_ref().map(|identity| &identity.items);
+    let newcomer = Newcomer { reporter: Reporter::Agent(facts), keys: &keys, identity };
+    let mut found = identify::identify(plan, &newcomer);
     let machine = match found.machine {
-        Some(machine) => machine,
+        Some(machine) => joining::join(plan, &newcomer, machine, &mut found.clashes),
         None => {
             let name = display_name(said.identity.as_ref(), facts.agent);
             let class = class_of(platform(said), said.chassis).unwrap_or("machine");
@@ -147,6 +147,7 @@ fn describe(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, said: &Machi
         if let Some(identity) = &said.identity {
             changed |= set_keys(ci, keys, identity.complete, is_identity);
         }
+        changed |= fill_keys(ci);
         changed
     });
 }
@@ -172,7 +173,39 @@ pub(super) const fn is_identity(kind: IdentityKeyKind) -> bool {
             | IdentityKeyKind::Mac
             | IdentityKeyKind::NameAndSystem
             | IdentityKeyKind::NameInRealm
+            | IdentityKeyKind::Serial
+            | IdentityKeyKind::SmbiosUuid
+            | IdentityKeyKind::MadeUpMac
     )
+}
+
+/// Kinds that the claims of any source make.
+const fn is_claimed(kind: IdentityKeyKind) -> bool {
+    is_identity(kind) && !matches!(kind, IdentityKeyKind::NameAndSystem | IdentityKeyKind::NameInRealm)
+}
+
+/// What other sources than the agent claim, of the kinds of which the machine has no key by its agent.
+fn fill_keys(ci: &mut Ci) -> bool {
+    let before = ci.keys.len();
+    let has: BTreeSet<IdentityKeyKind> = ci.keys.iter().map(|key| key.kind).collect();
+    let more = claimed_keys(ci, |source| *source != Source::Agent);
+    ci.keys.extend(more.into_iter().filter(|key| !has.contains(&key.kind)));
+    ci.keys.sort();
+    ci.keys.dedup();
+    ci.keys.len() != before
+}
+
+/// A machine without an agent is recognised by what any source claims. Returns whether anything changed.
+pub(super) fn set_claimed_keys(ci: &mut Ci) -> bool {
+    let keys = claimed_keys(ci, |_| true);
+    set_keys(ci, &keys, true, is_claimed)
+}
+
+fn claimed_keys(ci: &Ci, of: impl Fn(&Source) -> bool) -> BTreeSet<IdentityKey> {
+    const SAY_WHO: &[&str] = &["serial", "smbios_uuid", "machine_id", "cloud_instance_id", "mac_addresses"];
+    let claims = SAY_WHO.iter().filter_map(|name| ci.attributes.get(*name)).flat_map(Attribute::claims);
+    let sources: BTreeSet<&Source> = claims.map(|claim| &claim.source).filter(|source| of(source)).collect();
+    sources.into_iter().flat_map(|source| identity_claimed_by(ci, source).keys).collect()
 }
 
 /// Replaces the keys of the kinds that `of` says (adds to them if the list is not complete). Returns whether anything changed.
@@ -246,15 +279,21 @@ pub(super) fn class_of(platform: Option<PlatformKind>, chassis: Option<ChassisCl
     }
 }
 
+fn platform_of(text: &str) -> Option<PlatformKind> {
+    [("physical", PlatformKind::Physical), ("virtual machine", PlatformKind::VirtualMachine), ("container", PlatformKind::Container)]
+        .into_iter()
+        .find_map(|(prefix, kind)| text.starts_with(prefix).then_some(kind))
+}
+
+/// The platform that stands for a machine.
+pub(super) fn known_platform(ci: &Ci) -> Option<PlatformKind> {
+    ci.text("platform").and_then(platform_of)
+}
+
 /// The class follows the evidence while it is the general one, and when the platform changes (a machine made virtual); in between
 /// it is a person's to correct.
 fn reclassify(ci: &mut Ci, said: &MachineFacts) -> bool {
-    let known = |text: &str| {
-        [("physical", PlatformKind::Physical), ("virtual machine", PlatformKind::VirtualMachine), ("container", PlatformKind::Container)]
-            .into_iter()
-            .find_map(|(prefix, kind)| text.starts_with(prefix).then_some(kind))
-    };
-    let before = word(ci, "platform", &Source::Agent).and_then(Value::as_str).and_then(known);
+    let before = word(ci, "platform", &Source::Agent).and_then(Value::as_str).and_then(platform_of);
     let now = platform(said).or(before);
     let moved = before.is_some() && now != before;
     if ci.class != "machine" && is_machine(ci) && !moved {

@@ -7,12 +7,16 @@ mod adopt;
 mod applications;
 mod certificates;
 pub mod commands;
+mod compare;
+mod duplicates;
 mod edges;
 mod flows;
 mod guests;
 mod housekeeping;
 mod identify;
 mod import;
+mod joining;
+mod likeness;
 mod machine;
 mod names;
 mod neighbours;
@@ -24,14 +28,17 @@ mod policy;
 mod redundancy;
 mod segments;
 mod services;
+mod splitting;
 mod sweep;
 mod upstreams;
 
 #[cfg(test)]
 mod tests;
 
-use rollcall_shared::Timestamp;
+use rollcall_shared::{CiId, Timestamp};
 
+pub use compare::{Comparison, KeyComparison, RuleCheck, RuleVerdict, Standing, compare};
+pub use duplicates::{Duplicate, Strength, duplicates};
 pub use housekeeping::housekeeping;
 pub use identify::{Basis, RULES, Rule};
 pub use policy::Policy;
@@ -66,6 +73,19 @@ pub fn reconcile(
     upstreams::reconcile(&mut plan, machine, facts, observed);
     flows::reconcile(&mut plan, machine, facts, observed);
     plan.finish()
+}
+
+/// The CI that the inventory of another program is about, and by what it is recognised; `None` if it would get a new one.
+pub fn recognise_import(
+    estate: &Estate,
+    facts: &ImportFacts,
+    observed: &Observed,
+    now: Timestamp,
+    policy: &Policy,
+) -> Option<(CiId, String)> {
+    let mut none = uuid::Uuid::nil;
+    let plan = plan::Plan::new(estate, now, policy, &mut none);
+    import::recognise(&plan, facts, observed)
 }
 
 /// Plans what the inventory of another program changes.

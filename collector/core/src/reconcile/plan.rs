@@ -1,6 +1,6 @@
 //! Drafts over an estate. Edits are free; [`Plan::finish`] keeps what differs in the end.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rollcall_shared::{AgentId, CiId, ConflictId, NeedGroupId, RelationshipId, Timestamp};
 
@@ -8,8 +8,8 @@ use super::Policy;
 use crate::{
     Estate,
     model::{
-        Change, ChangeSet, Ci, Conflict, ConflictKind, ConflictState, IdSource, IdentityKey, Lifecycle, NeedGroup, Put, Relationship,
-        SoftwareSet,
+        Change, ChangeSet, Ci, Conflict, ConflictKind, ConflictState, IdSource, IdentityKey, Lifecycle, Merge, MergeStep, NeedGroup, Put,
+        Relationship, SoftwareSet,
     },
 };
 
@@ -25,11 +25,27 @@ pub(super) struct Plan<'a> {
     conflicts: Drafts<ConflictId, Conflict>,
     software: Vec<Change>,
     bindings: Vec<Change>,
+    merges: Vec<Change>,
+    /// What a merge in the making has touched, as it was before.
+    recorded: Option<BTreeMap<Thing, Option<Put>>>,
+    /// Whether something is put back: then every difference counts.
+    pub(super) restores: bool,
     /// Keys that drafts have or had; who has them now is asked of the draft.
     keyed: HashMap<IdentityKey, BTreeSet<CiId>>,
     /// Relationships drafted from a CI; whether they still start there is asked of the draft.
     drafted_from: HashMap<CiId, BTreeSet<RelationshipId>>,
     drafted_to: HashMap<CiId, BTreeSet<RelationshipId>>,
+}
+
+/// What a merge may touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Thing {
+    Ci(CiId),
+    Relationship(RelationshipId),
+    NeedGroup(NeedGroupId),
+    Conflict(ConflictId),
+    Software(CiId),
+    Binding(AgentId),
 }
 
 /// New versions in the order they were first touched.
@@ -98,6 +114,9 @@ impl<'a> Plan<'a> {
             conflicts: Drafts::new(),
             software: Vec::new(),
             bindings: Vec::new(),
+            merges: Vec::new(),
+            recorded: None,
+            restores: false,
             keyed: HashMap::new(),
             drafted_from: HashMap::new(),
             drafted_to: HashMap::new(),
@@ -135,6 +154,7 @@ impl<'a> Plan<'a> {
 
     /// Edits a CI; `change` says whether it did anything, and only then the reason is kept.
     pub(super) fn edit_ci(&mut self, id: CiId, reason: impl Into<String>, change: impl FnOnce(&mut Ci) -> bool) -> bool {
+        self.note(Thing::Ci(id));
         let Some(draft) = self.cis.edit(id, || self.estate.ci(id).cloned()) else { return false };
         if !change(&mut draft.value) {
             return false;
@@ -201,6 +221,7 @@ impl<'a> Plan<'a> {
     /// A new relationship, for its creator to give it evidence.
     pub(super) fn new_relationship(&mut self, kind: &str, from: CiId, to: CiId, reason: String) -> RelationshipId {
         let id = RelationshipId(self.ids.next());
+        self.note(Thing::Relationship(id));
         let relationship = Relationship {
             id,
             kind: kind.to_owned(),
@@ -222,6 +243,7 @@ impl<'a> Plan<'a> {
     }
 
     pub(super) fn edit_relationship(&mut self, id: RelationshipId, reason: impl Into<String>, change: impl FnOnce(&mut Relationship)) {
+        self.note(Thing::Relationship(id));
         let Some(draft) = self.relationships.edit(id, || self.estate.relationship(id).cloned()) else { return };
         change(&mut draft.value);
         draft.because(reason);
@@ -245,6 +267,7 @@ impl<'a> Plan<'a> {
 
     pub(super) fn put_need_group(&mut self, group: NeedGroup, reason: impl Into<String>) {
         let id = group.id;
+        self.note(Thing::NeedGroup(id));
         if let Some(draft) = self.need_groups.edit(id, || Some(group.clone())) {
             draft.value = group;
             draft.because(reason);
@@ -282,6 +305,7 @@ impl<'a> Plan<'a> {
             return None;
         }
         let id = ConflictId(self.ids.next());
+        self.note(Thing::Conflict(id));
         let (state, opened_at) = (ConflictState::Open, self.now);
         let conflict = Conflict { id, kind, known, other, agent, detail: detail.clone(), state, opened_at, settled_at: None };
         self.conflicts.at.insert(id, self.conflicts.drafts.len());
@@ -291,6 +315,7 @@ impl<'a> Plan<'a> {
 
     pub(super) fn settle_conflict(&mut self, id: ConflictId, state: ConflictState, reason: impl Into<String>) {
         let now = self.now;
+        self.note(Thing::Conflict(id));
         if let Some(draft) = self.conflicts.edit(id, || self.estate.conflict(id).cloned()) {
             draft.value.state = state;
             draft.value.settled_at = Some(now);
@@ -301,11 +326,107 @@ impl<'a> Plan<'a> {
     // --- The rest ---
 
     pub(super) fn put_software(&mut self, ci: CiId, software: SoftwareSet, reason: String) {
+        self.note(Thing::Software(ci));
         self.software.push(Change { put: Put::Software { ci, software }, reason, differs: Vec::new() });
     }
 
     pub(super) fn bind(&mut self, agent: AgentId, ci: CiId, reason: String) {
+        self.note(Thing::Binding(agent));
         self.bindings.push(Change { put: Put::AgentBinding { agent, ci }, reason, differs: Vec::new() });
+    }
+
+    /// From now on, what is touched is noted as it was.
+    pub(super) fn begin_record(&mut self) {
+        self.recorded = Some(BTreeMap::new());
+    }
+
+    /// What was touched since, as it was and as it is.
+    pub(super) fn end_record(&mut self) -> Vec<MergeStep> {
+        let recorded = self.recorded.take().unwrap_or_default();
+        let step = |(thing, before): (Thing, Option<Put>)| {
+            let after = self.as_it_is(thing)?;
+            (before.as_ref() != Some(&after)).then_some(MergeStep { before, after })
+        };
+        recorded.into_iter().filter_map(step).collect()
+    }
+
+    fn note(&mut self, thing: Thing) {
+        if self.recorded.as_ref().is_some_and(|recorded| !recorded.contains_key(&thing)) {
+            let before = self.as_it_is(thing);
+            if let Some(recorded) = &mut self.recorded {
+                recorded.insert(thing, before);
+            }
+        }
+    }
+
+    fn as_it_is(&self, thing: Thing) -> Option<Put> {
+        match thing {
+            Thing::Ci(id) => self.ci(id).cloned().map(Put::Ci),
+            Thing::Relationship(id) => self.relationships.get(id).or_else(|| self.estate.relationship(id)).cloned().map(Put::Relationship),
+            Thing::NeedGroup(id) => {
+                let known = || self.estate.need_group(id).or_else(|| self.estate.suggestion(id));
+                self.need_groups.get(id).or_else(known).cloned().map(Put::NeedGroup)
+            }
+            Thing::Conflict(id) => self.conflict(id).cloned().map(Put::Conflict),
+            Thing::Software(ci) => Some(Put::Software { ci, software: self.software_of(ci) }),
+            Thing::Binding(agent) => self.bound_to(agent).map(|ci| Put::AgentBinding { agent, ci }),
+        }
+    }
+
+    /// A conflict as this plan leaves it.
+    pub(super) fn conflict(&self, id: ConflictId) -> Option<&Conflict> {
+        self.conflicts.get(id).or_else(|| self.estate.conflict(id))
+    }
+
+    /// All software of a machine as this plan leaves it.
+    pub(super) fn software_of(&self, machine: CiId) -> SoftwareSet {
+        let drafted = self.software.iter().rev().find_map(|change| match &change.put {
+            Put::Software { ci, software } if *ci == machine => Some(software.clone()),
+            _ => None,
+        });
+        drafted.unwrap_or_else(|| self.estate.software().of(machine).cloned().collect())
+    }
+
+    /// The machine that an agent reports as this plan leaves it.
+    pub(super) fn bound_to(&self, agent: AgentId) -> Option<CiId> {
+        let drafted = self.bindings.iter().rev().find_map(|change| match &change.put {
+            Put::AgentBinding { agent: bound, ci } if *bound == agent => Some(*ci),
+            _ => None,
+        });
+        drafted.or_else(|| self.estate.machine_of(agent).map(|ci| ci.id))
+    }
+
+    pub(super) fn put_merge(&mut self, merge: Merge, reason: String) {
+        self.merges.push(Change { put: Put::Merge(Box::new(merge)), reason, differs: Vec::new() });
+    }
+
+    /// Puts a conflict back as it was.
+    pub(super) fn put_conflict(&mut self, conflict: Conflict, reason: String) {
+        if let Some(draft) = self.conflicts.edit(conflict.id, || Some(conflict.clone())) {
+            draft.value = conflict;
+            draft.because(reason);
+        }
+    }
+
+    /// A relationship as it is to be; one that was retired meanwhile comes back with the number of versions that it has had.
+    pub(super) fn put_relationship(&mut self, relationship: Relationship, reason: String) {
+        let (id, from, to) = (relationship.id, relationship.from, relationship.to);
+        if let Some(draft) = self.relationships.edit(id, || Some(relationship.clone())) {
+            draft.value = relationship;
+            draft.because(reason);
+        }
+        self.drafted_from.entry(from).or_default().insert(id);
+        self.drafted_to.entry(to).or_default().insert(id);
+    }
+
+    /// A relationship as this plan leaves it, retired or not.
+    pub(super) fn any_relationship(&self, id: RelationshipId) -> Option<&Relationship> {
+        self.relationships.get(id).or_else(|| self.estate.relationship(id))
+    }
+
+    /// A need group as this plan leaves it, retired or not.
+    pub(super) fn any_need_group(&self, id: NeedGroupId) -> Option<&NeedGroup> {
+        self.need_groups.get(id).or_else(|| self.estate.need_group(id)).or_else(|| self.estate.suggestion(id))
     }
 
     /// What differs from the estate, in an order in which it can be applied.
@@ -332,10 +453,12 @@ impl<'a> Plan<'a> {
                 None => Vec::new(),
                 Some(before) => relationship_differences(before, &relationship, self.now, self.policy),
             };
-            if before.is_some() && differs.is_empty() {
+            // What a merge joined and a split takes apart differs in counters only.
+            let split = before.is_some_and(|before| before.evidence != relationship.evidence) && self.restores;
+            if before.is_some() && differs.is_empty() && !split {
                 continue;
             }
-            (relationship.version, relationship.valid_from) = (before.map_or(1, |before| before.version + 1), self.now);
+            (relationship.version, relationship.valid_from) = (before.map_or(relationship.version, |before| before.version + 1), self.now);
             changes.push(Change { put: Put::Relationship(relationship), reason, differs });
         }
         for draft in self.need_groups.drafts {
@@ -349,7 +472,7 @@ impl<'a> Plan<'a> {
             if before.is_some() && differs.is_empty() {
                 continue;
             }
-            (group.version, group.valid_from) = (before.map_or(1, |before| before.version + 1), self.now);
+            (group.version, group.valid_from) = (before.map_or(group.version.max(1), |before| before.version + 1), self.now);
             changes.push(Change { put: Put::NeedGroup(group), reason, differs });
         }
         for draft in self.conflicts.drafts {
@@ -359,6 +482,7 @@ impl<'a> Plan<'a> {
                 changes.push(Change { reason: draft.reason(), put: Put::Conflict(draft.value), differs });
             }
         }
+        changes.extend(self.merges);
         ChangeSet { changes }
     }
 }

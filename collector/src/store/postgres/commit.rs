@@ -89,6 +89,13 @@ const PUT_CONFLICTS: &str = "INSERT INTO identity_conflict
         detail = excluded.detail, state = excluded.state, opened_at = excluded.opened_at, settled_at = excluded.settled_at,
         revision = excluded.revision";
 
+const PUT_MERGES: &str = "INSERT INTO merge_record (absorbed, survivor, at, by_rule, is_undone, steps, revision)
+    SELECT r.absorbed, r.survivor, r.at, r.by_rule, r.is_undone, r.steps::json, $2
+    FROM json_to_recordset($1::json) AS r (
+        absorbed uuid, survivor uuid, at bigint, by_rule bigint, is_undone bigint, steps text)
+    ON CONFLICT (absorbed) DO UPDATE SET survivor = excluded.survivor, at = excluded.at, by_rule = excluded.by_rule,
+        is_undone = excluded.is_undone, steps = excluded.steps, revision = excluded.revision";
+
 /// Under the writer lock, so the catalogue stays dense; a sequence would leave gaps.
 const INSERT_SOFTWARE: &str = "INSERT INTO software (id, kind, name, version, architecture, publisher, digest)
     SELECT (SELECT coalesce(max(id), 0) FROM software) + row_number() OVER (), r.kind, r.name, r.version, r.architecture, r.publisher, r.digest
@@ -128,6 +135,7 @@ impl PostgresStore {
             known.conflicts = write.ids(KNOWN_CONFLICTS, &plan.conflicts).await?;
             write.insert(PUT_CONFLICTS, &plan.conflicts).await?;
         }
+        write.insert(PUT_MERGES, &plan.merges).await?;
         write.insert::<EventRow>(INSERT_EVENTS, &plan.events(known)?).await?;
         let mut tx = write.tx;
         inventory::insert_documents(&mut tx, &batch.documents).await?;

@@ -77,6 +77,12 @@ const PUT_CONFLICTS: &str = "INSERT INTO identity_conflict
         detail = excluded.detail, state = excluded.state, opened_at = excluded.opened_at, settled_at = excluded.settled_at,
         revision = excluded.revision";
 
+const PUT_MERGES: &str = "INSERT INTO merge_record (absorbed, survivor, at, by_rule, is_undone, steps, revision)
+    SELECT value ->> 'absorbed', value ->> 'survivor', value ->> 'at', value ->> 'by_rule', value ->> 'is_undone', value ->> 'steps', ?2
+    FROM json_each(?1) WHERE true
+    ON CONFLICT (absorbed) DO UPDATE SET survivor = excluded.survivor, at = excluded.at, by_rule = excluded.by_rule,
+        is_undone = excluded.is_undone, steps = excluded.steps, revision = excluded.revision";
+
 /// SQLite numbers rows by one more than the highest, so the catalogue stays dense.
 const INSERT_SOFTWARE: &str = "INSERT INTO software (kind, name, version, architecture, publisher, digest)
     SELECT value ->> 'kind', value ->> 'name', value ->> 'version', value ->> 'architecture', value ->> 'publisher', value ->> 'digest'
@@ -112,6 +118,7 @@ impl SqliteStore {
             known.conflicts = write.ids(KNOWN_CONFLICTS, &plan.conflicts).await?;
             write.insert(PUT_CONFLICTS, &plan.conflicts).await?;
         }
+        write.insert(PUT_MERGES, &plan.merges).await?;
         write.insert::<EventRow>(INSERT_EVENTS, &plan.events(known)?).await?;
         let mut tx = write.tx;
         inventory::insert_documents(&mut tx, &batch.documents).await?;

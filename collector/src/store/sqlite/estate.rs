@@ -6,7 +6,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::{Result, SqliteStore};
 use crate::store::{
     Snapshot,
-    codec::{self, BindingRow, CiRow, ConflictRow, Decode, NeedGroupRow, RelationshipRow, SeenRow, SoftwareRow},
+    codec::{self, BindingRow, CiRow, ConflictRow, Decode, MergeRow, NeedGroupRow, RelationshipRow, SeenRow, SoftwareRow},
     columns, installed,
 };
 
@@ -95,6 +95,7 @@ const PAST: Pages = Pages {
 };
 
 const STANDING_CONFLICTS: &str = page!("id", columns::conflict!(), "identity_conflict WHERE state <> 'settled' AND id > ?1", "id");
+const STANDING_MERGES: &str = page!("absorbed", columns::merge!(), "merge_record WHERE is_undone = 0 AND absorbed > ?1", "absorbed");
 const SEEN: &str = page!("agent", "agent, last_seen", "seen WHERE last_seen IS NOT NULL AND agent > ?1", "agent");
 const SOFTWARE: &str = json_rows!(columns::software!(), "FROM (SELECT * FROM software WHERE id > ?1 ORDER BY id LIMIT 5000)");
 
@@ -104,13 +105,15 @@ const NEED_GROUPS_SINCE: &str = since!("need_group_version", columns::need_group
 const BINDINGS_SINCE: &str = since!("agent_binding", columns::binding!());
 const SOFTWARE_SETS_SINCE: &str = since!("software_set", "ci, ids");
 const CONFLICTS_SINCE: &str = json_rows!(columns::conflict!(), "FROM identity_conflict WHERE revision > ?1");
-const SOFTWARE_BY_ID: &str = json_rows!(columns::software!(), "FROM software WHERE id IN (SELECT value FROM json_each(?1))");
+const MERGES_SINCE: &str = json_rows!(columns::merge!(), "FROM merge_record WHERE revision > ?1");
+pub(super) const SOFTWARE_BY_ID: &str = json_rows!(columns::software!(), "FROM software WHERE id IN (SELECT value FROM json_each(?1))");
 
 impl SqliteStore {
     pub(super) async fn load_current(&self) -> Result<Snapshot> {
         let mut reader = self.read_at_one_instant().await?;
         let mut snapshot = reader.state(&CURRENT, None).await?;
         snapshot.puts.extend(reader.records::<ConflictRow>(STANDING_CONFLICTS, None).await?);
+        snapshot.puts.extend(reader.records::<MergeRow>(STANDING_MERGES, None).await?);
         snapshot.last_seen = reader.records::<SeenRow>(SEEN, None).await?;
         self.catalogue.learn_all(&snapshot.software.catalogue);
         Ok(snapshot)
@@ -128,6 +131,7 @@ impl SqliteStore {
         puts.extend(reader.since::<NeedGroupRow>(NEED_GROUPS_SINCE, after).await?);
         puts.extend(reader.since::<BindingRow>(BINDINGS_SINCE, after).await?);
         puts.extend(reader.since::<ConflictRow>(CONFLICTS_SINCE, after).await?);
+        puts.extend(reader.since::<MergeRow>(MERGES_SINCE, after).await?);
         puts.extend(reader.software_since(after).await?);
         Ok(Snapshot { revision: reader.revision, puts, ..Snapshot::default() })
     }

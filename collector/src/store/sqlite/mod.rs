@@ -15,6 +15,7 @@ macro_rules! json_rows {
 
 mod agents;
 mod commit;
+mod difference;
 mod estate;
 mod file;
 mod history;
@@ -30,11 +31,12 @@ use rollcall_core::Revision;
 use rollcall_shared::{AgentId, ApiTokenId, CiId, DocumentId, Timestamp, TokenId, UserId, ViewId, wire::v1::Exchange};
 use sqlx::{Sqlite, SqlitePool, Transaction, query::QueryScalar, sqlite::SqliteArguments};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::{
-    AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, EnrollAttempt, EnrollOutcome, Event, Inventory,
-    IssuedCertificate, KeyedAnswer, KeyedRequest, SeenRequest, SessionRecord, Snapshot, Store, StoreError, TokenRecord, UnchangedCheckIn,
-    UserRecord, ViewRecord,
+    AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event,
+    Inventory, IssuedCertificate, KeyedAnswer, KeyedRequest, Kept, SeenRequest, SessionRecord, Snapshot, Store, StoreError, Thinned, TokenRecord, UnchangedCheckIn, UserRecord,
+    ViewRecord,
     catalogue::Catalogue,
     codec::{self, Decode},
 };
@@ -105,6 +107,15 @@ impl Store for SqliteStore {
     }
     async fn ci_history(&self, ci: CiId, limit: u32) -> Result<Vec<CiVersion>> {
         self.versions_of(ci, limit).await
+    }
+    async fn differing(&self, kind: Kept, from: Timestamp, to: Timestamp, after: Uuid, limit: u32) -> Result<DifferingPage> {
+        self.differing_between(kind, from, to, after, limit).await
+    }
+    async fn events_removed(&self) -> Result<u64> {
+        self.last_event_removed().await
+    }
+    async fn thin(&self, cut: &Cut) -> Result<Thinned> {
+        self.thin_history(cut).await
     }
     async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>> {
         self.events_after(after, limit).await

@@ -4,6 +4,7 @@ mod dependencies;
 mod edit;
 mod hardware;
 mod history;
+mod identity;
 mod software;
 mod summary;
 
@@ -58,6 +59,7 @@ pub(super) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Res
         "software" => software::show(&visitor, id),
         "dependencies" => dependencies::show(&visitor, id),
         "history" => history::show(&visitor, id).await,
+        "identity" => identity::show(&visitor, id).await,
         "edit" => edit::show(&visitor, id),
         _ => summary::show(&visitor, id).await,
     }
@@ -89,6 +91,7 @@ impl Head {
             ("software", "Software", machine || software > 0, Some(software)),
             ("dependencies", "Dependencies", true, Some(relationships as u64)),
             ("history", "History", true, Some(u64::from(ci.version))),
+            ("identity", "Why one item?", true, None),
         ];
         let tabs = tabs.into_iter().filter(|(_, _, shown, _)| *shown).map(|(name, label, _, number)| Tab {
             label,

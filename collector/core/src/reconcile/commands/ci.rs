@@ -7,7 +7,14 @@ use super::{CommandError, MOST_NAME, Order, active, check_attribute, check_name,
 use crate::{
     Estate,
     model::{Attribute, ChangeSet, Ci, Claim, ConflictKind, ConflictState, IdentityKey, IdentityKeyKind, Lifecycle, Source},
-    reconcile::{edges, identify::is_machine, machine, plan::Plan},
+    observe::IdentityFacts,
+    reconcile::{
+        edges,
+        identify::{self, Newcomer, Reporter, is_machine},
+        machine,
+        plan::Plan,
+        splitting,
+    },
 };
 
 /// A configuration item to be made by hand or by an import.
@@ -68,17 +75,39 @@ pub fn create_ci(estate: &Estate, new: &NewCi, mut order: Order<'_>) -> Result<C
         let id = short(new.external_id.as_deref().unwrap_or_default());
         return Err(CommandError::ExternalIdTaken { id, ci: taken.id, name: short(&taken.name) });
     }
+    let identity = class.is_a("machine").then(|| IdentityFacts::of_attributes(&new.attributes)).map(|mut identity| {
+        if identity.hostname.is_empty() {
+            identity.hostname.clone_from(&name);
+        }
+        identity
+    });
     planned(estate, &mut order, |plan, source| {
+        if let Some(identity) = &identity {
+            check_new(plan, identity)?;
+        }
         let id = plan.new_ci(class.name, name, key.into_iter().collect(), None, format!("made by {source}"));
         let now = plan.now;
         plan.edit_ci(id, format!("made by {source}"), |ci| {
             for (attribute, value) in &new.attributes {
                 machine::claim(ci, attribute, Some(value.clone()), source.clone(), now);
             }
+            if is_machine(ci) {
+                machine::set_claimed_keys(ci);
+            }
             true
         });
         Ok(())
     })
+}
+
+/// Nobody registers a machine that is there already: it is the one that is meant.
+fn check_new(plan: &Plan<'_>, identity: &IdentityFacts) -> Result<(), CommandError> {
+    let newcomer = Newcomer { reporter: Reporter::Entry, keys: &identity.keys, identity: Some(identity) };
+    let found = identify::identify(plan, &newcomer);
+    match found.machine.and_then(|id| plan.ci(id)) {
+        Some(ci) => Err(CommandError::KnownMachine { id: ci.id, name: short(&ci.name), how: found.reason }),
+        None => Ok(()),
+    }
 }
 
 /// Changes a configuration item.
@@ -100,6 +129,9 @@ pub fn update_ci(estate: &Estate, id: CiId, update: &CiUpdate, mut order: Order<
             ci.name = name.unwrap_or(std::mem::take(&mut ci.name));
             for (attribute, edit) in &update.attributes {
                 apply_edit(ci, attribute, edit, source, now);
+            }
+            if is_machine(ci) && ci.agent.is_none() {
+                machine::set_claimed_keys(ci);
             }
             *ci != before
         });
@@ -175,8 +207,7 @@ pub fn retire_ci(estate: &Estate, id: CiId, why: &str, mut order: Order<'_>) -> 
 }
 
 /// Brings a retired configuration item back, and with a machine what was retired together with it. One that was merged into another is split
-/// from it again: it gets its agent back. Relationships and people's attributes that moved to the other stay there, where they can be seen
-/// and corrected; what agents observe comes back by itself.
+/// from it again: everything is as it was before the merge, the question that led to it included; what has changed since for other reasons stays.
 ///
 /// # Errors
 /// [`CommandError`] if it does not exist or is not retired.
@@ -185,7 +216,15 @@ pub fn restore_ci(estate: &Estate, id: CiId, mut order: Order<'_>) -> Result<Cha
     if ci.lifecycle == Lifecycle::Active {
         return Err(CommandError::NotRetired { id, name: short(&ci.name) });
     }
+    let merge = estate.merge_of(id).filter(|merge| ci.merged_into == Some(merge.survivor));
+    if let Some(merge) = merge.filter(|merge| estate.ci(merge.survivor).is_some_and(|survivor| survivor.merged_into.is_some())) {
+        return Err(CommandError::MergedOn { id, name: short(&ci.name), survivor: merge.survivor });
+    }
     planned(estate, &mut order, |plan, source| {
+        if let Some(merge) = merge {
+            splitting::split(plan, merge, &format!("split again by {source}"));
+            return Ok(());
+        }
         let into = ci.merged_into;
         let reason = if into.is_some() { format!("split again by {source}") } else { format!("restored by {source}") };
         machine::revive(plan, id, &reason);

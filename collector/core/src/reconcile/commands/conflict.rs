@@ -5,8 +5,8 @@ use rollcall_shared::{AgentId, CiId, ConflictId};
 use super::{CommandError, Order, active, planned};
 use crate::{
     Estate,
-    model::{Attribute, ChangeSet, ConflictKind, ConflictState, IdentityKeyKind, Lifecycle, Source},
-    reconcile::{adopt::replace_in_groups, edges, identify::is_machine, plan::Plan},
+    model::{ChangeSet, ConflictKind, ConflictState, Source},
+    reconcile::{edges, identify::is_machine, joining, plan::Plan},
 };
 
 /// What a person decides about a conflict.
@@ -61,10 +61,50 @@ pub fn settle_conflict(estate: &Estate, id: ConflictId, settlement: Settlement, 
         (Settlement::Merge, Some(other)) => {
             active(estate, known)?;
             active(estate, other)?;
-            merge(plan, known, other, source);
-            plan.settle_conflict(id, ConflictState::Settled, format!("merged by {source}"));
+            joining::merge(plan, known, other, false, &format!("merged by {source}"));
             Ok(())
         }
+    })
+}
+
+/// Makes one configuration item part of another: both are the same thing. [`super::restore_ci`] of it takes that back.
+///
+/// # Errors
+/// [`CommandError`] if one does not exist or is retired, both are the same, or they are of different kinds.
+pub fn merge_cis(estate: &Estate, known: CiId, other: CiId, why: &str, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
+    let (a, b) = (active(estate, known)?, active(estate, other)?);
+    if known == other {
+        return Err(CommandError::WrongSettlement("an item cannot be merged with itself; name two"));
+    }
+    if is_machine(a) != is_machine(b) {
+        return Err(CommandError::WrongSettlement("only one of the two is a machine; change its class first if they are the same thing"));
+    }
+    planned(estate, &mut order, |plan, source| {
+        let why = if why.trim().is_empty() { String::new() } else { format!(": {}", super::short(why)) };
+        joining::merge(plan, known, other, false, &format!("merged by {source}{why}"));
+        Ok(())
+    })
+}
+
+/// Says that two configuration items are not the same; it is not asked again.
+///
+/// # Errors
+/// [`CommandError`] if one does not exist, or both are the same.
+pub fn keep_apart(estate: &Estate, one: CiId, other: CiId, why: &str, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
+    super::existing(estate, one)?;
+    super::existing(estate, other)?;
+    if one == other {
+        return Err(CommandError::WrongSettlement("an item cannot be kept apart from itself; name two"));
+    }
+    planned(estate, &mut order, |plan, source| {
+        let why = if why.trim().is_empty() { String::new() } else { format!(": {}", super::short(why)) };
+        let reason = format!("kept apart by {source}{why}");
+        let asked = plan.conflicts_of(one).into_iter().find(|it| it.known == other || it.other == Some(other)).map(|it| it.id);
+        let asked = asked.or_else(|| plan.open_conflict(ConflictKind::PossibleDuplicate, one, Some(other), None, reason.clone()));
+        if let Some(id) = asked {
+            plan.settle_conflict(id, ConflictState::KeptApart, reason);
+        }
+        Ok(())
     })
 }
 
@@ -86,73 +126,4 @@ fn split_off(plan: &mut Plan<'_>, from: CiId, agent: AgentId, source: &Source) {
     if let Some(asked) = plan.open_conflict(ConflictKind::SameIdentity, from, Some(id), Some(agent), reason.clone()) {
         plan.settle_conflict(asked, ConflictState::KeptApart, reason);
     }
-}
-
-/// `other` becomes part of `known`. It keeps its own keys and points at `known`, so that whoever looks for it finds `known`, and
-/// a later split can bring it back.
-fn merge(plan: &mut Plan<'_>, known: CiId, other: CiId, source: &Source) {
-    let reason = format!("merged by {source}");
-    for agent in plan.estate.agents_of(other).collect::<BTreeSet<_>>() {
-        plan.bind(agent, known, reason.clone());
-    }
-    merge_services(plan, known, other, &reason);
-    merge_one(plan, known, other, &reason);
-}
-
-fn merge_services(plan: &mut Plan<'_>, known: CiId, other: CiId, reason: &str) {
-    if !plan.ci(other).is_some_and(is_machine) {
-        return;
-    }
-    let agent = plan.ci(known).and_then(|ci| ci.agent).or_else(|| plan.ci(other).and_then(|ci| ci.agent));
-    let here = edges::services_on(plan, known);
-    for (key, service) in edges::services_on(plan, other) {
-        match here.get(&key) {
-            Some(twin) => merge_one(plan, *twin, service, reason),
-            None => {
-                let (from, to) = (edges::service_key(other, &key), edges::service_key(known, &key));
-                plan.edit_ci(service, reason, |ci| {
-                    ci.keys.retain(|key| *key != from);
-                    ci.keys.push(to);
-                    ci.keys.sort();
-                    ci.agent = agent;
-                    true
-                });
-            }
-        }
-    }
-}
-
-/// Attributes, addresses, relationships and needs of one CI go to the other, which keeps its own word where both have one.
-fn merge_one(plan: &mut Plan<'_>, known: CiId, other: CiId, reason: &str) {
-    let Some(absorbed) = plan.ci(other).cloned() else { return };
-    plan.edit_ci(known, reason, |ci| {
-        ci.lifecycle = Lifecycle::Active;
-        ci.agent = ci.agent.or(absorbed.agent);
-        for (name, attribute) in &absorbed.attributes {
-            let own = ci.attributes.remove(name);
-            let claims = own.iter().flat_map(|own| own.claims().iter().cloned()).collect::<Vec<_>>();
-            let new = attribute.claims().iter().filter(|claim| !claims.iter().any(|own| own.source == claim.source)).cloned();
-            if let Some(joined) = Attribute::from_claims(new.chain(claims.iter().cloned())) {
-                ci.attributes.insert(name.clone(), joined);
-            }
-        }
-        ci.keys.extend(absorbed.keys.iter().filter(|key| key.kind == IdentityKeyKind::AddressInRealm).cloned());
-        ci.keys.sort();
-        ci.keys.dedup();
-        true
-    });
-    for id in plan.from(other) {
-        let to = plan.relationship(id).map(|it| it.to);
-        edges::move_ends(plan, id, known, to.unwrap_or(known), reason);
-    }
-    for id in plan.to(other) {
-        let from = plan.relationship(id).map(|it| it.from);
-        edges::move_ends(plan, id, from.unwrap_or(known), known, reason);
-    }
-    replace_in_groups(plan, other, known, reason);
-    plan.edit_ci(other, reason, |ci| {
-        ci.lifecycle = Lifecycle::Retired;
-        ci.merged_into = Some(known);
-        true
-    });
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub use application::{Assembly, assemble, confirm_application};
 pub use ci::{AttributeEdit, CiUpdate, NewCi, create_ci, restore_ci, retire_ci, update_ci};
-pub use conflict::{Settlement, settle_conflict};
+pub use conflict::{Settlement, keep_apart, merge_cis, settle_conflict};
 pub use need_group::{NeedGroupValues, declare_need_group, retire_need_group, update_need_group};
 pub use relationship::{declare_relationship, retire_relationship, set_hardness};
 pub use suggestion::{Decision, decide_suggestion};
@@ -67,6 +67,16 @@ pub enum CommandError {
         id: CiId,
         /// Its name.
         name: String,
+    },
+    /// What it was merged into has become part of another since.
+    #[error("{name:?} ({id}) was merged into another item that was merged itself since; split that one, {survivor}, first")]
+    MergedOn {
+        /// Its id.
+        id: CiId,
+        /// Its name.
+        name: String,
+        /// What it was merged into.
+        survivor: CiId,
     },
     /// No such class.
     #[error("class: there is no class {name:?}; the classes are {allowed}")]
@@ -130,6 +140,16 @@ pub enum CommandError {
         /// Its name.
         name: String,
     },
+    /// The machine is there already.
+    #[error("this machine is {name:?} ({id}) already, {how}; update that one")]
+    KnownMachine {
+        /// Its id.
+        id: CiId,
+        /// Its name.
+        name: String,
+        /// What it is recognised by.
+        how: String,
+    },
     /// No such relationship type.
     #[error("type: there is no relationship type {name:?}; the types are {allowed}")]
     UnknownRelationshipType {
@@ -179,7 +199,15 @@ impl CommandError {
 
     /// Whether the order is well-formed but does not fit the present state (HTTP 409). Everything else is wrong in itself (422).
     pub const fn is_conflict(&self) -> bool {
-        matches!(self, Self::Retired { .. } | Self::NotRetired { .. } | Self::ExternalIdTaken { .. } | Self::Observed { .. })
+        matches!(
+            self,
+            Self::Retired { .. }
+                | Self::NotRetired { .. }
+                | Self::MergedOn { .. }
+                | Self::ExternalIdTaken { .. }
+                | Self::KnownMachine { .. }
+                | Self::Observed { .. }
+        )
     }
 }
 

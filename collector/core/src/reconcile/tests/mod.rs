@@ -8,6 +8,7 @@ mod fleet;
 mod identity;
 mod imports;
 mod inference;
+mod merging;
 mod noise;
 mod services;
 

@@ -1,0 +1,135 @@
+//! Items that may be one: the report, two beside each other, and what a person decides. And what changed between two instants.
+
+use askama::Template;
+use axum::response::Response;
+use rollcall_core::reconcile::commands;
+use rollcall_shared::CiId;
+
+use super::{
+    fields::link,
+    problem::Problem,
+    visitor::{Form, Part, Shell, Visitor, settled},
+};
+use crate::{
+    api::{
+        diff::{self, DiffView, Question},
+        identity::{self, ComparisonView, DuplicateView},
+    },
+    cli::identity::parse_instant,
+    query::Filter,
+    store::Role,
+};
+
+/// Pairs on one page.
+const PAGE: usize = 50;
+
+#[derive(Template)]
+#[template(path = "duplicates.html")]
+struct Report {
+    shell: Shell,
+    pairs: Vec<DuplicateView>,
+    total: usize,
+    strength: String,
+    next: Option<String>,
+}
+
+/// `GET /duplicates?strength=…&after=…`
+pub(super) async fn show(visitor: Visitor) -> Result<Response, Problem> {
+    let strength = visitor.query.get("strength").to_owned();
+    let wanted = Some(strength.as_str()).filter(|it| ["strong", "fair", "weak"].contains(it));
+    let from = visitor.query.get("after").parse().unwrap_or(0);
+    let page = identity::report(&visitor.app.estate(), &visitor.app.policy, wanted, from, PAGE, visitor.now);
+    let next = page.next.map(|next| link("/duplicates", [("strength", strength.as_str()), ("after", next.as_str())]));
+    let total = page.total.unwrap_or_default();
+    Ok(visitor.page(&Report { shell: visitor.shell(Part::Inventory), pairs: page.items, total, strength, next }))
+}
+
+#[derive(Template)]
+#[template(path = "compare.html")]
+struct Compare {
+    shell: Shell,
+    it: ComparisonView,
+}
+
+/// `GET /compare?a=…&b=…`
+pub(super) async fn compare(visitor: Visitor) -> Result<Response, Problem> {
+    let id = |name: &str| visitor.query.get(name).parse::<CiId>();
+    let nobody = || Problem::not_found("One of the two is not a configuration item.");
+    let (Ok(a), Ok(b)) = (id("a"), id("b")) else { return Err(nobody()) };
+    let it = identity::comparison(&visitor.app.estate(), &visitor.app.policy, a, b, visitor.now);
+    let mut it = it.ok_or_else(nobody)?;
+    it.keys.iter_mut().for_each(|key| key.kind = key.kind.replace('_', " "));
+    it.rules.iter_mut().for_each(|rule| rule.verdict = rule.verdict.replace('_', " "));
+    it.standing = it.standing.replace('_', " ");
+    Ok(visitor.page(&Compare { shell: visitor.shell(Part::Inventory), it }))
+}
+
+/// `POST /duplicates`
+pub(super) async fn decide(form: Form) -> Result<Response, Problem> {
+    form.visitor.require(Role::AssetManager)?;
+    let id = |name: &str| form.fields.get(name).parse::<CiId>().map_err(|_| Problem::not_found("There is no such item."));
+    let (one, other, reason) = (id("one")?, id("other")?, form.fields.get("reason").to_owned());
+    match form.fields.get("decision") {
+        "merge" => {
+            let make = move |estate: &_, order: commands::Order<'_>| commands::merge_cis(estate, one, other, &reason, order);
+            let result = form.visitor.order("ci.merge", one, format!("with {other}"), make).await;
+            let page = format!("/items/{one}?view=identity");
+            settled(result, &page, "They are one item now. Splitting takes it back exactly.", "/duplicates")
+        }
+        "keep_apart" => {
+            let make = move |estate: &_, order: commands::Order<'_>| commands::keep_apart(estate, one, other, &reason, order);
+            let result = form.visitor.order("ci.keep_apart", one, format!("from {other}"), make).await;
+            settled(result, "/duplicates", "They stay two items; this is not asked again.", "/duplicates")
+        }
+        _ => Err(Problem::invalid("There is no such decision.")),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "changes.html")]
+struct Changes {
+    shell: Shell,
+    from: String,
+    to: String,
+    filter: String,
+    problem: Option<String>,
+    it: Option<DiffView>,
+    next: Option<String>,
+}
+
+/// `GET /changes?from=…&to=…&q=…`
+pub(super) async fn changes(visitor: Visitor) -> Result<Response, Problem> {
+    let text = |name: &str, otherwise: &str| {
+        let said = visitor.query.get(name);
+        if said.is_empty() { otherwise.to_owned() } else { said.to_owned() }
+    };
+    let (from, to, filter) = (text("from", "1d"), text("to", ""), text("q", ""));
+    let shell = visitor.shell(Part::Inventory);
+    let question = question(&visitor, &from, &to, &filter);
+    let (it, problem) = match question {
+        Ok(question) => {
+            let answer = diff::answer(&visitor.app, &question).await.map_err(|refusal| Problem::from_refusal(refusal.problem))?;
+            (Some(answer), None)
+        }
+        Err(problem) => (None, Some(problem)),
+    };
+    let next = it
+        .as_ref()
+        .and_then(|it| it.next.as_deref())
+        .map(|next| link("/changes", [("from", from.as_str()), ("to", to.as_str()), ("q", filter.as_str()), ("after", next)]));
+    Ok(visitor.page(&Changes { shell, from, to, filter, problem, it, next }))
+}
+
+fn question(visitor: &Visitor, from: &str, to: &str, filter: &str) -> Result<Question, String> {
+    let instant = |text: &str| {
+        parse_instant(text, visitor.now)
+            .ok_or_else(|| format!("{text:?} is no instant; say 2026-03-02T08:00:00Z, 2026-03-02, or an age such as 3d or 12h."))
+    };
+    let from = instant(from)?;
+    let to = if to.is_empty() { visitor.now } else { instant(to)? };
+    if from > to {
+        return Err("The first instant is later than the second; name the earlier one first.".to_owned());
+    }
+    let filter = Filter::parse(filter).map_err(|error| error.to_string())?;
+    Ok(Question { from, to, filter, kind: None, after: diff::cursor(visitor.query.get("after")), limit: 100 })
+}
