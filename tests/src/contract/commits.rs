@@ -14,9 +14,9 @@ use super::{
 };
 
 /// A state in an order of its own, with software as puts.
-type State = BTreeMap<(&'static str, Uuid), Put>;
+pub(super) type State = BTreeMap<(&'static str, Uuid), Put>;
 
-fn state_of(snapshot: &Snapshot) -> State {
+pub(super) fn state_of(snapshot: &Snapshot) -> State {
     let mut state = State::new();
     for put in &snapshot.puts {
         assert!(state.insert(key(put), put.clone()).is_none(), "twice: {put:?}");
@@ -28,7 +28,7 @@ fn state_of(snapshot: &Snapshot) -> State {
     state
 }
 
-fn key(put: &Put) -> (&'static str, Uuid) {
+pub(super) fn key(put: &Put) -> (&'static str, Uuid) {
     match put {
         Put::Ci(ci) => ("ci", ci.id.0),
         Put::Relationship(relationship) => ("relationship", relationship.id.0),
@@ -36,16 +36,18 @@ fn key(put: &Put) -> (&'static str, Uuid) {
         Put::Conflict(conflict) => ("conflict", conflict.id.0),
         Put::Software { ci, .. } => ("software", ci.0),
         Put::AgentBinding { agent, .. } => ("agent_binding", agent.0),
+        Put::Merge(merge) => ("merge", merge.absorbed.0),
     }
 }
 
 /// What a state holds after these puts: the last of each thing, without what is retired or settled.
-fn replay<'a>(puts: impl IntoIterator<Item = &'a Put>) -> State {
+pub(super) fn replay<'a>(puts: impl IntoIterator<Item = &'a Put>) -> State {
     let mut state: State = puts.into_iter().map(|put| (key(put), put.clone())).collect();
     state.retain(|_, put| match put {
         Put::Relationship(relationship) => relationship.lifecycle == Lifecycle::Active,
         Put::NeedGroup(group) => group.lifecycle == Lifecycle::Active,
         Put::Conflict(conflict) => conflict.state != ConflictState::Settled,
+        Put::Merge(merge) => !merge.is_undone,
         Put::Ci(_) | Put::Software { .. } | Put::AgentBinding { .. } => true,
     });
     state
@@ -306,7 +308,7 @@ pub async fn any_state_is_the_replay_of_its_commits(place: Place) {
     }
 }
 
-fn any_put(random: &mut StdRng, versions: &mut BTreeMap<(&'static str, u128), u32>, now: Timestamp) -> Put {
+pub(super) fn any_put(random: &mut StdRng, versions: &mut BTreeMap<(&'static str, u128), u32>, now: Timestamp) -> Put {
     let n = random.random_range(1..6);
     let lifecycle = if random.random_range(0..4) == 0 { Lifecycle::Retired } else { Lifecycle::Active };
     let mut version = |kind| {
