@@ -229,6 +229,9 @@ pub(crate) struct CiPatch {
     /// Attributes whose pins are to be released.
     #[serde(default)]
     pub(crate) release: Vec<String>,
+    /// Why, in a few words, for the audit log.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) reason: String,
 }
 
 impl CiPatch {
@@ -267,9 +270,10 @@ async fn update(
     IfMatch(expected): IfMatch,
     Body(patch): Body<CiPatch>,
 ) -> Result<Tagged<CiView>, Refusal> {
+    let reason = super::identity::short_reason(&patch.reason);
     let update = patch.into_update()?;
     let names: Vec<&str> = update.attributes.keys().map(String::as_str).collect();
-    let what = What { action: "ci.update", subject: id.to_string(), detail: names.join(", ") };
+    let what = What { action: "ci.update", subject: id.to_string(), detail: super::identity::with_reason(names.join(", "), &reason) };
     order(&app, &actor, what, move |estate, order| {
         at_version(estate, id, expected)?;
         Ok(commands::update_ci(estate, id, &update, order)?)

@@ -85,6 +85,9 @@ async fn get(State(app): State<SharedApp>, _: Viewer, Id(id): Id<ConflictId>) ->
 pub(crate) struct SettlementBody {
     /// What is to become of it.
     pub(crate) settlement: SettlementName,
+    /// Why, in a few words, for the audit log.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) reason: String,
 }
 
 /// How a conflict is settled.
@@ -113,7 +116,8 @@ async fn settle(
         SettlementName::Merge => (Settlement::Merge, "merge"),
         SettlementName::Acknowledge => (Settlement::Acknowledge, "acknowledge"),
     };
-    let what = What { action: "conflict.settle", subject: id.to_string(), detail: name.to_owned() };
+    let what =
+        What { action: "conflict.settle", subject: id.to_string(), detail: super::identity::with_reason(name.to_owned(), &body.reason) };
     order(&app, &actor, what, move |estate, order| Ok(commands::settle_conflict(estate, id, settlement, order)?)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

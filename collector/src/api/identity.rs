@@ -378,6 +378,13 @@ async fn apart(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn with_reason(what: String, reason: &str) -> String {
-    if reason.trim().is_empty() { what } else { format!("{what}: {}", reason.trim()) }
+/// What somebody gave as a reason, as long as an audit log needs it.
+pub(super) fn short_reason(reason: &str) -> String {
+    reason.trim().chars().take(500).collect()
+}
+
+/// What was done, and why if somebody said so.
+pub(super) fn with_reason(what: String, reason: &str) -> String {
+    let reason = short_reason(reason);
+    if reason.is_empty() { what } else { format!("{what}: {reason}") }
 }

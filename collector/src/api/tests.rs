@@ -473,4 +473,75 @@ async fn a_view_is_ones_own_until_it_is_shared() {
         assert_eq!((answer.status, answer.body["path"].as_str()), (422, Some(at)), "{}", answer.body);
     }
     assert_eq!(collector.call("POST", "/views", view).await.status, 422, "the console is nobody");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_items_are_compared_merged_split_and_kept_apart() {
+    let collector = Collector::start().await;
+    let begun = Timestamp::now().to_string();
+    let make = async |name: &str, attributes: Value| {
+        let made = collector.call("POST", "/cis", json!({"class": "server", "name": name, "attributes": attributes})).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        made.body["id"].as_str().unwrap().to_owned()
+    };
+    let one = make("db01", json!({"serial": "PF2ABC001", "manufacturer": "Dell Inc.", "model": "R650"})).await;
+    let other = make("db01", json!({"serial": "PF2ABC00I", "model": "R650", "owner": "Ada"})).await;
+
+    // Who registers a machine that is there already is told which one it is.
+    let again = collector
+        .call("POST", "/cis", json!({"class": "server", "name": "x", "attributes": {"serial": "pf2abc001", "manufacturer": "Dell"}}))
+        .await;
+    assert_eq!(again.status, 409, "{}", again.body);
+    assert!(again.body["detail"].as_str().unwrap().contains(&one), "{}", again.body);
+
+    let report = collector.get("/duplicates").await;
+    assert_eq!((report.status, report.body["total"].as_u64()), (200, Some(1)), "{}", report.body);
+    assert_eq!(report.body["items"][0]["strength"], "weak");
+    assert!(!report.body["items"][0]["against"].as_array().unwrap().is_empty(), "the serials differ: {}", report.body);
+
+    let compared = collector.get(&format!("/identity/compare?a={one}&b={other}")).await;
+    assert_eq!((compared.status, compared.body["standing"].as_str()), (200, Some("open")));
+    let serial = compared.body["keys"].as_array().unwrap().iter().find(|key| key["kind"] == "serial").unwrap();
+    assert_eq!(serial["agree"], false, "{serial}");
+    assert!(compared.body["rules"].as_array().unwrap().iter().all(|rule| rule["verdict"] != "joins"), "{}", compared.body);
+    assert_eq!(collector.get(&format!("/identity/compare?a={one}&b={}", Uuid::nil())).await.status, 404);
+
+    let before = collector.get(&format!("/cis/{one}")).await.body["attributes"].clone();
+    let merged = collector.call("POST", &format!("/cis/{one}/merge"), json!({"other": other, "reason": "a typing error"})).await;
+    assert_eq!(merged.status, 204, "{}", merged.body);
+    let explained = collector.get(&format!("/cis/{one}/identity")).await;
+    assert_eq!(explained.body["merged"][0]["item"]["id"], other.as_str(), "{}", explained.body);
+    let reasons = explained.body["decisions"].to_string();
+    assert!(reasons.contains("a typing error") && reasons.contains("made"), "{reasons}");
+    assert_eq!(collector.get(&format!("/cis/{one}")).await.body["attributes"]["owner"], "Ada");
+    let audit = collector.get("/audit?limit=1").await;
+    assert!(audit.body["items"][0]["detail"].as_str().unwrap().contains("a typing error"), "{}", audit.body);
+
+    assert_eq!(collector.call("POST", &format!("/cis/{other}/restore"), json!({})).await.status, 200);
+    assert_eq!(collector.get(&format!("/cis/{one}")).await.body["attributes"], before);
+    let apart = collector.call("POST", &format!("/cis/{one}/keep-apart"), json!({"other": other})).await;
+    assert_eq!(apart.status, 204, "{}", apart.body);
+    assert_eq!(collector.get("/duplicates").await.body["total"], 0);
+    assert_eq!(collector.call("POST", &format!("/cis/{one}/merge"), json!({"other": one})).await.status, 422);
+
+    // And all of that is what changed since.
+    let diff = collector.get(&format!("/diff?from={begun}")).await;
+    assert_eq!(diff.status, 200, "{}", diff.body);
+    let items = diff.body["items"].as_array().unwrap();
+    assert_eq!(items.len(), 2, "{}", diff.body);
+    assert!(items.iter().all(|item| item["change"] == "appeared" && item["class"] == "server"), "{}", diff.body);
+    assert_eq!(diff.body["groups"][0]["count"], 2);
+    let now = Timestamp::now().to_string();
+    let filtered = collector.get(&format!("/diff?from={begun}&to={now}&filter=id:{other}")).await;
+    assert_eq!(filtered.body["items"].as_array().unwrap().len(), 1, "{}", filtered.body);
+    assert!(collector.get(&format!("/diff?from={now}")).await.body["items"].as_array().unwrap().is_empty());
+    assert_eq!(collector.get(&format!("/diff?from={now}&to={begun}")).await.status, 400);
+
+    // A cursor from before what is kept says where to begin.
+    let cut = crate::store::Cut { events_before: Some(Timestamp::now().plus_millis(1)), period_ms: 1, ..Default::default() };
+    collector.running.app.store.thin(&cut).await.unwrap();
+    let gone = collector.get("/changes?after=1").await;
+    assert_eq!(gone.status, 410, "{}", gone.body);
+    let removed = collector.running.app.store.events_removed().await.unwrap();
+    assert!(gone.body["next_step"].as_str().unwrap().contains(&format!("after={removed}")), "{}", gone.body);
+    assert_eq!(collector.get(&format!("/changes?after={removed}")).await.status, 200);
 }
