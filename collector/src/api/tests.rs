@@ -473,6 +473,7 @@ async fn a_view_is_ones_own_until_it_is_shared() {
         assert_eq!((answer.status, answer.body["path"].as_str()), (422, Some(at)), "{}", answer.body);
     }
     assert_eq!(collector.call("POST", "/views", view).await.status, 422, "the console is nobody");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_items_are_compared_merged_split_and_kept_apart() {

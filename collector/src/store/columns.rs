@@ -72,6 +72,6 @@ macro_rules! saved_view {
 }
 
 pub(super) use {
-    agent, api_token, audit, binding, ci, conflict, event, inventory, merge, need_group, person, relationship, saved_view, session, software,
-    token,
+    agent, api_token, audit, binding, ci, conflict, event, inventory, merge, need_group, person, relationship, saved_view, session,
+    software, token,
 };
