@@ -18,6 +18,7 @@ use super::{
 use crate::{
     app::{App, SharedApp},
     auth::Refusal,
+    cli::identity::parse_instant,
     query::{self, CiQuery, Filter},
     store::{Differing, Kept},
 };
@@ -36,21 +37,45 @@ const BATCH: u32 = 1_000;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DiffParams {
-    /// The earlier instant, RFC 3339.
-    #[param(value_type = String, example = "2026-03-02T08:00:00Z")]
-    from: Timestamp,
+    /// The earlier instant: RFC 3339, a day in UTC such as `2026-03-02`, or an age such as `3d` or `12h`.
+    #[param(example = "2026-03-02T08:00:00Z")]
+    from: String,
     /// The later one; now if absent.
-    #[param(value_type = Option<String>)]
-    to: Option<Timestamp>,
+    to: Option<String>,
     /// Only items that this filter finds now, as in `GET /cis`; `id:UUID` for one item.
     #[serde(default)]
     filter: String,
     /// Only this kind of thing: `ci`, `relationship`, `need_group` or `software`.
-    kind: Option<String>,
+    kind: Option<KindName>,
     /// `next` of the page before.
     after: Option<String>,
     /// On a page, 1 to 1000; 100 if absent.
     limit: Option<usize>,
+}
+
+/// Kinds of things whose history is kept.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum KindName {
+    /// Configuration items.
+    Ci,
+    /// Relationships.
+    Relationship,
+    /// Need groups.
+    NeedGroup,
+    /// Each machine's software.
+    Software,
+}
+
+impl From<KindName> for Kept {
+    fn from(name: KindName) -> Self {
+        match name {
+            KindName::Ci => Self::Ci,
+            KindName::Relationship => Self::Relationship,
+            KindName::NeedGroup => Self::NeedGroup,
+            KindName::Software => Self::Software,
+        }
+    }
 }
 
 /// What changed.
@@ -107,11 +132,11 @@ pub(crate) struct FieldView {
     pub(crate) name: String,
     /// As it was; absent if there was nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value)]
     pub(crate) before: Option<Value>,
     /// As it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value)]
     pub(crate) after: Option<Value>,
 }
 
@@ -289,19 +314,22 @@ fn ci_values(ci: &Ci) -> BTreeMap<String, Value> {
 #[utoipa::path(get, path = "/diff", tag = "changes", params(DiffParams),
     responses((status = 200, description = "What is not as it was", body = DiffView)))]
 async fn difference(State(app): State<SharedApp>, _: Viewer, Params(params): Params<DiffParams>) -> Result<Json<DiffView>, Refusal> {
-    let to = params.to.unwrap_or_else(Timestamp::now);
-    if params.from > to {
-        return Err(Refusal::bad_request("from is later than to; name the earlier instant first"));
-    }
-    let filter = Filter::parse(&params.filter).map_err(|error| Refusal::bad_request(error.to_string()))?;
-    let kind = match params.kind.as_deref() {
-        None => None,
-        Some(text) => Some(Kept::parse(text).ok_or_else(|| Refusal::bad_request("kind is ci, relationship, need_group or software"))?),
+    let now = Timestamp::now();
+    let instant = |text: &str| {
+        parse_instant(text, now)
+            .ok_or_else(|| Refusal::invalid("this is no instant").next("say 2026-03-02T08:00:00Z, 2026-03-02, or an age such as 3d or 12h"))
     };
+    let from = instant(&params.from)?;
+    let to = params.to.as_deref().map(instant).transpose()?.unwrap_or(now);
+    if from > to {
+        return Err(Refusal::invalid("from is later than to; name the earlier instant first"));
+    }
+    let filter = Filter::parse(&params.filter).map_err(|error| Refusal::invalid(error.to_string()))?;
+    let kind = params.kind.map(Kept::from);
     let after = match params.after.as_deref() {
         None => None,
-        Some(text) => Some(cursor(text).ok_or_else(|| Refusal::bad_request("after is not the `next` of a page of this list"))?),
+        Some(text) => Some(cursor(text).ok_or_else(|| Refusal::invalid("after is not the `next` of a page of this list"))?),
     };
     let limit = params.limit.unwrap_or(100).clamp(1, 1_000);
-    Ok(Json(answer(&app, &Question { from: params.from, to, filter, kind, after, limit }).await?))
+    Ok(Json(answer(&app, &Question { from, to, filter, kind, after, limit }).await?))
 }

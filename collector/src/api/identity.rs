@@ -294,7 +294,19 @@ pub(crate) struct DuplicatesParams {
     /// On a page, 1 to 1000; 100 if absent.
     limit: Option<usize>,
     /// Only these: `strong`, `fair` or `weak`.
-    strength: Option<String>,
+    strength: Option<StrengthName>,
+}
+
+/// How likely two are one.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StrengthName {
+    /// They have what is usually one machine's own, and nothing stands against it.
+    Strong,
+    /// They have something in common that few have.
+    Fair,
+    /// Names and models only, or something stands against it.
+    Weak,
 }
 
 /// A part of the report, for API and pages.
@@ -330,10 +342,11 @@ async fn duplicates(
     _: Viewer,
     Params(params): Params<DuplicatesParams>,
 ) -> Result<Json<Page<DuplicateView>>, Refusal> {
-    let strength = params.strength.as_deref();
-    if strength.is_some_and(|it| !["strong", "fair", "weak"].contains(&it)) {
-        return Err(Refusal::bad_request("strength is strong, fair or weak"));
-    }
+    let strength = params.strength.map(|strength| match strength {
+        StrengthName::Strong => "strong",
+        StrengthName::Fair => "fair",
+        StrengthName::Weak => "weak",
+    });
     let limit = params.limit.unwrap_or(100).clamp(1, 1_000);
     Ok(Json(report(&app.estate(), &app.policy, strength, params.after.unwrap_or(0), limit, Timestamp::now())))
 }

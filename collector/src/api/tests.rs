@@ -535,7 +535,9 @@ async fn two_items_are_compared_merged_split_and_kept_apart() {
     let filtered = collector.get(&format!("/diff?from={begun}&to={now}&filter=id:{other}")).await;
     assert_eq!(filtered.body["items"].as_array().unwrap().len(), 1, "{}", filtered.body);
     assert!(collector.get(&format!("/diff?from={now}")).await.body["items"].as_array().unwrap().is_empty());
-    assert_eq!(collector.get(&format!("/diff?from={now}&to={begun}")).await.status, 400);
+    assert_eq!(collector.get(&format!("/diff?from={now}&to={begun}")).await.status, 422);
+    assert_eq!(collector.get("/diff?from=1d").await.status, 200);
+    assert_eq!(collector.get("/diff?from=Monday").await.status, 422);
 
     // A cursor from before what is kept says where to begin.
     let cut = crate::store::Cut { events_before: Some(Timestamp::now().plus_millis(1)), period_ms: 1, ..Default::default() };

@@ -35,8 +35,8 @@ use uuid::Uuid;
 
 use super::{
     AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event,
-    Inventory, IssuedCertificate, KeyedAnswer, KeyedRequest, Kept, SeenRequest, SessionRecord, Snapshot, Store, StoreError, Thinned, TokenRecord, UnchangedCheckIn, UserRecord,
-    ViewRecord,
+    Inventory, IssuedCertificate, Kept, KeyedAnswer, KeyedRequest, SeenRequest, SessionRecord, Snapshot, Store, StoreError, Thinned,
+    TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
     catalogue::Catalogue,
     codec::{self, Decode},
 };
