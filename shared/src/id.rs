@@ -61,6 +61,8 @@ uuid_ids! {
     SessionId;
     /// A token for the API, belonging to a person.
     ApiTokenId;
+    /// An answer that somebody kept as it was.
+    FrozenAnswerId;
     /// A saved view: a filter with columns and order, by name.
     ViewId;
 }

@@ -8,5 +8,7 @@ pub mod time;
 pub mod wire;
 
 pub use digest::Digest;
-pub use id::{AgentId, ApiTokenId, CiId, ConflictId, DocumentId, NeedGroupId, RelationshipId, SessionId, TokenId, UserId, ViewId};
+pub use id::{
+    AgentId, ApiTokenId, CiId, ConflictId, DocumentId, FrozenAnswerId, NeedGroupId, RelationshipId, SessionId, TokenId, UserId, ViewId,
+};
 pub use time::Timestamp;

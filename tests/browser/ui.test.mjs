@@ -347,6 +347,142 @@ test('people and audit: somebody is added, and the log says by whom', async () =
   quiet(shared)
 })
 
+test('impact: a set fails as one, the answer is downloaded, kept, and shown again as it was', async () => {
+  const { page } = shared
+  const place = await collector.api('POST', '/cis', { class: 'rack', name: 'Rack "7"' })
+  const [machine] = (await collector.api('GET', '/cis?filter=class:machine%20name:shop-db&limit=1')).items
+  await collector.api('POST', '/relationships', { type: 'located_in', from: machine.id, to: place.id })
+  await go(page, '/impact')
+  await page.getByLabel('Find an item').fill('rack:"Rack \\"7\\""')
+  await page.getByRole('button', { name: /rack:.*items/ }).click()
+  await page.waitForURL((url) => url.searchParams.get('ci')?.startsWith('rack:'))
+  assert.match(await page.getByLabel('Verdict').innerText(), /^If /)
+  assert.ok(await page.getByRole('heading', { name: 'What that means' }).isVisible())
+  assert.ok((await page.getByRole('region', { name: 'What is affected, and why' }).first().locator('tbody tr').count()) > 0)
+  for (const [label, begins] of [['SVG', '<svg'], ['DOT', 'digraph'], ['Mermaid', '---'], ['GraphML', '<?xml'], ['JSON', '{']]) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: label, exact: true }).click()])
+    const chunks = []
+    for await (const chunk of await download.createReadStream()) chunks.push(chunk)
+    assert.ok(Buffer.concat(chunks).toString().startsWith(begins), label)
+  }
+  const verdict = await page.getByLabel('Verdict').locator('.sentence').innerText()
+  await page.getByText('Keep this answer').click()
+  await page.getByLabel(/What for/).fill('Change 4711 <b>')
+  await page.getByRole('button', { name: 'Keep it' }).click()
+  await page.waitForURL(/\/impact\/answers\/[0-9a-f-]{36}$/)
+  const address = page.url()
+  assert.match(await page.getByRole('note').innerText(), /As it was on .*revision \d+.*Change 4711 <b>/)
+  assert.equal(await page.getByLabel('Verdict').locator('.sentence').innerText(), verdict)
+  const later = (await collector.api('GET', `/cis/${machine.id}/relationships`)).dependencies.find((edge) => edge.type === 'located_in')
+  await collector.api('DELETE', `/relationships/${later.id}`)
+  await page.goto(address)
+  assert.equal(await page.getByLabel('Verdict').locator('.sentence').innerText(), verdict, 'a kept answer does not change')
+  await page.waitForSelector('[data-drawn]')
+  await go(page, '/impact/answers')
+  assert.equal(await page.getByRole('link', { name: verdict.slice(0, 40) }).count(), 1)
+  await page.goto(address)
+  await page.getByRole('button', { name: 'Delete' }).click()
+  await page.waitForURL((url) => url.pathname === '/impact/answers')
+  assert.match(await page.getByRole('status').innerText(), /deleted/)
+  quiet(shared)
+})
+
+test('impact: what is pretended is in the address, and both answers are shown, without scripts too', async () => {
+  const cookies = await shared.context.cookies()
+  const visit = await visitor({ javaScriptEnabled: false })
+  await visit.context.addCookies(cookies)
+  const { page } = visit
+  const [database] = (await collector.api('GET', '/cis?filter=class:database%20shop-db&limit=1')).items
+  const target = database ?? (await collector.api('GET', '/cis?filter=class:database&limit=1')).items[0]
+  await go(page, '/impact/what-if')
+  await page.getByLabel('An item or a set').fill(target.id)
+  await page.getByRole('button', { name: 'Set' }).click()
+  const [idle] = (await collector.api('GET', '/cis?filter=class:laptop&limit=1')).items
+  await page.getByLabel('This item …').fill(idle.id)
+  await page.getByLabel('… this').fill(target.id)
+  await page.getByRole('button', { name: 'Pretend' }).click()
+  assert.match(new URL(page.url()).searchParams.get('pretend'), new RegExp(`${idle.id} needs ${target.id}`))
+  const differences = page.getByRole('region', { name: 'What differs' }).first()
+  assert.match(await differences.innerText(), new RegExp(`${idle.name}[\\s\\S]*ok\\s+down`))
+  assert.ok(await page.getByRole('heading', { name: 'As it is' }).isVisible())
+  await page.getByLabel('This item …').fill('nobody at all')
+  await page.getByLabel('… this').fill(target.id)
+  await page.getByRole('button', { name: 'Pretend' }).click()
+  assert.match(await page.getByRole('alert').innerText(), /no item is meant/i)
+  quiet(visit)
+  await visit.close()
+})
+
+test('paths: every chain between two items with its evidence, or that there is none', async () => {
+  const { page } = shared
+  const [service] = (await collector.api('GET', '/cis?filter=class:business_service&limit=1')).items
+  const needs = (await collector.api('GET', `/cis/${service.id}/needs`)).items
+  const far = needs[needs.length - 1]
+  await go(page, '/impact/paths')
+  await page.getByLabel('From').fill(service.id)
+  await page.getByLabel('To', { exact: true }).fill(far.ci.id)
+  await page.getByRole('button', { name: 'Show' }).click()
+  const first = page.locator('main ol.rows > li').first()
+  assert.equal(await first.locator('ol > li').count(), far.hops)
+  assert.match(await first.innerText(), /ago|just now/)
+  quiet(shared)
+})
+
+test('review: suggestions are decided with a reason, and the reports list what to ask about', async () => {
+  const { page } = shared
+  await go(page, '/suggestions')
+  const rows = page.locator('main ul.rows > li')
+  const before = await rows.count()
+  if (before > 0) {
+    await rows.first().getByLabel(/^Why/).fill('they share a disk')
+    await rows.first().getByRole('button', { name: /^Reject/ }).click()
+    await page.waitForURL((url) => url.pathname === '/suggestions')
+    assert.match(await page.getByRole('status').innerText(), /Rejected/)
+    assert.equal(await rows.count(), before - 1)
+    await page.getByRole('link', { name: 'What was rejected' }).click()
+    assert.ok((await rows.count()) > 0)
+    await rows.first().getByRole('button', { name: /^Accept/ }).click()
+    assert.match(await page.getByRole('status').innerText(), /Accepted/)
+    const log = (await collector.api('GET', '/audit?limit=20')).items
+    assert.ok(log.some((entry) => entry.action === 'suggestion.reject' && entry.detail === 'they share a disk'))
+  }
+  for (const report of ['Orphans', 'Isolated', 'Declared, never observed', 'Observed, never declared']) {
+    await page.getByRole('link', { name: report, exact: true }).click()
+    assert.equal(await page.getByRole('link', { name: report, exact: true }).getAttribute('aria-current'), 'page')
+    const number = Number((await page.locator('main h2 .count').innerText()).replace(/,/g, ''))
+    assert.equal(Math.min(number, 500), await page.locator('main tbody tr').count(), report)
+  }
+  quiet(shared)
+})
+
+test('applications: proposed from where they begin, pruned, assembled, confirmed', async () => {
+  const { page } = shared
+  const edges = (await collector.api('GET', '/relationships?limit=1000')).items.filter((edge) => edge.type === 'connects_to' && edge.hardness === 'hard')
+  const start = edges[0].from
+  await go(page, '/applications')
+  await page.getByRole('link', { name: 'Assemble one' }).click()
+  await page.getByLabel(/^A service or process/).fill(start.id)
+  await page.getByRole('button', { name: 'Propose' }).click()
+  const parts = page.getByRole('region', { name: /Proposed parts/ }).locator('tbody tr')
+  const proposed = await parts.count()
+  assert.ok(proposed > 1, `${proposed} parts`)
+  await page.getByRole('checkbox', { name: /^Leave out/ }).last().check()
+  await page.getByLabel('What people call it').fill('Checkout <b>')
+  await page.getByRole('button', { name: 'Assemble' }).click()
+  await page.waitForURL(/\/applications\/[0-9a-f-]{36}$/)
+  assert.equal(await heading(page), 'Checkout <b>')
+  assert.ok(await page.getByRole('heading', { name: 'Left out' }).isVisible())
+  const kept = await page.getByRole('region', { name: /Confirmed parts/ }).locator('tbody tr').count()
+  assert.ok(kept < proposed, `${kept} of ${proposed}`)
+  await page.locator('main input[name=pruned][checked]').first().uncheck()
+  await page.getByRole('button', { name: 'Confirm what it is made of' }).click()
+  assert.match(await page.getByRole('status').innerText(), /Confirmed/)
+  assert.equal(await page.getByRole('region', { name: /Confirmed parts/ }).locator('tbody tr').count(), proposed)
+  await go(page, '/applications')
+  assert.ok(await page.getByRole('link', { name: 'Checkout <b>' }).isVisible())
+  quiet(shared)
+})
+
 test('keyboard: skip link, search by slash, and the impact question without a mouse', async () => {
   const visit = await visitor()
   const { page } = visit
@@ -429,6 +565,17 @@ for (const [look, options] of [
       'new-item': '/items/new',
       'impact-find': '/impact?find=shop',
       impact: `/impact?ci=${machine.split('/').pop()}`,
+      'impact-set': `/impact?down=${encodeURIComponent('filter:"shop-db"')}&maintenance=${machine.split('/').pop()}&kind=degraded`,
+      'what-if': `/impact/what-if?ci=${machine.split('/').pop()}&pretend=${encodeURIComponent(`${service.split('/').pop()} needs-not ${machine.split('/').pop()}`)}`,
+      paths: `/impact/paths?from=${service.split('/').pop()}&to=${machine.split('/').pop()}`,
+      'kept-answers': '/impact/answers',
+      'kept-answer': await keptAnswer(machine.split('/').pop()),
+      applications: '/applications',
+      'application-new': `/applications/new?item=${machine.split('/').pop()}&select=${encodeURIComponent('class:database shop')}`,
+      application: await application(service.split('/').pop()),
+      suggestions: '/suggestions',
+      orphans: '/reports?show=orphans',
+      observed: '/reports?show=observed',
       enrollment: '/enrollment',
       people: '/people',
       audit: '/audit',
@@ -442,6 +589,20 @@ for (const [look, options] of [
     quiet(visit)
     await visit.close()
   })
+}
+
+/** The page of an answer that is kept about this item. */
+async function keptAnswer(id) {
+  const kept = await collector.api('POST', '/impact/answers', { question: { failures: [{ ci: id }] }, reason: 'Change 4711' })
+  return `/impact/answers/${kept.id}`
+}
+
+/** The page of an application that begins at what this item needs. */
+async function application(id) {
+  const [edge] = (await collector.api('GET', '/relationships?limit=1000')).items.filter((edge) => edge.type === 'connects_to')
+  const name = `Shop ${id.slice(-4)} ${Math.random()}`
+  const made = await collector.api('POST', '/applications', { name, start: { items: [edge.from.id] } })
+  return `/applications/${made.id}`
 }
 
 async function fits(page, look, name) {

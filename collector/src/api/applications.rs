@@ -52,7 +52,8 @@ impl Start {
         self.items.is_empty() && self.entries.is_empty() && self.select.is_none()
     }
 
-    fn resolve(&self, estate: &Estate, search: &Search) -> Result<Vec<CiId>, Refusal> {
+    /// The items that it begins with.
+    pub(crate) fn resolve(&self, estate: &Estate, search: &Search) -> Result<Vec<CiId>, Refusal> {
         let mut start: BTreeSet<CiId> = self.items.iter().copied().map(CiId).collect();
         let realm = self.realm.as_deref().unwrap_or("default");
         for (at, entry) in self.entries.iter().enumerate() {

@@ -5,7 +5,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod api_tokens;
-mod applications;
+pub(crate) mod applications;
 mod audit;
 mod catalogue;
 mod changes;
@@ -19,11 +19,12 @@ mod fields;
 mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod impact;
-mod need_groups;
+pub(crate) mod need_groups;
 pub(crate) mod relationships;
+mod reports;
 pub(crate) mod session;
 mod software;
-mod suggestions;
+pub(crate) mod suggestions;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tokens;
@@ -83,6 +84,7 @@ fn calls() -> OpenApiRouter<SharedApp> {
         .merge(suggestions::routes())
         .merge(applications::routes())
         .merge(impact::routes())
+        .merge(reports::routes())
         .merge(software::routes())
         .merge(changes::routes())
         .merge(agents::routes())

@@ -92,6 +92,27 @@ async fn list(State(app): State<SharedApp>, _: Viewer, Params(params): Params<Li
 pub(crate) struct Acceptance {
     /// How many must serve, if not as suggested.
     pub(crate) min_up: Option<MinUpView>,
+    /// Why; for the audit log. At most 500 characters.
+    pub(crate) reason: String,
+}
+
+/// How a suggestion is rejected.
+#[derive(Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Rejection {
+    /// Why; for the audit log. At most 500 characters.
+    pub(crate) reason: String,
+}
+
+/// Longest reason, characters.
+const MOST_REASON: usize = 500;
+
+fn reason(text: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    if text.chars().count() > MOST_REASON {
+        return Err(Refusal::invalid(format!("a reason has at most {MOST_REASON} characters")).at("$.reason"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Accepts a suggestion: it is a need group from now on. Role: asset_manager.
@@ -105,7 +126,7 @@ async fn accept(
     Body(body): Body<Acceptance>,
 ) -> Result<Json<NeedGroupView>, Refusal> {
     let min_up = body.min_up.map(MinUp::try_from).transpose()?;
-    let what = What { action: "suggestion.accept", subject: id.to_string(), detail: String::new() };
+    let what = What { action: "suggestion.accept", subject: id.to_string(), detail: reason(&body.reason)? };
     order(&app, &actor, what, move |estate, order| Ok(commands::decide_suggestion(estate, id, Decision::Accept(min_up), order)?)).await?;
     let estate = app.estate();
     let group = estate.need_group(id).ok_or_else(Refusal::internal)?;
@@ -113,10 +134,16 @@ async fn accept(
 }
 
 /// Rejects a suggestion: it is not made again unless there are other members. Role: asset_manager.
-#[utoipa::path(post, path = "/suggestions/{id}/reject", tag = "relationships", params(("id" = Uuid, Path, description = "The suggestion's id")),
+#[utoipa::path(post, path = "/suggestions/{id}/reject", tag = "relationships", request_body = Rejection,
+    params(("id" = Uuid, Path, description = "The suggestion's id")),
     responses((status = 200, description = "Rejected", body = SuggestionView)))]
-async fn reject(State(app): State<SharedApp>, Manager(actor): Manager, Id(id): Id<NeedGroupId>) -> Result<Json<SuggestionView>, Refusal> {
-    let what = What { action: "suggestion.reject", subject: id.to_string(), detail: String::new() };
+async fn reject(
+    State(app): State<SharedApp>,
+    Manager(actor): Manager,
+    Id(id): Id<NeedGroupId>,
+    Body(body): Body<Rejection>,
+) -> Result<Json<SuggestionView>, Refusal> {
+    let what = What { action: "suggestion.reject", subject: id.to_string(), detail: reason(&body.reason)? };
     order(&app, &actor, what, move |estate, order| Ok(commands::decide_suggestion(estate, id, Decision::Reject, order)?)).await?;
     let estate = app.estate();
     let group = estate.suggestion(id).ok_or_else(Refusal::internal)?;

@@ -1,5 +1,7 @@
 //! The API over a real store: who may call what, what is refused and how, and that the committed description is current.
 
+mod impact;
+
 use axum::{
     Router,
     body::Body,
@@ -223,7 +225,7 @@ async fn what_is_wrong_is_answered_with_a_problem_that_says_where() {
         (post, "/cis", &deep, 413, None),
         (post, "/impact", r#"{"failures":[]}"#, 422, Some("$.failures")),
         (post, "/impact", &format!(r#"{{"failures":[{{"ci":"{id}","kind":"tired"}}]}}"#), 422, Some("$.failures[0].kind")),
-        (post, "/impact", &format!(r#"{{"failures":[{{"ci":"{id}"}}]}}"#), 404, Some("$.failures")),
+        (post, "/impact", &format!(r#"{{"failures":[{{"ci":"{id}"}}]}}"#), 404, Some("$.failures[0]")),
         (post, "/impact", &format!(r#"{{"failures":[{{"ci":"{id}"}}],"as_of":"9999-01-01T00:00:00Z"}}"#), 422, Some("$.as_of")),
         (post, "/relationships", &format!(r#"{{"type":"uses","from":"{id}","to":"{id}"}}"#), 404, None),
         (post, "/tokens", r#"{"days":0}"#, 422, Some("$.days")),

@@ -77,14 +77,19 @@ pub(crate) struct CiReference {
     pub(crate) name: String,
     /// Its class, a name of `GET /api/v1/classes`; empty if the item is unknown here.
     pub(crate) class: String,
+    /// The name of the machine that it runs on, for what runs on one: ten services called `nginx` are told apart by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) on: Option<String>,
 }
 
 impl CiReference {
     /// The reference to an item of this estate.
     pub(crate) fn of(estate: &Estate, id: rollcall_shared::CiId) -> Self {
+        let machine = estate.dependencies(id).find(|edge| edge.kind == "runs_on").and_then(|edge| estate.ci(edge.to));
+        let on = machine.map(|machine| machine.name.clone());
         match estate.ci(id) {
-            Some(ci) => Self { id: id.0, name: ci.name.clone(), class: ci.class.clone() },
-            None => Self { id: id.0, name: id.to_string(), class: String::new() },
+            Some(ci) => Self { id: id.0, name: ci.name.clone(), class: ci.class.clone(), on },
+            None => Self { id: id.0, name: id.to_string(), class: String::new(), on: None },
         }
     }
 }

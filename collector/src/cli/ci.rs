@@ -210,6 +210,11 @@ pub(super) async fn find(client: &Client, said: &str) -> Result<Uuid, CliError> 
     if let Ok(id) = said.parse() {
         return Ok(id);
     }
+    if let Some((name, machine)) = said.rsplit_once(" on ")
+        && let Some(id) = service_on(client, name.trim(), machine.trim()).await?
+    {
+        return Ok(id);
+    }
     let exact = format!("name=\"{}\"", said.replace('\\', "\\\\").replace('"', "\\\""));
     let by_name: Page<CiSummary> = client.get("/cis", &[("filter", &exact), ("limit", "10")]).await?;
     let page = match by_name.items.len() {
@@ -225,6 +230,17 @@ pub(super) async fn find(client: &Client, said: &str) -> Result<Uuid, CliError> 
             list(several).to_text()
         ))),
     }
+}
+
+/// `nginx on web01`: the only service of that name on the only machine of that name; `None` if there is none such.
+async fn service_on(client: &Client, name: &str, machine: &str) -> Result<Option<Uuid>, CliError> {
+    let exact = format!("name=\"{}\"", machine.replace('\\', "\\\\").replace('"', "\\\""));
+    let machines: Page<CiSummary> = client.get("/cis", &[("filter", &exact), ("limit", "2")]).await?;
+    let [machine] = &machines.items[..] else { return Ok(None) };
+    let relationships: Relationships = client.get(&format!("/cis/{}/relationships", machine.id), &[]).await?;
+    let is_it = |name_there: &str| name_there.eq_ignore_ascii_case(name);
+    let mut there = relationships.dependents.iter().filter(|edge| edge.kind == "runs_on" && is_it(&edge.from.name));
+    Ok(there.next().filter(|_| there.next().is_none()).map(|edge| edge.from.id))
 }
 
 /// `attribute=value` arguments: text, or what the attribute's kind in the catalogue asks for.

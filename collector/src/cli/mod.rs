@@ -2,6 +2,7 @@
 
 mod agent;
 mod api_token;
+mod application;
 mod backup;
 mod ci;
 mod client;
@@ -12,7 +13,9 @@ mod impact;
 mod login;
 mod output;
 mod prompt;
+mod report;
 mod serve;
+mod suggestion;
 mod token;
 mod user;
 mod view;
@@ -58,6 +61,19 @@ enum Command {
     Diff(identity::DiffOptions),
     /// What breaks if these fail, why, and whom to tell.
     Impact(impact::Options),
+    /// How one item depends on another.
+    Path(impact::PathOptions),
+    /// Answers that people keep: list, show, delete.
+    #[command(subcommand)]
+    Answer(impact::AnswerCommand),
+    /// Where evidence, the register and people do not agree: orphans, isolated, declared, observed.
+    Report(report::Options),
+    /// Redundancy that evidence suggests: list, accept, reject.
+    #[command(subcommand)]
+    Suggestion(suggestion::Command),
+    /// Applications: propose, create, list, show, confirm.
+    #[command(subcommand)]
+    Application(application::Command),
     /// Agents: list, show, approve, deny, revoke, release.
     #[command(subcommand)]
     Agent(agent::Command),
@@ -111,6 +127,11 @@ fn run_client(command: Command, context: &Context) -> Result<(), CliError> {
             Command::Duplicates(options) => identity::duplicates(options, context).await,
             Command::Diff(options) => identity::diff(options, context).await,
             Command::Impact(options) => impact::run(options, context).await,
+            Command::Path(options) => impact::run_path(options, context).await,
+            Command::Answer(command) => impact::run_answer(command, context).await,
+            Command::Report(options) => report::run(options, context).await,
+            Command::Suggestion(command) => suggestion::run(command, context).await,
+            Command::Application(command) => application::run(command, context).await,
             Command::Agent(command) => agent::run(command, context).await,
             Command::Token(command) => token::run(command, context).await,
             Command::User(command) => user::run(command, context).await,

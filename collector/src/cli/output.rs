@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::CliError;
+use crate::api::impact::picture::Language;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -21,6 +22,27 @@ pub(super) enum Format {
     Yaml,
     /// The table as CSV, safe to open in a spreadsheet.
     Csv,
+    /// A picture (of `impact` and `answer show` only).
+    Svg,
+    /// The picture for Graphviz.
+    Dot,
+    /// The picture for Mermaid.
+    Mermaid,
+    /// The picture for yEd, Gephi and the like.
+    Graphml,
+}
+
+impl Format {
+    /// The language of a picture, if it is one.
+    pub(super) fn language(self) -> Option<Language> {
+        match self {
+            Self::Svg => Some(Language::Svg),
+            Self::Dot => Some(Language::Dot),
+            Self::Mermaid => Some(Language::Mermaid),
+            Self::Graphml => Some(Language::Graphml),
+            Self::Table | Self::Json | Self::Yaml | Self::Csv => None,
+        }
+    }
 }
 
 /// Rows under headings.
@@ -111,6 +133,10 @@ pub(super) fn print_with<T: Serialize>(
         Format::Table => words(&table()),
         Format::Csv => table().to_csv(),
         Format::Json => serde_json::to_string_pretty(answer).context("the answer cannot be written as JSON")?,
+        Format::Svg | Format::Dot | Format::Mermaid | Format::Graphml => {
+            let next = "use table, json, yaml or csv; `rollcall impact` and `rollcall answer show` can be drawn";
+            return Err(CliError::Usage(format!("this answer is no picture\nnext: {next}")));
+        }
         Format::Yaml => serde_saphyr::to_string(answer).context("the answer cannot be written as YAML")?,
     };
     say(&text)

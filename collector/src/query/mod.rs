@@ -1,5 +1,7 @@
 //! Lists of configuration items: filter, sort and page over the estate in memory. API, web UI and command line ask here.
 
+pub mod meant;
+pub mod pretend;
 mod search;
 #[cfg(test)]
 mod tests;

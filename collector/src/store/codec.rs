@@ -6,6 +6,7 @@
 mod agent;
 mod ci;
 mod event;
+mod frozen;
 mod inventory;
 mod merge;
 mod person;
@@ -23,6 +24,7 @@ pub(super) use self::{
     agent::{AgentRow, TokenRow},
     ci::{BindingRow, CiRow, ConflictRow, SoftwareRow, SoftwareSetRow, software_digest},
     event::{AuditRow, EventRow},
+    frozen::FrozenAnswerRow,
     inventory::{DocumentRow, InventoryRow, SeenRow, UnchangedRow},
     merge::MergeRow,
     person::{ApiTokenRow, PersonRow, SessionRow},

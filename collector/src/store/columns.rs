@@ -70,8 +70,13 @@ macro_rules! saved_view {
         "id, owner, name, filter, sort, columns, CAST(shared AS INTEGER), created_at, changed_at"
     };
 }
+macro_rules! frozen_answer {
+    () => {
+        "id, at, actor, reason, revision, verdict"
+    };
+}
 
 pub(super) use {
-    agent, api_token, audit, binding, ci, conflict, event, inventory, merge, need_group, person, relationship, saved_view, session,
+    agent, api_token, audit, binding, ci, conflict, event, frozen_answer, inventory, merge, need_group, person, relationship, saved_view, session,
     software, token,
 };

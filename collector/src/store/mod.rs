@@ -22,7 +22,7 @@ use std::{
 use async_trait::async_trait;
 use rollcall_core::{Change, Estate, Put, Revision, SoftwareEntry};
 use rollcall_shared::{
-    AgentId, ApiTokenId, CiId, Digest, DocumentId, Timestamp, TokenId, UserId, ViewId,
+    AgentId, ApiTokenId, CiId, Digest, DocumentId, FrozenAnswerId, Timestamp, TokenId, UserId, ViewId,
     wire::v1::{Exchange, SectionStatus},
 };
 use serde_json::Value;
@@ -228,6 +228,37 @@ pub trait Store: Send + Sync + 'static {
 
     /// The audit log, newest first, entries with a number below `before` (all if absent).
     async fn audit_log(&self, before: Option<u64>, limit: u32) -> Result<Vec<(u64, AuditEntry)>, StoreError>;
+
+    // --- Answers that people keep ---
+
+    /// Keeps an answer as it is.
+    async fn freeze_answer(&self, answer: &FrozenAnswer, body: &[u8], audit: &AuditEntry) -> Result<(), StoreError>;
+
+    /// The answers that are kept, newest first.
+    async fn frozen_answers(&self, limit: u32) -> Result<Vec<FrozenAnswer>, StoreError>;
+
+    /// One of them, with its body.
+    async fn frozen_answer(&self, id: FrozenAnswerId) -> Result<Option<(FrozenAnswer, Vec<u8>)>, StoreError>;
+
+    /// Deletes one of them; `false` if there is none.
+    async fn delete_frozen_answer(&self, id: FrozenAnswerId, audit: &AuditEntry) -> Result<bool, StoreError>;
+}
+
+/// An answer that somebody kept, without its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrozenAnswer {
+    /// Its id.
+    pub id: FrozenAnswerId,
+    /// When it was kept.
+    pub at: Timestamp,
+    /// By whom, as in the audit log.
+    pub actor: String,
+    /// What for.
+    pub reason: String,
+    /// The revision of the estate that it was worked out on; absent for a past instant.
+    pub revision: Option<u64>,
+    /// The answer in a sentence.
+    pub verdict: String,
 }
 
 /// Why the store did not do it.

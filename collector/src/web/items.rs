@@ -333,14 +333,16 @@ fn headings(columns: &[Column], sorted: &str, state: &State<'_>) -> Vec<Heading>
     columns.iter().map(heading).collect()
 }
 
-/// `GET /items/names?other=`: names for the field of a form that asks for an item.
+/// `GET /items/names?other=`: names for the field of a form that asks for an item; with `field=NAME` of the field of that name, each so that it
+/// means one item even if several are called the same.
 pub(super) async fn names(visitor: Visitor) -> Response {
     #[derive(Template)]
     #[template(source = "{% for name in names %}<option value=\"{{ name.0 }}\">{{ name.1 }}</option>{% endfor %}", ext = "html")]
     struct Options {
         names: Vec<(String, String)>,
     }
-    let wanted = visitor.query.get("other").to_lowercase();
+    let field = visitor.query.get("field");
+    let wanted = visitor.query.get(if field.is_empty() { "other" } else { field }).to_lowercase();
     let mut names: Vec<(String, String)> = if wanted.is_empty() {
         Vec::new()
     } else {
@@ -348,7 +350,8 @@ pub(super) async fn names(visitor: Visitor) -> Response {
         let filter = Filter { terms: vec![query::Term::new(Condition::Contains(query::Field::Name, wanted))] };
         let asked = CiQuery { filter, ..CiQuery::default() };
         let found = visitor.app.search.list(&estate, &asked, visitor.now).map(|page| page.items).unwrap_or_default();
-        found.into_iter().map(|ci| (ci.name.clone(), words::class(&ci.class).to_owned())).collect()
+        let name = |ci: &Ci| if field.is_empty() { ci.name.clone() } else { words::name_and_host(&estate, ci.id) };
+        found.into_iter().map(|ci| (name(ci), words::class(&ci.class).to_owned())).collect()
     };
     names.sort();
     names.truncate(20);

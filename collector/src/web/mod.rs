@@ -2,6 +2,7 @@
 //!
 //! Whatever agents and people sent is text: askama escapes it, and the content security policy runs no script or style but our own.
 
+mod applications;
 mod assets;
 mod audit;
 mod duplicates;
@@ -15,6 +16,7 @@ mod items;
 mod overview;
 mod people;
 mod problem;
+mod review;
 mod security;
 mod sign_in;
 mod views;
@@ -58,6 +60,21 @@ pub fn router(app: SharedApp) -> Router {
         .route("/changes", get(duplicates::changes))
         .route("/impact", get(impact::show))
         .route("/impact/picture", get(impact::picture))
+        .route("/impact/export", get(impact::export))
+        .route("/impact/what-if", get(impact::what_if))
+        .route("/impact/paths", get(impact::paths))
+        .route("/impact/answers", get(impact::list_frozen).post(impact::freeze))
+        .route("/impact/answers/{id}", get(impact::show_frozen))
+        .route("/impact/answers/{id}/picture", get(impact::frozen_picture))
+        .route("/impact/answers/{id}/export", get(impact::export_frozen))
+        .route("/impact/answers/{id}/delete", post(impact::delete_frozen))
+        .route("/reports", get(review::reports))
+        .route("/suggestions", get(review::suggestions))
+        .route("/suggestions/{id}", post(review::decide))
+        .route("/applications", get(applications::list).post(applications::create))
+        .route("/applications/new", get(applications::new))
+        .route("/applications/{id}", get(applications::show))
+        .route("/applications/{id}/confirm", post(applications::confirm))
         .route("/enrollment", get(enrollment::show))
         .route("/enrollment/tokens", post(enrollment::create_token))
         .route("/enrollment/tokens/{id}/revoke", post(enrollment::revoke_token))

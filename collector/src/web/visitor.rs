@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use rollcall_core::{
-    ChangeSet, Estate,
+    ChangeSet, Estate, Standing,
     reconcile::commands::{CommandError, Order},
 };
 use rollcall_shared::Timestamp;
@@ -81,13 +81,15 @@ impl FromRequestParts<SharedApp> for Visitor {
 impl Visitor {
     /// The frame of a page in this part of the UI.
     pub(super) fn shell(&self, current: Part) -> Shell {
+        let estate = self.app.estate();
         Shell {
             current,
             user: self.actor.name.clone(),
             role: self.actor.role,
             csrf: self.actor.csrf().unwrap_or_default().to_owned(),
             flash: self.flash.clone(),
-            open_conflicts: self.app.estate().open_conflicts().count(),
+            open_conflicts: estate.open_conflicts().count(),
+            open_suggestions: estate.suggestions().filter(|group| group.standing == Standing::Suggested).count(),
             views: self.views.iter().map(|view| ViewLink::new(view, self.query.get("view"))).collect(),
         }
     }
@@ -242,6 +244,10 @@ pub(super) enum Part {
     Inventory,
     /// What breaks if something fails.
     Impact,
+    /// Services that people know by name.
+    Applications,
+    /// Suggestions and reports.
+    Review,
     /// Tokens, agents, conflicts.
     Enrollment,
     /// Who did what.
@@ -262,6 +268,7 @@ pub(super) struct Shell {
     /// A message to show once.
     pub(super) flash: Option<Flash>,
     open_conflicts: usize,
+    open_suggestions: usize,
     /// Saved views that this person sees.
     pub(super) views: Vec<ViewLink>,
 }
@@ -291,10 +298,12 @@ pub(super) struct NavigationEntry {
 impl Shell {
     /// The main navigation as this person sees it.
     pub(super) fn navigation(&self) -> Vec<NavigationEntry> {
-        const PARTS: [(Part, &str, &str, Role); 6] = [
+        const PARTS: [(Part, &str, &str, Role); 8] = [
             (Part::Overview, "/", "Overview", Role::Viewer),
             (Part::Inventory, "/items?q=class:machine", "Inventory", Role::Viewer),
             (Part::Impact, "/impact", "Impact", Role::Viewer),
+            (Part::Applications, "/applications", "Applications", Role::Viewer),
+            (Part::Review, "/suggestions", "Review", Role::Viewer),
             (Part::Enrollment, "/enrollment", "Enrollment", Role::Viewer),
             (Part::People, "/people", "People", Role::Admin),
             (Part::Audit, "/audit", "Audit log", Role::Admin),
@@ -305,7 +314,11 @@ impl Shell {
                 href,
                 label,
                 current: part == self.current,
-                count: if part == Part::Enrollment { self.open_conflicts } else { 0 },
+                count: match part {
+                    Part::Enrollment => self.open_conflicts,
+                    Part::Review => self.open_suggestions,
+                    _ => 0,
+                },
             })
             .collect()
     }
@@ -363,10 +376,11 @@ mod tests {
                 flash: None,
                 open_conflicts: 0,
                 views: Vec::new(),
+                open_suggestions: 0,
             };
             shell.navigation().iter().map(|entry| entry.label).collect::<Vec<_>>()
         };
-        assert_eq!(labels(Role::AssetManager), ["Overview", "Inventory", "Impact", "Enrollment"]);
+        assert_eq!(labels(Role::AssetManager), ["Overview", "Inventory", "Impact", "Applications", "Review", "Enrollment"]);
         assert!(labels(Role::Admin).contains(&"Audit log"));
     }
 }

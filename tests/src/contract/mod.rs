@@ -1,6 +1,7 @@
 //! What every store must do, whatever database it keeps its state in. `tests/tests/contract.rs` runs it against each.
 
 pub mod agents;
+pub mod answers;
 pub mod commits;
 pub mod installation;
 pub mod inventories;
@@ -116,6 +117,7 @@ macro_rules! for_each_contract_test {
                 an_agent_comes_back_whole,
                 certificate_generations_count_up,
             ];
+            answers: [kept_answers_come_back_whole];
             people: [people_come_back_whole, sessions_end, api_tokens_end, views_come_back_whole, the_audit_log_reads_backwards];
         }
     };

@@ -17,6 +17,7 @@ mod agents;
 mod commit;
 mod difference;
 mod estate;
+mod frozen;
 mod history;
 mod inventory;
 mod people;
@@ -29,7 +30,7 @@ use std::{path::Path, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use rollcall_core::Revision;
-use rollcall_shared::{AgentId, ApiTokenId, CiId, DocumentId, Timestamp, TokenId, UserId, ViewId, wire::v1::Exchange};
+use rollcall_shared::{AgentId, ApiTokenId, CiId, DocumentId, FrozenAnswerId, Timestamp, TokenId, UserId, ViewId, wire::v1::Exchange};
 use sqlx::{
     PgPool, Postgres, Transaction,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
@@ -39,7 +40,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use uuid::Uuid;
 
 use super::{
-    AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event,
+    AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event, FrozenAnswer,
     Inventory, IssuedCertificate, Kept, KeyedAnswer, KeyedRequest, SeenRequest, SessionRecord, Snapshot, Store, StoreError, Thinned,
     TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
     catalogue::Catalogue,
@@ -265,5 +266,17 @@ impl Store for PostgresStore {
     }
     async fn audit_log(&self, before: Option<u64>, limit: u32) -> Result<Vec<(u64, AuditEntry)>> {
         self.audit_before(before, limit).await
+    }
+    async fn freeze_answer(&self, answer: &FrozenAnswer, body: &[u8], audit: &AuditEntry) -> Result<()> {
+        self.insert_answer(answer, body, audit).await
+    }
+    async fn frozen_answers(&self, limit: u32) -> Result<Vec<FrozenAnswer>> {
+        self.newest_answers(limit).await
+    }
+    async fn frozen_answer(&self, id: FrozenAnswerId) -> Result<Option<(FrozenAnswer, Vec<u8>)>> {
+        self.one_answer(id).await
+    }
+    async fn delete_frozen_answer(&self, id: FrozenAnswerId, audit: &AuditEntry) -> Result<bool> {
+        self.delete_answer(id, audit).await
     }
 }

@@ -18,6 +18,7 @@ mod commit;
 mod difference;
 mod estate;
 mod file;
+mod frozen;
 mod history;
 mod inventory;
 mod people;
@@ -28,13 +29,13 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use rollcall_core::Revision;
-use rollcall_shared::{AgentId, ApiTokenId, CiId, DocumentId, Timestamp, TokenId, UserId, ViewId, wire::v1::Exchange};
+use rollcall_shared::{AgentId, ApiTokenId, CiId, DocumentId, FrozenAnswerId, Timestamp, TokenId, UserId, ViewId, wire::v1::Exchange};
 use sqlx::{Sqlite, SqlitePool, Transaction, query::QueryScalar, sqlite::SqliteArguments};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event,
+    AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event, FrozenAnswer,
     Inventory, IssuedCertificate, Kept, KeyedAnswer, KeyedRequest, SeenRequest, SessionRecord, Snapshot, Store, StoreError, Thinned,
     TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
     catalogue::Catalogue,
@@ -235,5 +236,17 @@ impl Store for SqliteStore {
     }
     async fn audit_log(&self, before: Option<u64>, limit: u32) -> Result<Vec<(u64, AuditEntry)>> {
         self.audit_before(before, limit).await
+    }
+    async fn freeze_answer(&self, answer: &FrozenAnswer, body: &[u8], audit: &AuditEntry) -> Result<()> {
+        self.insert_answer(answer, body, audit).await
+    }
+    async fn frozen_answers(&self, limit: u32) -> Result<Vec<FrozenAnswer>> {
+        self.newest_answers(limit).await
+    }
+    async fn frozen_answer(&self, id: FrozenAnswerId) -> Result<Option<(FrozenAnswer, Vec<u8>)>> {
+        self.one_answer(id).await
+    }
+    async fn delete_frozen_answer(&self, id: FrozenAnswerId, audit: &AuditEntry) -> Result<bool> {
+        self.delete_answer(id, audit).await
     }
 }

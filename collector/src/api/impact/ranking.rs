@@ -1,0 +1,72 @@
+//! What would harm most if it failed.
+
+use axum::{Json, extract::State};
+use rollcall_core::{graph::Node, impact};
+use rollcall_shared::{CiId, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::answer::{CountsView, reference};
+use crate::{
+    api::{
+        cis::{blocking, query_refusal},
+        extract::{Params, Viewer},
+        types::{CiReference, Page},
+    },
+    app::SharedApp,
+    auth::Refusal,
+    query::{Filter, QueryError},
+};
+
+/// Which items to rank.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RankingParams {
+    /// Only items for which this filter holds, as in `GET /cis`; all if absent.
+    #[serde(default)]
+    filter: String,
+    /// The first so many, 1 to 1000; 50 if absent.
+    limit: Option<usize>,
+}
+
+/// What an item would take with it if it went down alone.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub(crate) struct BlastView {
+    /// The item.
+    pub(crate) ci: CiReference,
+    /// How many others would be in each state.
+    pub(crate) counts: CountsView,
+    /// Business services that would be down.
+    pub(crate) services_down: Vec<CiReference>,
+    /// Business services that would be degraded.
+    pub(crate) services_degraded: Vec<CiReference>,
+}
+
+/// The items whose failure would harm most, worst first. Role: viewer.
+#[utoipa::path(get, path = "/impact/ranking", tag = "impact", params(RankingParams),
+    responses((status = 200, description = "Ranking", body = Page<BlastView>)))]
+pub(super) async fn ranking(
+    State(app): State<SharedApp>,
+    _: Viewer,
+    Params(params): Params<RankingParams>,
+) -> Result<Json<Page<BlastView>>, Refusal> {
+    let filter = Filter::parse(&params.filter).map_err(|error| query_refusal(QueryError::Filter(error)))?;
+    let limit = params.limit.unwrap_or(50).clamp(1, 1_000);
+    let graph = app.graph().await;
+    blocking(move || {
+        let wanted: Vec<CiId> = app.search.matching(&app.estate(), &filter, Timestamp::now()).into_iter().map(|ci| ci.id).collect();
+        let mut ranked = impact::rank(&graph, wanted);
+        let total = ranked.len();
+        ranked.truncate(limit);
+        let references = |nodes: &[&Node]| nodes.iter().map(|node| reference(&graph, node)).collect();
+        let item = |blast: &impact::Blast<'_>| BlastView {
+            ci: reference(&graph, blast.ci),
+            counts: blast.counts.into(),
+            services_down: references(&blast.services_down),
+            services_degraded: references(&blast.services_degraded),
+        };
+        Ok(Json(Page { items: ranked.iter().map(item).collect(), next: None, total: Some(total) }))
+    })
+    .await?
+}
