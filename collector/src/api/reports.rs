@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     cis::blocking,
     extract::{Params, Viewer},
-    types::{CiSummary, Page},
+    types::{CiSummary, Page, PageLimit},
 };
 use crate::{app::SharedApp, auth::Refusal};
 
@@ -22,8 +22,9 @@ pub(super) fn routes() -> OpenApiRouter<SharedApp> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ReportParams {
-    /// The first so many by name, 1 to 10000; 1000 if absent. `total` counts all.
-    limit: Option<usize>,
+    /// The first so many by name, 1 to 1000; 1000 if absent. `total` counts all.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<PageLimit>,
 }
 
 /// Items that nothing elsewhere needs, that no service is made of and that have no owner: candidates for switching off. Role: viewer.
@@ -48,7 +49,7 @@ async fn report(
     blocking(move || {
         let estate = app.estate();
         let found = find(&estate);
-        let shown = found.iter().take(params.limit.unwrap_or(1_000).clamp(1, 10_000));
+        let shown = found.iter().take(PageLimit::or(params.limit, 1_000));
         Ok(Json(Page { items: shown.map(|ci| CiSummary::of(&estate, ci)).collect(), next: None, total: Some(found.len()) }))
     })
     .await?

@@ -37,7 +37,7 @@ enum Report {
 
 pub(super) async fn run(options: Options, context: &Context) -> Result<(), CliError> {
     let client = context.connection.client()?;
-    let limit = options.limit.clamp(1, 10_000).to_string();
+    let limit = options.limit.clamp(1, 1_000).to_string();
     match options.report {
         Report::Orphans | Report::Isolated => {
             let path = if matches!(options.report, Report::Orphans) { "/reports/orphans" } else { "/reports/isolated" };

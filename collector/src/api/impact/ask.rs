@@ -288,6 +288,7 @@ pub(super) async fn outage(
 #[into_params(parameter_in = Query)]
 pub(crate) struct ExportParams {
     /// `svg` (if absent), `dot`, `mermaid` or `graphml`.
+    #[param(inline)]
     format: Option<Language>,
 }
 

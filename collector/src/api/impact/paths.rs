@@ -36,6 +36,7 @@ pub(crate) struct PathParams {
     /// The other.
     pub(crate) to: String,
     /// How many paths each way, 1 to 100, shortest first; 10 if absent.
+    #[param(minimum = 1, maximum = 100)]
     pub(crate) most: Option<usize>,
 }
 
@@ -74,7 +75,10 @@ pub(super) async fn paths(State(app): State<SharedApp>, _: Viewer, Params(params
 
 /// The chains of dependencies between two items.
 pub(crate) async fn between(app: &SharedApp, params: PathParams) -> Result<PathsView, Refusal> {
-    let most = params.most.unwrap_or(DEFAULT_PATHS).clamp(1, MOST_PATHS);
+    let most = params.most.unwrap_or(DEFAULT_PATHS);
+    if !(1..=MOST_PATHS).contains(&most) {
+        return Err(Refusal::bad_request(format!("most is 1 to {MOST_PATHS}")));
+    }
     let ground = Ground::of(app, None, false).await?;
     let app = app.clone();
     blocking(move || {
