@@ -188,15 +188,17 @@ pub(super) async fn list(State(app): State<SharedApp>, _: Viewer) -> Result<Json
     all(&app).await.map(Page::whole).map(Json)
 }
 
+/// Where something was made.
+type Created = (StatusCode, [(HeaderName, HeaderValue); 1], Json<FrozenSummary>);
+
 /// Answers a question and keeps the answer as it is now, for others to see. Role: change_reviewer.
 #[utoipa::path(post, path = "/impact/answers", tag = "impact", request_body = FreezeBody,
     responses((status = 201, description = "Kept; its address is in `Location`", body = FrozenSummary)))]
-#[expect(clippy::type_complexity, reason = "status, headers, body")]
 pub(super) async fn freeze(
     State(app): State<SharedApp>,
     Reviewer(actor): Reviewer,
     Body(body): Body<FreezeBody>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<FrozenSummary>), Refusal> {
+) -> Result<Created, Refusal> {
     let kept = keep(&app, &actor, body).await?;
     let location = HeaderValue::try_from(format!("{BASE}/impact/answers/{}", kept.id)).map_err(|_| Refusal::internal())?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(kept)))
