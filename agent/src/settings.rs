@@ -116,7 +116,7 @@ settings! {
     #[doc = "Sections that are not collected."]
     #[arg(alias = "disable-section")]
     disable_sections: List = "disable-sections", "ROLLCALL_DISABLE_SECTIONS", "", "NAMES";
-    #[doc = "What is collected only when it is named here: public-neighbours, devices met on networks that are not private."]
+    #[doc = "What is collected only when it is named here: language-packages, announced-neighbours (mDNS, SSDP) or public-neighbours."]
     also_collect: List = "also-collect", "ROLLCALL_ALSO_COLLECT", "", "NAMES";
     #[doc = "How long one section may take before it is abandoned and reported as failed."]
     collector_time_limit: Time = "collector-time-limit", "ROLLCALL_COLLECTOR_TIME_LIMIT", "20s", "TIME";
