@@ -156,6 +156,42 @@ test('inventory: sorting by a column, and paging through everything without a ga
   quiet(shared)
 })
 
+test('inventory: columns are chosen, the list is saved as a view, opened by its address, replaced and deleted', async () => {
+  const { page } = shared
+  await go(page, '/items?q=class%3Amachine%20memory_bytes%3E%3D1GiB&sort=-memory_bytes')
+  await page.getByText('Columns', { exact: true }).click()
+  await page.getByLabel('Owner', { exact: true }).uncheck()
+  await page.getByLabel('Memory', { exact: true }).check()
+  await page.getByRole('button', { name: 'Show these' }).click()
+  await page.waitForURL((url) => url.searchParams.getAll('column').includes('memory_bytes'))
+  assert.equal(await page.getByRole('columnheader', { name: 'Memory' }).getAttribute('aria-sort'), 'descending')
+  assert.equal(await page.getByRole('columnheader', { name: 'Owner' }).count(), 0)
+
+  await page.getByText('Save as a view').click()
+  await page.getByLabel(/^Name/).fill('Large machines')
+  await page.getByLabel('Everybody sees it').check()
+  await page.getByRole('button', { name: 'Save', exact: true }).click()
+  await page.waitForURL((url) => url.searchParams.has('view'))
+  assert.match(await page.getByRole('heading', { level: 1 }).innerText(), /Large machines/)
+  const link = page.getByRole('navigation', { name: 'Saved views' }).getByRole('link', { name: 'Large machines' })
+  assert.equal(await link.getAttribute('aria-current'), 'page')
+
+  const guest = await visitor()
+  await signIn(guest.page, 'viewer')
+  await go(guest.page, await link.getAttribute('href'))
+  assert.equal(await guest.page.getByRole('columnheader', { name: 'Memory' }).count(), 1)
+  await guest.page.getByText('Save as a view').click()
+  assert.equal(await guest.page.getByRole('button', { name: /Delete/ }).count(), 0)
+  quiet(guest)
+  await guest.close()
+
+  await page.getByText('Save as a view').click()
+  await page.getByRole('button', { name: 'Delete “Large machines”' }).click()
+  await page.waitForURL((url) => !url.searchParams.has('view'))
+  assert.equal(await page.getByRole('navigation', { name: 'Saved views' }).count(), 0)
+  quiet(shared)
+})
+
 test('inventory: the export holds what the filter found', async () => {
   const answer = await shared.page.request.get(`${collector.base}/items.csv?q=class%3Abusiness_service`)
   assert.match(answer.headers()['content-type'], /text\/csv/)

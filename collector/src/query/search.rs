@@ -62,7 +62,7 @@ impl Search {
                 let key = |place: &u64| {
                     let (near, rank) = ((place >> 32) as u32, *place as u32);
                     let number = by_name.order[rank as usize];
-                    let name = match &by_name.keys[number as usize] {
+                    let name = match by_name.keys[number as usize].as_ref() {
                         Key::Text(name) => name.as_str(),
                         _ => "",
                     };
@@ -77,7 +77,7 @@ impl Search {
                 let more = keep_first(&mut rest, limit, u32::cmp);
                 let key = |rank: &u32| {
                     let number = sorted.order[*rank as usize];
-                    Some((sorted.keys[number as usize].clone(), index.id(number)?))
+                    Some((sorted.keys[number as usize].as_ref().clone(), index.id(number)?))
                 };
                 (rest.iter().filter_map(key).collect(), more)
             }
@@ -128,15 +128,16 @@ impl Search {
 
     /// All items in an order.
     fn order(&self, index: &SearchIndex, estate: &Estate, sort: &Sort) -> Arc<Order> {
-        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = orders.iter().position(|(known, _)| known == sort).map(|at| orders.remove(at).1);
+        // Not held while sorting: whoever asks for another order need not wait, and two that sort the same come to the same.
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = orders.iter().find(|(known, _)| known == sort).map(|(_, order)| Arc::clone(order));
         drop(orders);
         let now = match known {
             Some(known) if known.place == index.changed() => known,
             Some(known) => Arc::new(known.after(index, estate, sort).unwrap_or_else(|| Order::of(index, estate, sort))),
             None => Arc::new(Order::of(index, estate, sort)),
         };
-        orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         orders.retain(|(known, _)| known != sort);
         orders.insert(0, (sort.clone(), Arc::clone(&now)));
         // That of names is used by every search.
@@ -154,7 +155,8 @@ impl Search {
 struct Order {
     /// The index's place in the sequence of changes that it is of.
     place: usize,
-    keys: Vec<Key>,
+    /// By number; shared with the order before.
+    keys: Vec<Arc<Key>>,
     order: Vec<u32>,
     /// By number: where in `order`.
     rank: Vec<u32>,
@@ -163,7 +165,7 @@ struct Order {
 impl Order {
     fn of(index: &SearchIndex, estate: &Estate, sort: &Sort) -> Self {
         let numbers = 0..u32::try_from(index.len()).unwrap_or(u32::MAX);
-        let keys: Vec<Key> = numbers.clone().map(|number| key_of_number(index, estate, number, sort)).collect();
+        let keys: Vec<Arc<Key>> = numbers.clone().map(|number| key_of_number(index, estate, number, sort)).collect();
         let mut order: Vec<u32> = numbers.collect();
         order.sort_unstable_by(|a, b| compare(index, &keys, *a, *b, sort.descending));
         Self::new(index, keys, order)
@@ -175,7 +177,7 @@ impl Order {
         changed.sort_unstable();
         changed.dedup();
         let mut keys = self.keys.clone();
-        keys.resize(index.len(), Key::Missing);
+        keys.resize(index.len(), Arc::new(Key::Missing));
         for &number in &changed {
             keys[number as usize] = key_of_number(index, estate, number, sort);
         }
@@ -201,7 +203,7 @@ impl Order {
         Some(Self::new(index, keys, order))
     }
 
-    fn new(index: &SearchIndex, keys: Vec<Key>, order: Vec<u32>) -> Self {
+    fn new(index: &SearchIndex, keys: Vec<Arc<Key>>, order: Vec<u32>) -> Self {
         let mut rank = vec![0; order.len()];
         for (at, number) in order.iter().enumerate() {
             rank[*number as usize] = at as u32;
@@ -219,11 +221,11 @@ impl Order {
     }
 }
 
-fn key_of_number(index: &SearchIndex, estate: &Estate, number: u32, sort: &Sort) -> Key {
-    index.id(number).and_then(|id| estate.ci(id)).map_or(Key::Missing, |ci| key_of(estate, ci, &sort.column))
+fn key_of_number(index: &SearchIndex, estate: &Estate, number: u32, sort: &Sort) -> Arc<Key> {
+    Arc::new(index.id(number).and_then(|id| estate.ci(id)).map_or(Key::Missing, |ci| key_of(estate, ci, &sort.column)))
 }
 
-fn compare(index: &SearchIndex, keys: &[Key], a: u32, b: u32, descending: bool) -> std::cmp::Ordering {
+fn compare(index: &SearchIndex, keys: &[Arc<Key>], a: u32, b: u32, descending: bool) -> std::cmp::Ordering {
     match (index.id(a), index.id(b)) {
         (Some(a_id), Some(b_id)) => order(&keys[a as usize], a_id, &keys[b as usize], b_id, descending),
         _ => a.cmp(&b),

@@ -314,7 +314,7 @@ impl Parser {
                     Err(self.error(
                         start,
                         format!(
-                            "there is no attribute or relationship {:?}{}; to search for the text itself, put it in quotation marks",
+                            "there is no attribute {:?} and no relationship of that name{}; to search for the text itself, put it in quotation marks",
                             shorten(key),
                             suggestion(key, known.iter().map(String::as_str))
                         ),
