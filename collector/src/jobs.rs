@@ -22,6 +22,8 @@ const INFERENCE_EVERY: Duration = Duration::from_secs(15);
 /// So that a search seldom has writes to take in first.
 const INDEX_EVERY: Duration = Duration::from_secs(1);
 const PRUNING_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+/// Imports are kept so long, to be looked at and taken back.
+const IMPORT_DAYS: i64 = 90;
 const DAY_MS: i64 = 86_400_000;
 
 /// Does each at its time, until it is dropped.
@@ -164,5 +166,9 @@ async fn prune(app: &App) {
     match app.store.prune_documents(Timestamp::now().plus_millis(-days * DAY_MS)).await {
         Ok(count) => tracing::info!(count, "documents older than {days} days were deleted"),
         Err(error) => tracing::warn!("old documents could not be deleted: {:#}", anyhow::Error::from(error)),
+    }
+    match app.store.prune_imports(Timestamp::now().plus_millis(-IMPORT_DAYS * DAY_MS)).await {
+        Ok(count) => tracing::info!(count, "imports older than {IMPORT_DAYS} days were deleted"),
+        Err(error) => tracing::warn!("old imports could not be deleted: {:#}", anyhow::Error::from(error)),
     }
 }

@@ -680,3 +680,56 @@ async function fits(page, look, name) {
   }
   assert.deepEqual(problems, [], `${look} ${name}`)
 }
+
+test('a table is handed in, previewed, read in another way, applied and taken back, without scripts', async () => {
+  const visit = await visitor({ javaScriptEnabled: false })
+  const { page } = visit
+  await signIn(page, 'admin')
+  await go(page, '/items')
+  await page.getByRole('link', { name: 'Import', exact: true }).click()
+  assert.equal(await heading(page), 'Imports')
+  await page.getByLabel('Whose word is it?').fill('register')
+  const table = 'Name,Kind,Serial No,Chair\nprinted-1,Printer,PR-1,red\nprinted-1,Printer,PR-1,blue\n<b>x</b>,Toaster,,\n'
+  await page.getByLabel('File').setInputFiles({ name: 'register.csv', mimeType: 'text/csv', buffer: Buffer.from(table) })
+  await page.getByRole('button', { name: 'Preview' }).click()
+  const settled = async (words) => {
+    for (let tries = 0; tries < 100; tries += 1) {
+      if ((await page.getByText(words).count()) > 0) return
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      await page.goto(page.url())
+    }
+    assert.fail(`${words} did not come: ${await page.locator('main').innerText()}`)
+  }
+  await settled('Nothing has happened yet.')
+  const rows = await page.locator('tbody').innerText()
+  assert.match(rows, /printed-1[^]*create[^]*serial: PR-1/)
+  assert.match(rows, /conflict[^]*row 2/i)
+  assert.match(rows, /there is no class "Toaster"/i)
+  assert.equal(await page.locator('tbody b').count(), 0, 'what stands in a file is text')
+  await page.getByText('What the columns say').click()
+  await page.getByLabel('Chair').fill('location')
+  await page.getByRole('button', { name: 'Read it again' }).click()
+  await settled('location: red')
+  if (screenshots) await page.screenshot({ path: join(screenshots, 'import-preview.png'), fullPage: true })
+  await page.getByRole('button', { name: /^Apply/ }).click()
+  await settled('1 item made, 0 changed.')
+  await go(page, '/items?q=name%3Dprinted-1')
+  assert.match(await page.locator('tbody').innerText(), /printed-1[^]*red/)
+  await go(page, '/imports')
+  await page.getByRole('link', { name: 'register.csv' }).first().click()
+  await page.getByRole('button', { name: 'Take it back' }).click()
+  await settled('Taken back as a whole.')
+  await go(page, '/items?q=name%3Dprinted-1')
+  assert.match(await page.locator('main').innerText(), /Nothing matches/)
+  quiet(visit)
+  await visit.close()
+})
+
+test('the list can be had in four formats', async () => {
+  const { page } = shared
+  await go(page, '/items?q=class%3Aserver')
+  for (const format of ['CSV', 'XLSX', 'JSON', 'YAML']) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: `Export ${format}` }).click()])
+    assert.equal(download.suggestedFilename(), `rollcall-items.${format.toLowerCase()}`)
+  }
+})

@@ -90,6 +90,32 @@ impl<T: DeserializeOwned> FromRequest<SharedApp> for Body<T> {
     }
 }
 
+/// The files of a code base in a body: longer texts, and more of them, than everything else.
+pub(super) const CODE_LIMITS: JsonLimits =
+    JsonLimits { bytes: 24 << 20, depth: 8, items: 2_000, total_items: 10_000, string_bytes: 8 << 20 };
+
+/// Reads a JSON body that is longer than usual.
+///
+/// # Errors
+/// What is wrong, and where.
+pub(super) async fn long_body<T: DeserializeOwned>(headers: &HeaderMap, body: axum::body::Body) -> Result<T, Refusal> {
+    if !is_json(headers) {
+        let problem = Problem::new(415, "not-json", "The body is not JSON", "the body must be sent as Content-Type: application/json");
+        return Err(Refusal::new(problem));
+    }
+    let limit = usize::try_from(CODE_LIMITS.bytes).unwrap_or(usize::MAX);
+    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| {
+        let detail = format!("the body has more than {limit} bytes, or ended before it was complete");
+        Refusal::new(Problem::new(413, "limit-exceeded", "The body is too large", detail).limited_to(CODE_LIMITS.bytes))
+    })?;
+    limits::parse(&bytes, &CODE_LIMITS).map_err(|mut problem| {
+        if problem.status == 422 {
+            problem.title = "A value is wrong".to_owned();
+        }
+        Refusal::new(problem).next("compare the body with this call in /api/v1/openapi.json")
+    })
+}
+
 /// Most bytes of a body, for the router.
 pub(super) const MAX_BODY_BYTES: usize = LIMITS.bytes as usize;
 

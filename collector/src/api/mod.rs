@@ -11,14 +11,17 @@ mod catalogue;
 mod changes;
 pub(crate) mod ci_details;
 pub(crate) mod cis;
+pub(crate) mod code;
 mod conflicts;
 pub(crate) mod diff;
 mod document;
+pub(crate) mod exports;
 mod extract;
 mod fields;
 mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod impact;
+pub(crate) mod imports;
 pub(crate) mod need_groups;
 pub(crate) mod relationships;
 mod reports;
@@ -97,6 +100,9 @@ fn calls() -> OpenApiRouter<SharedApp> {
         .merge(api_tokens::routes())
         .merge(views::routes())
         .merge(audit::routes())
+        .merge(exports::routes())
+        .merge(imports::routes())
+        .merge(code::routes())
 }
 
 async fn no_such_call(uri: Uri) -> Refusal {

@@ -217,6 +217,49 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<&impl Serialize>,
     ) -> Result<(StatusCode, reqwest::header::HeaderMap, Vec<u8>), CliError> {
+        let mut request = self.request(method, path, query);
+        if let Some(body) = body {
+            let json = serde_json::to_vec(body).context("the request cannot be written as JSON")?;
+            request = request.header("content-type", "application/json").body(json);
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok((status, headers, self.accepted(response).await?))
+    }
+
+    /// Sends a file as it is and reads the answer.
+    pub(super) async fn upload<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)], file: &Path) -> Result<T, CliError> {
+        let opened = tokio::fs::File::open(file).await.with_context(|| format!("cannot read {}", file.display()))?;
+        let request = self.request(Method::POST, path, query).header("content-type", "application/octet-stream").body(opened);
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let bytes = self.accepted(response).await?;
+        Ok(serde_json::from_slice(&bytes).context("the collector's answer is not understood; is it of another version?")?)
+    }
+
+    /// Writes an answer of any length as it comes. A reader that has gone away is no error.
+    pub(super) async fn download(&self, path: &str, query: &[(&str, &str)], out: &mut impl std::io::Write) -> Result<(), CliError> {
+        let mut response = self.request(Method::GET, path, query).send().await.map_err(|error| self.unreachable(&error))?;
+        if !response.status().is_success() {
+            return self.accepted(response).await.map(drop);
+        }
+        let mut write = |bytes: Option<&[u8]>| match bytes {
+            Some(bytes) => out.write_all(bytes),
+            None => out.flush(),
+        };
+        loop {
+            let chunk = response.chunk().await.map_err(|error| self.unreachable(&error))?;
+            match write(chunk.as_deref()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+                Err(error) => return Err(CliError::Failed(anyhow::Error::new(error).context("the table cannot be written"))),
+            }
+            if chunk.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let mut url = self.base.clone();
         url.set_path(&format!("{BASE}{path}"));
         if !query.is_empty() {
@@ -229,12 +272,12 @@ impl Client {
         if let Some((cookie, csrf)) = &self.cookie {
             request = request.header("cookie", cookie).header("x-csrf-token", csrf);
         }
-        if let Some(body) = body {
-            let json = serde_json::to_vec(body).context("the request cannot be written as JSON")?;
-            request = request.header("content-type", "application/json").body(json);
-        }
-        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
+        request
+    }
+
+    /// The body of what was not refused.
+    async fn accepted(&self, mut response: reqwest::Response) -> Result<Vec<u8>, CliError> {
+        let status = response.status();
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
             if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
@@ -243,7 +286,7 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         if status.is_success() {
-            return Ok((status, headers, bytes));
+            return Ok(bytes);
         }
         let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| {
             Problem::new(status.as_u16(), "unknown", "Refused", format!("{} answered {status}", self.base))

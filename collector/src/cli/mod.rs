@@ -6,10 +6,13 @@ mod application;
 mod backup;
 mod ci;
 mod client;
+mod code;
 mod doctor;
 mod error;
+mod export;
 pub(crate) mod identity;
 mod impact;
+mod import;
 mod login;
 mod output;
 mod prompt;
@@ -74,6 +77,15 @@ enum Command {
     /// Applications: propose, create, list, show, confirm.
     #[command(subcommand)]
     Application(application::Command),
+    /// Write the items of a filter as CSV, XLSX, JSON or YAML, or what was declared as code.
+    Export(Box<export::Options>),
+    /// Preview a table of items, apply it, take it back.
+    Import(Box<import::Options>),
+    /// Show what declarations in YAML files would change, and what is not as they say.
+    Plan(code::Options),
+    /// Make it as declarations in YAML files say, all or nothing.
+    #[command(after_help = code::FILES_HELP)]
+    Apply(code::ApplyOptions),
     /// Agents: list, show, approve, deny, revoke, release.
     #[command(subcommand)]
     Agent(agent::Command),
@@ -132,6 +144,10 @@ fn run_client(command: Command, context: &Context) -> Result<(), CliError> {
             Command::Report(options) => report::run(options, context).await,
             Command::Suggestion(command) => suggestion::run(command, context).await,
             Command::Application(command) => application::run(command, context).await,
+            Command::Export(options) => export::run(*options, context).await,
+            Command::Import(options) => import::run(*options, context).await,
+            Command::Plan(options) => code::plan(options, context).await,
+            Command::Apply(options) => code::apply(options, context).await,
             Command::Agent(command) => agent::run(command, context).await,
             Command::Token(command) => token::run(command, context).await,
             Command::User(command) => user::run(command, context).await,

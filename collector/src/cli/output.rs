@@ -100,12 +100,14 @@ fn width() -> u16 {
     said.or_else(asked).unwrap_or(if std::io::stdout().is_terminal() { 80 } else { 160 }).max(40)
 }
 
-/// A cell of CSV. What a spreadsheet would run as a formula gets an apostrophe before it: names come from machines.
+/// A cell of CSV, harmless to open: names come from machines.
 fn csv_cell(text: &str) -> String {
-    let runs = text.trim_start_matches([' ', '"']).starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r', '\n']);
-    let is_number = text.parse::<f64>().is_ok();
-    let text = if runs && !is_number { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r']) || text.starts_with(' ') { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    let text = crate::table::defuse(text);
+    if text.contains([',', '"', '\n', '\r']) || text.starts_with(' ') {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.into_owned()
+    }
 }
 
 /// Text without what would steer a terminal: names come from machines.

@@ -223,6 +223,18 @@ pub fn matching<'a>(estate: &'a Estate, query: &'a CiQuery, now: Timestamp) -> i
     estate.cis().filter(move |ci| matcher.holds(ci))
 }
 
+/// The ids of every configuration item for which the query's filter holds, in the query's order; page and limit do not matter.
+pub fn ids(estate: &Estate, query: &CiQuery, now: Timestamp) -> Vec<CiId> {
+    let matcher = Matcher::new(estate, &query.filter, now);
+    let key = |ci: &Ci| match query.sort.column {
+        Column::Relevance => Key::near(matcher.nearness(ci), &ci.name.to_lowercase()),
+        _ => key_of(estate, ci, &query.sort.column),
+    };
+    let mut found: Vec<(Key, CiId)> = estate.cis().filter(|ci| matcher.holds(ci)).map(|ci| (key(ci), ci.id)).collect();
+    found.sort_unstable_by(|a, b| order(&a.0, a.1, &b.0, b.1, query.sort.descending));
+    found.into_iter().map(|(_, id)| id).collect()
+}
+
 /// A sort value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Key {

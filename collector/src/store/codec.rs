@@ -7,6 +7,7 @@ mod agent;
 mod ci;
 mod event;
 mod frozen;
+mod import;
 mod inventory;
 mod merge;
 mod person;
@@ -25,6 +26,7 @@ pub(super) use self::{
     ci::{BindingRow, CiRow, ConflictRow, SoftwareRow, SoftwareSetRow, software_digest},
     event::{AuditRow, EventRow},
     frozen::FrozenAnswerRow,
+    import::ImportRow,
     inventory::{DocumentRow, InventoryRow, SeenRow, UnchangedRow},
     merge::MergeRow,
     person::{ApiTokenRow, PersonRow, SessionRow},

@@ -48,6 +48,11 @@ macro_rules! audit {
     };
 }
 macro_rules! inventory { () => { "i.agent, s.counter, s.nonce, s.root, COALESCE(s.last_seen, a.enrolled_at), s.clock_skew_ms, i.agent_version, i.dropped_documents, i.superseded_inventories, CAST(i.sections AS TEXT)" } }
+macro_rules! import_job {
+    () => {
+        "id, state, source, created_at, updated_at, body"
+    };
+}
 macro_rules! token { () => { "id, secret_hash, name, max_uses, uses, expires_at, revoked_at, CAST(needs_approval AS INTEGER), realm, CAST(assigned AS TEXT), created_by, created_at" } }
 macro_rules! agent { () => { "a.id, s.state, a.state_reason, a.token, a.enroll_nonce, a.public_key, a.certificate_generation, a.certificate_nonce, a.certificate_chain, a.certificate_issued_at, a.certificate_not_after, s.generation, a.hostname, a.agent_version, CAST(a.identity AS TEXT), a.realm, CAST(a.assigned AS TEXT), a.enrolled_at, s.last_seen" } }
 macro_rules! person {
@@ -77,6 +82,6 @@ macro_rules! frozen_answer {
 }
 
 pub(super) use {
-    agent, api_token, audit, binding, ci, conflict, event, frozen_answer, inventory, merge, need_group, person, relationship, saved_view, session,
-    software, token,
+    agent, api_token, audit, binding, ci, conflict, event, frozen_answer, import_job, inventory, merge, need_group, person, relationship,
+    saved_view, session, software, token,
 };

@@ -176,6 +176,36 @@ pub trait Store: Send + Sync + 'static {
     /// After a person has settled which copy of an agent goes on: forgets counter and nonce so that the next exchange is accepted.
     async fn reset_exchange(&self, id: AgentId) -> Result<(), StoreError>;
 
+    // --- Imports ---
+
+    /// Stores a new import.
+    async fn create_import(&self, job: &ImportRecord) -> Result<(), StoreError>;
+
+    /// An import.
+    async fn import(&self, id: ImportId) -> Result<Option<ImportRecord>, StoreError>;
+
+    /// Imports, newest first.
+    async fn imports(&self, limit: u32) -> Result<Vec<ImportRecord>, StoreError>;
+
+    /// Replaces an import if it is as it was when it was read: in the state `from`, last updated at `updated_at`. If it becomes
+    /// `applying` or `undoing`, only if no other import is, or none that was updated since `stale_before`. Returns whether it was.
+    async fn advance_import(
+        &self,
+        job: &ImportRecord,
+        from: ImportState,
+        updated_at: Timestamp,
+        stale_before: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Stores a part of an import's rows, without or with what comes of them.
+    async fn put_import_part(&self, id: ImportId, number: u32, part: &ImportPart) -> Result<(), StoreError>;
+
+    /// A part of an import's rows.
+    async fn import_part(&self, id: ImportId, number: u32) -> Result<Option<ImportPart>, StoreError>;
+
+    /// Deletes imports that were last updated before `before` and are not being worked on, with their rows. Returns how many.
+    async fn prune_imports(&self, before: Timestamp) -> Result<u64, StoreError>;
+
     // --- People ---
 
     /// Creates a person; `false` if the name is taken.
@@ -477,6 +507,82 @@ pub struct Event {
     pub reason: String,
     /// What differs from the version before.
     pub differs: Vec<String>,
+}
+
+/// The id of an import.
+pub type ImportId = Uuid;
+
+/// A table that somebody handed in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportRecord {
+    /// Its id.
+    pub id: ImportId,
+    /// How far it has come.
+    pub state: ImportState,
+    /// The name of the source whose word it is.
+    pub source: String,
+    /// When it was handed in.
+    pub created_at: Timestamp,
+    /// When it last went on.
+    pub updated_at: Timestamp,
+    /// File, format, mapping, counts and progress.
+    pub body: Value,
+}
+
+/// How far an import has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportState {
+    /// The file is read, or what it would change is worked out.
+    Reading,
+    /// What it would change can be looked at.
+    Preview,
+    /// It is being applied.
+    Applying,
+    /// It is applied.
+    Applied,
+    /// It is being taken back.
+    Undoing,
+    /// It is taken back.
+    Undone,
+    /// The file cannot be read.
+    Failed,
+}
+
+impl ImportState {
+    /// Every state.
+    pub const ALL: [Self; 7] = [Self::Reading, Self::Preview, Self::Applying, Self::Applied, Self::Undoing, Self::Undone, Self::Failed];
+
+    /// The name in data and API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reading => "reading",
+            Self::Preview => "preview",
+            Self::Applying => "applying",
+            Self::Applied => "applied",
+            Self::Undoing => "undoing",
+            Self::Undone => "undone",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The reverse of [`ImportState::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// Whether the estate is being changed in this state.
+    pub const fn changes_estate(self) -> bool {
+        matches!(self, Self::Applying | Self::Undoing)
+    }
+}
+
+/// A part of an import's rows, compressed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportPart {
+    /// The rows as they stood in the file.
+    pub rows: Vec<u8>,
+    /// What comes of each; absent until it is worked out.
+    pub results: Option<Vec<u8>>,
 }
 
 /// An enrollment token as stored.

@@ -1,99 +1,22 @@
-//! `GET /items.csv`: the filtered inventory for a spreadsheet.
+//! `GET /items/export`: the filtered inventory as a file.
 
-use std::fmt::Write as _;
-
-use axum::{
-    http::header,
-    response::{IntoResponse, Response},
-};
-use rollcall_shared::catalogue;
-use serde_json::Value;
+use axum::response::Response;
 
 use super::{
     problem::{Problem, sentence},
     visitor::Visitor,
 };
-use crate::query::{self, CiQuery, MAX_LIMIT};
+use crate::{api::exports, export::Columns, query::CiQuery, table::Format};
 
-/// Attributes that have a column. Text lists are joined by a space.
-fn columns() -> Vec<&'static str> {
-    let mut columns: Vec<&str> = Vec::new();
-    for attribute in catalogue::CLASSES.iter().flat_map(|class| class.attributes) {
-        if !columns.contains(&attribute.name) {
-            columns.push(attribute.name);
-        }
-    }
-    columns
-}
-
-/// `GET /items.csv?q=…&sort=…`
+/// `GET /items/export?q=…&sort=…&format=…&columns=…`, and `GET /items.csv`
 pub(super) async fn items(visitor: Visitor) -> Result<Response, Problem> {
-    let refused = |error: query::QueryError| Problem::invalid(sentence(&error.to_string()));
-    let mut asked = CiQuery::parse(visitor.query.get("q"), visitor.query.get("sort"), None, Some(MAX_LIMIT)).map_err(refused)?;
-    let columns = columns();
-    let mut csv = String::from("id,name,class,lifecycle,first_seen,last_seen");
-    columns.iter().for_each(|name| csv.extend([",", name]));
-    csv.push_str("\r\n");
-    loop {
-        // One page under the lock at a time, so that a large export does not hold up the writer.
-        let estate = visitor.app.estate();
-        let page = visitor.app.search.list(&estate, &asked, visitor.now).map_err(refused)?;
-        for ci in page.items {
-            let seen = query::last_seen(&estate, ci).map_or_else(String::new, |seen| seen.to_string());
-            let _ = write!(csv, "{},{},{}", ci.id, field(&ci.name), field(&ci.class));
-            let _ = write!(csv, ",{},{},{seen}", ci.lifecycle.as_str(), ci.first_seen);
-            for name in &columns {
-                csv.push(',');
-                csv.push_str(&ci.value(name).map_or_else(String::new, |value| field(&text(value))));
-            }
-            csv.push_str("\r\n");
-        }
-        asked.after = page.next;
-        if asked.after.is_none() {
-            break;
-        }
-    }
-    let headers =
-        [(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, "attachment; filename=\"rollcall-items.csv\"")];
-    Ok((headers, csv).into_response())
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(members) => members.iter().map(text).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
-    }
-}
-
-/// A value quoted for CSV. What a spreadsheet would take for a formula gets an apostrophe in front: names come from machines, and a
-/// machine may be hostile.
-fn field(value: &str) -> String {
-    let is_formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']) && value.parse::<f64>().is_err();
-    let guard = if is_formula { "'" } else { "" };
-    if is_formula || value.contains([',', '"', '\n', '\r']) {
-        format!("\"{guard}{}\"", value.replace('"', "\"\""))
-    } else {
-        value.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_quoted_and_formulas_are_text() {
-        for (value, written) in [
-            ("db01", "db01"),
-            ("a,b", "\"a,b\""),
-            ("say \"hi\"", "\"say \"\"hi\"\"\""),
-            ("=HYPERLINK(1)", "\"'=HYPERLINK(1)\""),
-            ("@SUM(A1)", "\"'@SUM(A1)\""),
-            ("-5", "-5"),
-            ("-cmd", "\"'-cmd\""),
-        ] {
-            assert_eq!(field(value), written, "{value}");
-        }
-    }
+    let query = &visitor.query;
+    let asked =
+        CiQuery::parse(query.get("q"), query.get("sort"), None, None).map_err(|error| Problem::invalid(sentence(&error.to_string())))?;
+    let columns = Columns::parse(query.get("columns")).map_err(|error| Problem::invalid(sentence(&error.to_string())))?;
+    let format = match query.get("format") {
+        "" => Format::Csv,
+        named => Format::parse(named).ok_or_else(|| Problem::invalid("A format is csv, xlsx, json or yaml."))?,
+    };
+    Ok(exports::answer(visitor.app, asked, format, columns))
 }

@@ -69,7 +69,7 @@ struct Page {
     shown: String,
     first: Option<String>,
     next: Option<String>,
-    export: Option<String>,
+    exports: Vec<(&'static str, String)>,
 }
 
 struct Chip {
@@ -171,7 +171,7 @@ pub(super) async fn show(visitor: Visitor) -> Response {
             total: count(total as u64),
             first: (!after.is_empty()).then(|| state.link(&[])),
             next: next.map(|next| state.link(&[("after", next.as_str())])),
-            export: problem.is_none().then(|| link("/items.csv", [("q", filter), ("sort", sort)])),
+            exports: if problem.is_none() { exports(filter, sort, &columns_chosen) } else { Vec::new() },
             problem,
             columns_chosen: columns_chosen.clone(),
         }
@@ -226,6 +226,13 @@ fn label(column: &Column) -> String {
             known.map_or_else(|| name.clone(), |attribute| attribute.label.to_string())
         }
     }
+}
+
+/// The list as a file, in each format; with the columns that were chosen, and with the ids by which it comes in again.
+fn exports(filter: &str, sort: &str, columns: &str) -> Vec<(&'static str, String)> {
+    let columns = if columns.is_empty() { String::new() } else { format!("id,{columns}") };
+    let to = |format| link("/items/export", [("q", filter), ("sort", sort), ("columns", columns.as_str()), ("format", format)]);
+    [("CSV", "csv"), ("XLSX", "xlsx"), ("JSON", "json"), ("YAML", "yaml")].into_iter().map(|(label, format)| (label, to(format))).collect()
 }
 
 fn shown(rows: usize, total: usize, is_later_page: bool) -> String {

@@ -11,6 +11,7 @@ mod export;
 mod fields;
 mod format;
 mod impact;
+mod imports;
 mod item;
 mod items;
 mod overview;
@@ -25,6 +26,7 @@ mod words;
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     http::Uri,
     middleware,
     routing::{get, post},
@@ -42,6 +44,7 @@ pub fn router(app: SharedApp) -> Router {
         .route("/", get(overview::show))
         .route("/items", get(items::show).post(item::create))
         .route("/items.csv", get(export::items))
+        .route("/items/export", get(export::items))
         .route("/items/new", get(items::new))
         .route("/items/names", get(items::names))
         .route("/items/{id}", get(item::show))
@@ -58,6 +61,9 @@ pub fn router(app: SharedApp) -> Router {
         .route("/duplicates", get(duplicates::show).post(duplicates::decide))
         .route("/compare", get(duplicates::compare))
         .route("/changes", get(duplicates::changes))
+        .route("/imports", get(imports::list).post(imports::hand_in).layer(DefaultBodyLimit::disable()))
+        .route("/imports/{id}", get(imports::show))
+        .route("/imports/{id}/{order}", post(imports::order))
         .route("/impact", get(impact::show))
         .route("/impact/picture", get(impact::picture))
         .route("/impact/export", get(impact::export))

@@ -42,6 +42,7 @@ pub(super) fn source(source: &Source) -> String {
     match source {
         Source::Agent => "its agent".to_owned(),
         Source::Import(name) => format!("import {name}"),
+        Source::Code(name) => format!("code {name}"),
         Source::Api(name) if name == "enrollment" => "enrollment token".to_owned(),
         Source::Api(name) => format!("API client {name}"),
         Source::User(name) => name.clone(),

@@ -14,6 +14,8 @@ pub enum Source {
     Api(String),
     /// A person, by sign-in name.
     User(String),
+    /// Declarations in files, by the name of their code base.
+    Code(String),
 }
 
 impl Source {
@@ -24,15 +26,18 @@ impl Source {
             Some(("import", name)) => Some(Self::Import(name.to_owned())),
             Some(("api", name)) => Some(Self::Api(name.to_owned())),
             Some(("user", name)) => Some(Self::User(name.to_owned())),
+            Some(("code", name)) => Some(Self::Code(name.to_owned())),
             _ => None,
         }
     }
 
     /// Authority of a claim that is not pinned: people and API over imports over discovery would freeze what machines
-    /// know better, so discovery comes first; what it does not know, others fill in.
+    /// know better, so discovery comes first; what it does not know, others fill in. What is declared in files stands before
+    /// what somebody typed, unless they pinned it: files are reviewed, and would be undone by every hasty edit.
     fn authority(&self) -> u8 {
         match self {
-            Self::Agent => 3,
+            Self::Agent => 4,
+            Self::Code(_) => 3,
             Self::User(_) => 2,
             Self::Api(_) => 1,
             Self::Import(_) => 0,
@@ -47,6 +52,7 @@ impl fmt::Display for Source {
             Self::Import(name) => write!(f, "import:{name}"),
             Self::Api(name) => write!(f, "api:{name}"),
             Self::User(name) => write!(f, "user:{name}"),
+            Self::Code(name) => write!(f, "code:{name}"),
         }
     }
 }
@@ -149,7 +155,13 @@ mod tests {
 
     #[test]
     fn sources_round_trip_as_text() {
-        for source in [Source::Agent, Source::Import("sap".into()), Source::Api("ci:x".into()), Source::User("ada".into())] {
+        for source in [
+            Source::Agent,
+            Source::Import("sap".into()),
+            Source::Api("ci:x".into()),
+            Source::User("ada".into()),
+            Source::Code("estate".into()),
+        ] {
             assert_eq!(Source::parse(&source.to_string()), Some(source));
         }
         assert_eq!(Source::parse("root"), None);

@@ -20,6 +20,7 @@ mod estate;
 mod file;
 mod frozen;
 mod history;
+mod imports;
 mod inventory;
 mod people;
 mod requests;
@@ -35,9 +36,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event, FrozenAnswer,
-    Inventory, IssuedCertificate, Kept, KeyedAnswer, KeyedRequest, SeenRequest, SessionRecord, Snapshot, Store, StoreError, Thinned,
-    TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
+    AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event,
+    FrozenAnswer, ImportId, ImportPart, ImportRecord, ImportState, Inventory, IssuedCertificate, Kept, KeyedAnswer, KeyedRequest,
+    SeenRequest, SessionRecord, Snapshot, Store, StoreError, Thinned, TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
     catalogue::Catalogue,
     codec::{self, Decode},
 };
@@ -183,6 +184,27 @@ impl Store for SqliteStore {
     }
     async fn reset_exchange(&self, id: AgentId) -> Result<()> {
         self.forget_exchange(id).await
+    }
+    async fn create_import(&self, job: &ImportRecord) -> Result<()> {
+        self.insert_import(job).await
+    }
+    async fn import(&self, id: ImportId) -> Result<Option<ImportRecord>> {
+        self.one_import(id).await
+    }
+    async fn imports(&self, limit: u32) -> Result<Vec<ImportRecord>> {
+        self.newest_imports(limit).await
+    }
+    async fn advance_import(&self, job: &ImportRecord, from: ImportState, updated_at: Timestamp, stale_before: Timestamp) -> Result<bool> {
+        self.replace_import(job, from, updated_at, stale_before).await
+    }
+    async fn put_import_part(&self, id: ImportId, number: u32, part: &ImportPart) -> Result<()> {
+        self.replace_import_part(id, number, part).await
+    }
+    async fn import_part(&self, id: ImportId, number: u32) -> Result<Option<ImportPart>> {
+        self.one_import_part(id, number).await
+    }
+    async fn prune_imports(&self, before: Timestamp) -> Result<u64> {
+        self.delete_imports(before).await
     }
     async fn create_user(&self, user: &UserRecord, audit: &AuditEntry) -> Result<bool> {
         self.insert_person(user, audit).await

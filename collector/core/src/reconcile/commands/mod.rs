@@ -2,10 +2,13 @@
 
 mod application;
 mod ci;
+mod code;
 mod conflict;
 mod need_group;
 mod relationship;
+mod rows;
 mod suggestion;
+mod undo;
 
 use rollcall_shared::{
     CiId, ConflictId, NeedGroupId, RelationshipId, Timestamp,
@@ -15,10 +18,16 @@ use serde_json::Value;
 
 pub use application::{Assembly, assemble, confirm_application};
 pub use ci::{AttributeEdit, CiUpdate, NewCi, create_ci, restore_ci, retire_ci, update_ci};
+pub use code::{
+    CodeAction, CodePlan, CodeProblem, CodeStep, Declared, DeclaredGroup, DeclaredItem, DeclaredRelationship, Match, Named, Subject,
+    plan_code,
+};
 pub use conflict::{Settlement, keep_apart, merge_cis, settle_conflict};
 pub use need_group::{NeedGroupValues, declare_need_group, retire_need_group, update_need_group};
 pub use relationship::{declare_relationship, retire_relationship, set_hardness};
+pub use rows::{FieldChange, Link, Reference, Row, RowIndex, RowOutcome, RowProblem, RowRules, RowState, RowsSeen, plan_rows};
 pub use suggestion::{Decision, decide_suggestion};
+pub use undo::{UndoStep, Undone, UndoneState, undo_rows};
 
 use super::{Policy, plan::Plan};
 use crate::{

@@ -33,37 +33,51 @@ pub fn declare_relationship(
         return Err(CommandError::SelfLoop(short(&dependent.name)));
     }
     planned(estate, &mut order, |plan, source| {
-        let reason = format!("declared by {source}");
-        let seen = plan.between("connects_to", from, to).filter(|_| edges::DECLARED_WORDS.contains(&kind));
-        let hardness = hardness.or_else(|| seen.and_then(|_| catalogue::relationship_type(kind)).map(|kind| kind.hardness));
-        let id = plan.between(kind, from, to).or(seen).unwrap_or_else(|| plan.new_relationship(kind, from, to, reason.clone()));
-        let mut evidence = plan.relationship(id).map(|it| it.evidence.clone()).unwrap_or_default();
-        let method = if matches!(source, Source::Import(_)) { Method::Imported } else { Method::Declared };
-        let detail = if note.trim().is_empty() { reason.clone() } else { short(note) };
-        match evidence.iter_mut().find(|it| it.method == method && it.source == *source) {
-            Some(known) if known.detail == detail => {}
-            Some(known) => (known.detail, known.last_seen) = (detail, plan.now),
-            None => evidence.push(Evidence {
-                method,
-                agent: None,
-                source: source.clone(),
-                detail,
-                endpoints: BTreeSet::new(),
-                samples_seen: 0,
-                samples_total: 0,
-                first_seen: plan.now,
-                last_seen: plan.now,
-                longest_silence_ms: 0,
-            }),
-        }
-        edges::set_evidence(plan, id, evidence, reason.clone());
-        let as_type = |it: &Relationship| it.hardness.or_else(|| catalogue::relationship_type(&it.kind).map(|kind| kind.hardness));
-        let as_it_is = plan.relationship(id).map(|it| if seen.is_some() { as_type(it) } else { it.hardness });
-        if let Some(hardness) = hardness.filter(|hardness| as_it_is.is_some_and(|it| it != Some(*hardness))) {
-            pin(plan, id, hardness, source, &reason);
-        }
+        say(plan, source, kind, from, to, hardness, note);
         Ok(())
     })
+}
+
+/// One source's word that `from` depends on `to`. Both are there and active, the type is known.
+pub(super) fn say(
+    plan: &mut Plan<'_>,
+    source: &Source,
+    kind: &str,
+    from: CiId,
+    to: CiId,
+    hardness: Option<Hardness>,
+    note: &str,
+) -> RelationshipId {
+    let reason = format!("declared by {source}");
+    let seen = plan.between("connects_to", from, to).filter(|_| edges::DECLARED_WORDS.contains(&kind));
+    let hardness = hardness.or_else(|| seen.and_then(|_| catalogue::relationship_type(kind)).map(|kind| kind.hardness));
+    let id = plan.between(kind, from, to).or(seen).unwrap_or_else(|| plan.new_relationship(kind, from, to, reason.clone()));
+    let mut evidence = plan.relationship(id).map(|it| it.evidence.clone()).unwrap_or_default();
+    let method = if matches!(source, Source::Import(_)) { Method::Imported } else { Method::Declared };
+    let detail = if note.trim().is_empty() { reason.clone() } else { short(note) };
+    match evidence.iter_mut().find(|it| it.method == method && it.source == *source) {
+        Some(known) if known.detail == detail => {}
+        Some(known) => (known.detail, known.last_seen) = (detail, plan.now),
+        None => evidence.push(Evidence {
+            method,
+            agent: None,
+            source: source.clone(),
+            detail,
+            endpoints: BTreeSet::new(),
+            samples_seen: 0,
+            samples_total: 0,
+            first_seen: plan.now,
+            last_seen: plan.now,
+            longest_silence_ms: 0,
+        }),
+    }
+    edges::set_evidence(plan, id, evidence, reason.clone());
+    let as_type = |it: &Relationship| it.hardness.or_else(|| catalogue::relationship_type(&it.kind).map(|kind| kind.hardness));
+    let as_it_is = plan.relationship(id).map(|it| if seen.is_some() { as_type(it) } else { it.hardness });
+    if let Some(hardness) = hardness.filter(|hardness| as_it_is.is_some_and(|it| it != Some(*hardness))) {
+        pin(plan, id, hardness, source, &reason);
+    }
+    id
 }
 
 /// Sets how hard a relationship is, against the type's and what was inferred, and whatever is observed later; `None` goes back to what the
@@ -127,4 +141,18 @@ pub fn retire_relationship(estate: &Estate, id: RelationshipId, mut order: Order
         }
         Ok(())
     })
+}
+
+/// Takes one source's word back; what others say or see stays. Returns whether it had said anything.
+pub(super) fn unsay(plan: &mut Plan<'_>, source: &Source, id: RelationshipId, reason: &str) -> bool {
+    let Some(known) = plan.relationship(id) else { return false };
+    let rest: Vec<Evidence> = known.evidence.iter().filter(|it| it.source != *source || !it.method.is_said()).cloned().collect();
+    if rest.len() == known.evidence.len() {
+        return false;
+    }
+    if known.judgement.as_ref().is_some_and(|judgement| judgement.by == Judge::Person(source.clone())) {
+        plan.edit_relationship(id, reason, |edge| (edge.hardness, edge.judgement) = (None, None));
+    }
+    edges::set_evidence(plan, id, rest, reason);
+    true
 }

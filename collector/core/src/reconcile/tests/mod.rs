@@ -1,6 +1,7 @@
 //! A small world in which machines report: every report is checked to change nothing when it comes again.
 
 mod attribution;
+mod code;
 mod commands;
 mod connections;
 mod estate;
@@ -10,6 +11,7 @@ mod imports;
 mod inference;
 mod merging;
 mod noise;
+mod rows;
 mod services;
 
 use std::{cell::Cell, collections::BTreeMap, net::IpAddr};

@@ -1,0 +1,383 @@
+//! Which column of a table says what.
+
+use rollcall_core::{
+    Lifecycle,
+    reconcile::commands::{Link, Reference, Row},
+};
+use rollcall_shared::{
+    Timestamp,
+    catalogue::{self, AttributeKind, ClassDefinition},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::table::{self, Record};
+
+/// What a column says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    /// Nothing that is imported.
+    Ignore,
+    /// The item's id here.
+    Id,
+    /// The id that the source knows it by.
+    ExternalId,
+    /// Its class, by name or label.
+    Class,
+    /// Its name.
+    Name,
+    /// Its lifecycle state.
+    Lifecycle,
+    /// An attribute.
+    Attribute(String),
+    /// Relationships of a type; reversed, those of the others with it.
+    Relationship {
+        /// The type.
+        kind: String,
+        /// Whether the others depend on the item.
+        reverse: bool,
+    },
+}
+
+/// Columns of exports that say what nobody imports.
+const READ_ONLY: [&str; 9] =
+    ["first_seen", "last_seen", "changed", "agent", "version", "merged_into", "software_count", "provenance", "identity_keys"];
+
+impl Field {
+    /// Reads `id`, `external_id`, `class`, `name`, `lifecycle`, `ignore`, `relationship:TYPE`, `relationship:^TYPE` or an attribute's name.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if let Some(kind) = text.strip_prefix("relationship:") {
+            let (kind, reverse) = kind.strip_prefix('^').map_or((kind, false), |kind| (kind, true));
+            return match catalogue::relationship_type(kind) {
+                Some(kind) => Ok(Self::Relationship { kind: kind.name.to_owned(), reverse }),
+                None => Err(format!("there is no relationship type {kind:?}; GET /api/v1/relationship-types lists them")),
+            };
+        }
+        Ok(match text {
+            "" | "ignore" => Self::Ignore,
+            "id" => Self::Id,
+            "external_id" => Self::ExternalId,
+            "class" => Self::Class,
+            "name" => Self::Name,
+            "lifecycle" => Self::Lifecycle,
+            name => {
+                let name = name.strip_prefix("attributes.").unwrap_or(name);
+                let known =
+                    attribute(None, name).ok_or_else(|| format!("there is no attribute {name:?}; GET /api/v1/classes lists them"))?;
+                Self::Attribute(known.0.to_owned())
+            }
+        })
+    }
+}
+
+impl std::fmt::Display for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ignore => f.write_str("ignore"),
+            Self::Id => f.write_str("id"),
+            Self::ExternalId => f.write_str("external_id"),
+            Self::Class => f.write_str("class"),
+            Self::Name => f.write_str("name"),
+            Self::Lifecycle => f.write_str("lifecycle"),
+            Self::Attribute(name) => f.write_str(name),
+            Self::Relationship { kind, reverse } => write!(f, "relationship:{}{kind}", if *reverse { "^" } else { "" }),
+        }
+    }
+}
+
+/// A column and what it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ColumnMapping {
+    /// Its heading in the file.
+    pub(crate) heading: String,
+    /// What it says: `name`, `class`, `lifecycle`, `id`, `external_id`, an attribute's name, `relationship:TYPE` for what the item depends
+    /// on, `relationship:^TYPE` for what depends on it, or `ignore`.
+    pub(crate) field: String,
+}
+
+/// Words that people head columns with, as [`plain`] makes them, and what they mean where no attribute has that name or label.
+const ALIASES: &[(&str, &str)] = &[
+    ("sn", "serial"),
+    ("serialno", "serial"),
+    ("serialnr", "serial"),
+    ("serialnum", "serial"),
+    ("servicetag", "serial"),
+    ("seriennummer", "serial"),
+    ("asset", "asset_tag"),
+    ("assetno", "asset_tag"),
+    ("assetnumber", "asset_tag"),
+    ("assetid", "asset_tag"),
+    ("inventorynumber", "asset_tag"),
+    ("barcode", "asset_tag"),
+    ("host", "hostname"),
+    ("computername", "hostname"),
+    ("machinename", "hostname"),
+    ("computer", "hostname"),
+    ("dnsname", "fqdn"),
+    ("fullyqualifieddomainname", "fqdn"),
+    ("make", "manufacturer"),
+    ("vendor", "manufacturer"),
+    ("brand", "manufacturer"),
+    ("maker", "manufacturer"),
+    ("hersteller", "manufacturer"),
+    ("product", "model"),
+    ("modelname", "model"),
+    ("modell", "model"),
+    ("uuid", "smbios_uuid"),
+    ("biosuuid", "smbios_uuid"),
+    ("os", "operating_system"),
+    ("osname", "operating_system"),
+    ("osversion", "operating_system_version"),
+    ("cpu", "cpu_model"),
+    ("ip", "ip_addresses"),
+    ("ipaddress", "ip_addresses"),
+    ("ips", "ip_addresses"),
+    ("mac", "mac_addresses"),
+    ("macaddress", "mac_addresses"),
+    ("user", "owner"),
+    ("assignedto", "owner"),
+    ("assigneduser", "owner"),
+    ("responsible", "owner"),
+    ("custodian", "owner"),
+    ("besitzer", "owner"),
+    ("site", "location"),
+    ("building", "location"),
+    ("office", "location"),
+    ("room", "location"),
+    ("standort", "location"),
+    ("notes", "description"),
+    ("note", "description"),
+    ("comment", "description"),
+    ("comments", "description"),
+    ("remarks", "description"),
+    ("beschreibung", "description"),
+    ("tag", "tags"),
+    ("labels", "tags"),
+    ("mail", "email"),
+    ("emailaddress", "email"),
+    ("address", "url"),
+    ("type", "class"),
+    ("category", "class"),
+    ("citype", "class"),
+    ("assettype", "class"),
+    ("kind", "class"),
+    ("status", "lifecycle"),
+    ("state", "lifecycle"),
+    ("title", "name"),
+    ("displayname", "name"),
+    ("itemname", "name"),
+    ("assetname", "name"),
+    ("ciname", "name"),
+    ("bezeichnung", "name"),
+    ("expires", "valid_until"),
+    ("expirydate", "valid_until"),
+    ("expirationdate", "valid_until"),
+    ("enddate", "valid_until"),
+    ("sourceid", "external_id"),
+    ("foreignid", "external_id"),
+    ("reference", "external_id"),
+];
+
+/// What each column says, as far as its heading tells. No two columns say the same: of several the first, an exact name before an alias.
+///
+/// `sample` is a first value of each column: an `id` that is none of ours is the source's own.
+pub(crate) fn guess(headings: &[String], class: Option<&str>, sample: &dyn Fn(usize) -> Option<String>) -> Vec<ColumnMapping> {
+    let class = class.and_then(catalogue::class);
+    let mut taken: Vec<Field> = Vec::new();
+    let mut fields = vec![Field::Ignore; headings.len()];
+    for only_exact in [true, false] {
+        for (number, heading) in headings.iter().enumerate().filter(|(_, heading)| !heading.is_empty()) {
+            if fields[number] != Field::Ignore {
+                continue;
+            }
+            let guessed = if only_exact { exact(heading) } else { alias(heading, class) };
+            let guessed = match guessed {
+                Some(Field::Id) if sample(number).is_some_and(|value| value.parse::<uuid::Uuid>().is_err()) => Some(Field::ExternalId),
+                guessed => guessed,
+            };
+            if let Some(field) = guessed.filter(|field| !taken.contains(field)) {
+                taken.push(field.clone());
+                fields[number] = field;
+            }
+        }
+    }
+    headings.iter().zip(fields).map(|(heading, field)| ColumnMapping { heading: heading.clone(), field: field.to_string() }).collect()
+}
+
+fn exact(heading: &str) -> Option<Field> {
+    (!READ_ONLY.contains(&heading)).then(|| Field::parse(heading).ok()).flatten()
+}
+
+fn alias(heading: &str, class: Option<&'static ClassDefinition>) -> Option<Field> {
+    let word = plain(heading);
+    if READ_ONLY.iter().any(|name| plain(name) == word) {
+        return None;
+    }
+    let fixed = ["id", "external_id", "class", "name", "lifecycle"].into_iter().find(|name| plain(name) == word);
+    if let Some(name) = fixed {
+        return Field::parse(name).ok();
+    }
+    // The table's own class first: other classes may call something else by the same word.
+    let of_class = class.into_iter().flat_map(|class| class.lineage()).flat_map(|class| class.attributes);
+    let all = of_class.chain(catalogue::CLASSES.iter().flat_map(|class| class.attributes));
+    if let Some(found) = all.into_iter().find(|known| plain(known.name) == word || plain(known.label) == word) {
+        return Some(Field::Attribute(found.name.to_owned()));
+    }
+    let (_, name) = ALIASES.iter().find(|(alias, _)| *alias == word)?;
+    Field::parse(name).ok()
+}
+
+/// Letters and digits in lower case: "Serial No." and "serial_no" are one.
+fn plain(heading: &str) -> String {
+    heading.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// The attribute of that name: the class's, or else any class's.
+fn attribute(class: Option<&ClassDefinition>, name: &str) -> Option<(&'static str, AttributeKind)> {
+    let of_class = class.and_then(|class| class.attribute(name));
+    let any = || catalogue::CLASSES.iter().flat_map(|class| class.attributes).find(|known| known.name == name);
+    of_class.or_else(any).map(|known| (known.name, known.kind))
+}
+
+/// The class that a text names: by name, label or plural, however written.
+pub(crate) fn class_named(text: &str) -> Option<&'static ClassDefinition> {
+    let word = plain(text);
+    let is = |class: &&ClassDefinition| [class.name, class.label, class.plural].iter().any(|name| plain(name) == word);
+    catalogue::class(text).or_else(|| catalogue::CLASSES.iter().find(is))
+}
+
+/// A row of a table as what it says, or what is wrong with its cells, by field.
+pub(crate) fn row(record: &Record, fields: &[Field], default_class: Option<&str>) -> Result<Row, (Row, Vec<(String, String)>)> {
+    let mut row = Row { number: record.number, ..Row::default() };
+    let mut wrong = Vec::new();
+    let cell = |column: u32| fields.get(column as usize).filter(|field| **field != Field::Ignore);
+    let cells: Vec<(&Field, &Value)> = record.cells.iter().filter_map(|(column, value)| Some((cell(*column)?, value))).collect();
+    let text = |value: &Value| table::text(value).trim().to_owned();
+    for (field, value) in cells.iter().filter(|(_, value)| !text(value).is_empty()) {
+        match field {
+            Field::Id => match text(value).parse() {
+                Ok(id) => row.id = Some(id),
+                Err(_) => wrong.push(("id".to_owned(), format!("{:?} is not an id of this installation", short(&text(value))))),
+            },
+            Field::ExternalId => row.external_id = Some(text(value)),
+            Field::Class => match class_named(&text(value)) {
+                Some(class) => row.class = Some(class.name.to_owned()),
+                None => {
+                    wrong
+                        .push(("class".to_owned(), format!("there is no class {:?}; GET /api/v1/classes lists them", short(&text(value)))));
+                }
+            },
+            Field::Name => row.name = Some(table::text(value).into_owned()),
+            Field::Lifecycle => match Lifecycle::parse(&text(value).to_lowercase().replace([' ', '-'], "_")) {
+                Some(lifecycle) => row.lifecycle = Some(lifecycle),
+                None => wrong.push(("lifecycle".to_owned(), format!("{:?} is not a lifecycle state", short(&text(value))))),
+            },
+            Field::Relationship { kind, reverse } => {
+                let others = members(value).iter().map(|text| Reference::parse(text)).collect();
+                row.links.push(Link { kind: kind.clone(), reverse: *reverse, others });
+            }
+            Field::Attribute(_) | Field::Ignore => {}
+        }
+    }
+    let class = row.class.as_deref().or(default_class).and_then(catalogue::class);
+    for (field, value) in cells {
+        let Field::Attribute(name) = field else { continue };
+        let Some((_, kind)) = attribute(class, name) else { continue };
+        match read(kind, value) {
+            Ok(Some(value)) => drop(row.attributes.insert(name.clone(), value)),
+            Ok(None) => {}
+            Err(needed) => {
+                wrong.push((format!("attributes.{name}"), format!("{needed} is needed, this is {:?}", short(&table::text(value)))));
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(row) } else { Err((row, wrong)) }
+}
+
+fn members(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(members) => members.iter().map(|member| table::text(member).into_owned()).collect(),
+        other => table::members(&table::text(other)),
+    }
+}
+
+/// A cell as a value of this kind; nothing for an empty one.
+fn read(kind: AttributeKind, cell: &Value) -> Result<Option<Value>, &'static str> {
+    let text = table::text(cell);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let trimmed = text.trim();
+    Ok(Some(match kind {
+        AttributeKind::Text => match cell {
+            Value::String(text) => Value::from(text.as_str()),
+            _ => Value::from(trimmed),
+        },
+        AttributeKind::Integer(_) => {
+            let number = trimmed.parse::<u64>().map(Value::from).or_else(|_| trimmed.parse::<i64>().map(Value::from));
+            number.map_err(|_| "a whole number, without unit or separators,")?
+        }
+        AttributeKind::Boolean => match trimmed.to_lowercase().as_str() {
+            "true" | "yes" | "y" | "1" | "x" | "ja" => Value::Bool(true),
+            "false" | "no" | "n" | "0" | "nein" => Value::Bool(false),
+            _ => return Err("yes or no"),
+        },
+        AttributeKind::Instant => {
+            let whole = |text: &str| text.parse::<Timestamp>().is_ok();
+            let as_day = format!("{trimmed}T00:00:00Z");
+            match (whole(trimmed), whole(&as_day)) {
+                (true, _) => Value::from(trimmed),
+                (_, true) => Value::from(as_day),
+                _ => return Err("a day such as 2026-03-01, or a time such as 2026-03-01T12:00:00Z,"),
+            }
+        }
+        AttributeKind::TextList => match cell {
+            Value::Array(members) => members.iter().map(|member| Value::from(table::text(member))).collect(),
+            _ => table::members(&text).into(),
+        },
+    }))
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn guessed(headings: &[&str], class: Option<&str>) -> Vec<String> {
+        let headings: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
+        guess(&headings, class, &|_| Some("4711".to_owned())).into_iter().map(|column| column.field).collect()
+    }
+
+    #[test]
+    fn headings_are_understood_however_they_are_written() {
+        assert_eq!(
+            guessed(&["Name", "S/N", "Asset Tag", "Host-Name", "MAKE", "attributes.owner", "Favourite colour", "last_seen"], None),
+            ["name", "serial", "asset_tag", "hostname", "manufacturer", "owner", "ignore", "ignore"]
+        );
+        assert_eq!(guessed(&["Serial No", "Serial number"], None), ["serial", "ignore"], "one column says one thing");
+        assert_eq!(guessed(&["Vendor", "manufacturer"], None), ["ignore", "manufacturer"], "an exact name comes first");
+        assert_eq!(guessed(&["ID", "Phone"], Some("person")), ["external_id", "phone"], "numbers are ids of the source");
+        assert_eq!(guessed(&["relationship:runs_on", "relationship:^part_of"], None), ["relationship:runs_on", "relationship:^part_of"]);
+    }
+
+    #[test]
+    fn cells_become_values_of_their_attributes_kind_or_say_what_is_needed() {
+        let fields: Vec<Field> =
+            ["name", "class", "memory_bytes", "tags", "valid_until"].iter().map(|field| Field::parse(field).unwrap()).collect();
+        let record =
+            |values: &[Value]| Record { number: 7, cells: values.iter().enumerate().map(|(n, v)| (n as u32, v.clone())).collect() };
+        let good = row(&record(&[json!("a"), json!("Notebook"), json!("16"), json!("p; q"), json!("2027-01-01")]), &fields, None).unwrap();
+        assert_eq!(good.class.as_deref(), Some("laptop"));
+        assert_eq!(json!(good.attributes), json!({"memory_bytes": 16, "tags": ["p", "q"], "valid_until": "2027-01-01T00:00:00Z"}));
+        let (_, wrong) =
+            row(&record(&[json!("a"), json!("toaster"), json!("16 GB"), json!(["x"]), json!("soon")]), &fields, None).unwrap_err();
+        let fields: Vec<&str> = wrong.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(fields, ["class", "attributes.memory_bytes", "attributes.valid_until"]);
+    }
+}
