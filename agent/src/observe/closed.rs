@@ -64,21 +64,24 @@ impl Closed {
     }
 
     /// Reads what has come in, a bounded part of a flood. `is_served` tells of a local port whether something listens there.
-    pub fn read(&mut self, is_served: impl Fn(Protocol, u16) -> bool) {
+    /// Whether this machine opened some of it.
+    pub fn read(&mut self, is_served: impl Fn(Protocol, u16) -> bool) -> bool {
+        let mut opened = false;
         for _ in 0..MOST_MESSAGES {
             match self.netlink.recv(&mut &mut self.buffer[..], 0) {
                 Ok(size) => {
                     for message in inet_diag::messages(self.buffer.get(..size).unwrap_or_default()) {
                         if let Message::Socket(socket) = message {
-                            keep(&mut self.kept, &mut self.lost, &socket, &is_served);
+                            opened |= keep(&mut self.kept, &mut self.lost, &socket, &is_served);
                         }
                     }
                 }
                 // The kernel had to drop some; how many, it does not say.
                 Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => self.lost += 1,
-                Err(_) => return,
+                Err(_) => break,
             }
         }
+        opened
     }
 
     /// One connection of each pair that was closed since the last call.
@@ -101,22 +104,23 @@ impl Closed {
     }
 }
 
+/// Whether this machine opened it.
 fn keep(
     kept: &mut HashMap<Pair, (SocketAddr, SocketAddr)>,
     lost: &mut u64,
     socket: &DiagSocket,
     is_served: impl Fn(Protocol, u16) -> bool,
-) {
+) -> bool {
     let protocol = match socket.protocol {
         Some(inet_diag::TCP) => Protocol::Tcp,
         Some(inet_diag::UDP) => Protocol::Udp,
-        _ => return,
+        _ => return false,
     };
     let is_incoming = is_served(protocol, socket.local.port());
     // An attempt that nobody answered connected nothing.
     let is_attempt = protocol == Protocol::Tcp && !is_incoming && socket.acknowledged == Some(0);
     if socket.peer.port() == 0 || socket.local.port() == 0 || is_attempt {
-        return;
+        return false;
     }
     let pair = if is_incoming {
         Pair { protocol, local: socket.local, peer: SocketAddr::new(socket.peer.ip(), 0) }
@@ -128,6 +132,7 @@ fn keep(
     } else {
         *lost += 1;
     }
+    !is_incoming
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub(super) struct Hunts {
     targets: HashMap<Target, Hunt>,
     /// When the next look is due.
     due: Option<Instant>,
+    /// When there may be a stare again.
+    stare_due: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -36,11 +38,11 @@ struct Hunt {
 /// Targets at a time.
 const MOST_TARGETS: usize = 64;
 /// How long one target is looked out for.
-const ROUND: Duration = Duration::from_secs(60);
+const ROUND: Duration = Duration::from_secs(300);
 /// The first rest; each is four times the one before.
-const FIRST_REST: Duration = Duration::from_secs(120);
+const FIRST_REST: Duration = Duration::from_secs(600);
 const LONGEST_REST: Duration = Duration::from_secs(12 * 3_600);
-/// A look may take one part in this many of the processor's time.
+/// Looks may take one part in this many of the processor's time, and stares as much again.
 const SHARE: u32 = 100;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 
@@ -71,11 +73,23 @@ impl Hunts {
         self.due
     }
 
-    /// The ports to look at now; none when it is not yet time.
+    /// Whether it is time for a look.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| now >= due)
+    }
+
+    /// Whether what happens may be stared at now: short connections come in bursts, and looking without a pause sees the rest of one.
+    pub(super) fn may_stare(&self, now: Instant) -> bool {
+        self.due.is_some() && self.stare_due.is_none_or(|due| now >= due)
+    }
+
+    /// A stare has ended at `now`, having taken so long.
+    pub(super) fn stared(&mut self, now: Instant, took: Duration) {
+        self.stare_due = Some(now + took.saturating_mul(SHARE));
+    }
+
+    /// The ports to look at.
     pub(super) fn ports(&self, now: Instant) -> BTreeSet<(Protocol, u16)> {
-        if self.due.is_none_or(|due| now < due) {
-            return BTreeSet::new();
-        }
         self.targets.iter().filter(|(_, hunt)| now < hunt.until).map(|((protocol, peer), _)| (*protocol, peer.port())).collect()
     }
 
@@ -115,7 +129,7 @@ mod tests {
             }
             hunts.looked(now, Duration::from_millis(1), 0.5);
         }
-        assert_eq!(rounds, [0, 180, 720, 2_700, 10_440, 41_220, 84_480]);
+        assert_eq!(rounds, [0, 900, 3_600, 13_500, 52_200]);
     }
 
     #[test]
@@ -125,11 +139,15 @@ mod tests {
         assert_eq!(hunts.due(), None);
         hunts.want(target(1), start);
         assert_eq!(hunts.ports(start), [(Protocol::Tcp, 1)].into());
+        assert!(hunts.is_due(start) && hunts.may_stare(start));
+        hunts.stared(start, Duration::from_millis(20));
+        assert!(!hunts.may_stare(start + Duration::from_secs(1)) && hunts.may_stare(start + Duration::from_secs(2)));
         hunts.looked(start, Duration::from_millis(2), 0.5);
         assert_eq!(hunts.due(), Some(start + Duration::from_millis(200)));
-        assert!(hunts.ports(start).is_empty());
+        assert!(!hunts.is_due(start));
         hunts.looked(start + ROUND, Duration::from_millis(2), 0.5);
         assert_eq!(hunts.due(), None);
+        assert!(hunts.ports(start + ROUND).is_empty() && !hunts.may_stare(start + ROUND));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! One look at the socket table, made sense of.
 
 use std::{
-    collections::BTreeSet,
     io,
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
@@ -342,7 +341,8 @@ impl Sampler {
 
 /// What is to be looked at closer.
 pub struct Glance {
-    ports: BTreeSet<(Protocol, u16)>,
+    /// Whether to look again and again for a moment.
+    stares: bool,
     /// Sockets that were just opened, with the process that holds each.
     fresh: HashMap<u64, u32>,
     now: Instant,
@@ -380,25 +380,25 @@ impl Sampler {
     /// Reads what the kernel tells of closed connections, and, if a look for short ones is due, sees whether there is anything to
     /// [look closer](Self::look_closer) at. This waits for nobody.
     pub fn glance(&mut self, root: &Root) -> Option<Glance> {
-        if let Some(closed) = &mut self.closed {
-            closed.read(|protocol, port| self.served.contains(&(protocol, port)));
-        }
+        let heard = match &mut self.closed {
+            Some(closed) => closed.read(|protocol, port| self.served.contains(&(protocol, port))),
+            None => false,
+        };
         let now = Instant::now();
-        let ports = self.hunts.ports(now);
-        if ports.is_empty() {
+        if heard && self.hunts.may_stare(now) {
+            return Some(Glance { stares: true, fresh: HashMap::default(), now, took: Duration::ZERO });
+        }
+        if !self.hunts.is_due(now) {
             return None;
         }
         let begun = processor_time();
         let fresh = self.lookout.fresh(root, std::process::id(), now);
-        // Reading the table costs much more, and comes too late for what is not held any more when it is read.
-        let is_due = self.table_due.is_none_or(|due| now >= due);
         let took = processor_time().saturating_sub(begun);
-        if fresh.is_empty() && !is_due {
+        if !self.is_worth_reading(&fresh, now) {
             self.looked(took);
             return None;
         }
-        self.table_due = Some(now + READ_TABLE);
-        Some(Glance { ports, fresh, now, took })
+        Some(Glance { stares: false, fresh, now, took })
     }
 
     /// Finds out whose the connections are that a glance has met.
@@ -407,10 +407,34 @@ impl Sampler {
     /// As the kernel says of its socket tables.
     pub fn look_closer(&mut self, root: &Root, glance: Glance) -> io::Result<()> {
         let begun = processor_time();
-        let sockets = sockets::dump_held(glance.ports);
-        let looked = sockets.map(|sockets| self.look(&sockets, &glance.fresh, &Processes::new(root), glance.now));
-        self.looked(glance.took + processor_time().saturating_sub(begun));
+        let spent = || processor_time().saturating_sub(begun);
+        if !glance.stares {
+            let looked = self.read_held(root, &glance.fresh, glance.now);
+            self.looked(glance.took + spent());
+            return looked;
+        }
+        let mut looked = Ok(());
+        while looked.is_ok() && spent() < STARE && glance.now.elapsed() < 2 * STARE {
+            let now = Instant::now();
+            let fresh = self.lookout.fresh(root, std::process::id(), now);
+            if self.is_worth_reading(&fresh, now) {
+                looked = self.read_held(root, &fresh, now);
+            }
+        }
+        self.hunts.stared(Instant::now(), spent());
         looked
+    }
+
+    /// Reading the table costs much more than looking at descriptors, and comes too late for what is not held any more when it is read.
+    fn is_worth_reading(&self, fresh: &HashMap<u64, u32>, now: Instant) -> bool {
+        !fresh.is_empty() || self.table_due.is_none_or(|due| now >= due)
+    }
+
+    fn read_held(&mut self, root: &Root, fresh: &HashMap<u64, u32>, now: Instant) -> io::Result<()> {
+        self.table_due = Some(now + READ_TABLE);
+        let sockets = sockets::dump_held(self.hunts.ports(now))?;
+        self.look(&sockets, fresh, &Processes::new(root), now);
+        Ok(())
     }
 
     fn looked(&mut self, took: Duration) {
@@ -445,6 +469,8 @@ impl Sampler {
 
 /// While connections are looked out for, the whole table is read so often even if no process is seen opening a socket.
 const READ_TABLE: Duration = Duration::from_secs(2);
+/// Processor time that is spent looking without a pause after a connection was closed: others of the same burst follow.
+const STARE: Duration = Duration::from_millis(20);
 /// Connections remembered of namespaces that are not read in each sample.
 const MOST_KEPT: usize = 20_000;
 
