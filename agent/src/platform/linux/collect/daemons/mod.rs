@@ -5,6 +5,8 @@
 
 mod apache;
 mod applications;
+mod clocks;
+mod directories;
 mod files;
 mod found;
 mod haproxy;
@@ -96,6 +98,7 @@ const EXECUTABLES: &[(&str, &str)] = &[
     ("nmbd", "samba"),
     ("node_exporter", "node_exporter"),
     ("nscd", "nscd"),
+    ("nslcd", "nslcd"),
     ("ntpd", "ntp"),
     ("opendkim", "opendkim"),
     ("openvpn", "openvpn"),
@@ -173,6 +176,7 @@ const READERS: &[(&str, Reader)] = &[
     ("apache", apache::read),
     ("bind", others::bind),
     ("caddy", proxies::caddy),
+    ("chrony", clocks::chrony),
     ("consul", stores::consul),
     ("dnsmasq", others::dnsmasq),
     ("docker", others::docker),
@@ -190,6 +194,8 @@ const READERS: &[(&str, Reader)] = &[
     ("mongos", stores::mongodb),
     ("mysql", mysql::read),
     ("nginx", nginx::read),
+    ("nslcd", directories::nslcd),
+    ("ntp", clocks::ntp),
     ("openldap", others::openldap),
     ("opensearch", stores::elasticsearch),
     ("pgbouncer", proxies::pgbouncer),
@@ -201,6 +207,8 @@ const READERS: &[(&str, Reader)] = &[
     ("redis-sentinel", redis::sentinel),
     ("samba", others::samba),
     ("squid", proxies::squid),
+    ("sssd", directories::sssd),
+    ("systemd-timesyncd", clocks::timesyncd),
     ("tomcat", stores::tomcat),
     ("traefik", proxies::traefik),
     ("unbound", others::unbound),
@@ -214,7 +222,6 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("alertmanager", "/etc/prometheus/alertmanager.yml", "/var/lib/prometheus/alertmanager"),
     ("asterisk", "/etc/asterisk/asterisk.conf", "/var/lib/asterisk"),
     ("cassandra", "/etc/cassandra/cassandra.yaml", "/var/lib/cassandra"),
-    ("chrony", "/etc/chrony/chrony.conf", "/var/lib/chrony"),
     ("clickhouse", "/etc/clickhouse-server/config.xml", "/var/lib/clickhouse"),
     ("containerd", "/etc/containerd/config.toml", "/var/lib/containerd"),
     ("cups", "/etc/cups/cupsd.conf", "/var/spool/cups"),
@@ -226,7 +233,6 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("lighttpd", "/etc/lighttpd/lighttpd.conf", "/var/www"),
     ("mosquitto", "/etc/mosquitto/mosquitto.conf", "/var/lib/mosquitto"),
     ("neo4j", "/etc/neo4j/neo4j.conf", "/var/lib/neo4j"),
-    ("ntp", "/etc/ntp.conf", "/var/lib/ntp"),
     ("rsyslog", "/etc/rsyslog.conf", "/var/spool/rsyslog"),
     ("sshd", "/etc/ssh/sshd_config", ""),
     ("vault", "/etc/vault.d/vault.hcl", "/opt/vault/data"),

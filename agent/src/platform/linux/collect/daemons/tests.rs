@@ -455,6 +455,46 @@ fn other_daemons() {
             &["etcd 10.0.0.1:2379 [etcd-servers] --etcd-servers", "etcd 10.0.0.2:2379 [etcd-servers] --etcd-servers"],
         ),
         (
+            "chrony",
+            "chronyd -F 1",
+            &[
+                ("/etc/chrony/chrony.conf", "pool 2.debian.pool.ntp.org iburst\nsourcedir /etc/chrony/sources.d\nkeyfile /SECRET\n"),
+                ("/etc/chrony/sources.d/site.sources", "# ours\nserver 10.0.0.123 prefer\n"),
+            ],
+            &["ntp 10.0.0.123:123 server", "ntp 2.debian.pool.ntp.org:123 pool"],
+        ),
+        (
+            "ntp",
+            "ntpd -c /etc/ntp.conf",
+            &[("/etc/ntp.conf", "server 127.127.1.0\nserver -4 ntp1.example.org key 1\npeer 10.0.0.8\ncrypto pw SECRET\n")],
+            &["ntp 10.0.0.8:123 peer", "ntp ntp1.example.org:123 server"],
+        ),
+        (
+            "systemd-timesyncd",
+            "/lib/systemd/systemd-timesyncd",
+            &[
+                ("/etc/systemd/timesyncd.conf", "[Time]\nNTP=old.example.org\n#FallbackNTP=a b\n"),
+                ("/etc/systemd/timesyncd.conf.d/site.conf", "[Time]\nNTP=\nNTP=10.0.0.1 t.example.org\n"),
+            ],
+            &["ntp 10.0.0.1:123 NTP", "ntp t.example.org:123 NTP"],
+        ),
+        (
+            "sssd",
+            "/usr/sbin/sssd -i",
+            &[(
+                "/etc/sssd/sssd.conf",
+                "[sssd]\ndomains = a\n[domain/a]\nldap_uri = ldaps://l1.example.org, ldap://10.0.0.6\nkrb5_server = _srv_, k.example.org\n\
+                 ldap_default_authtok = SECRET\n",
+            )],
+            &["kerberos k.example.org:88 krb5_server", "ldap 10.0.0.6:389 ldap_uri", "ldap l1.example.org:636 ldap_uri"],
+        ),
+        (
+            "nslcd",
+            "nslcd",
+            &[("/etc/nslcd.conf", "uri ldap://10.0.0.6/ ldaps://10.0.0.7\nbindpw SECRET\n")],
+            &["ldap 10.0.0.6:389 uri", "ldap 10.0.0.7:636 uri"],
+        ),
+        (
             "prometheus",
             "prometheus",
             &[(
