@@ -104,6 +104,8 @@ const SERVICE: &[AttributeDefinition] = &[
     text("version", "Version"),
     text("user", "Runs as"),
     text("daemon", "Daemon"),
+    // Only said, and then false, of what is set up to run and does not.
+    of("running", "Runs", Boolean),
     of("endpoints", "Listens on", TextList),
     // keepalived and the like: addresses that one of several machines holds at a time.
     of("virtual_addresses", "Addresses that move", TextList),

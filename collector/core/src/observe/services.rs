@@ -28,6 +28,8 @@ pub struct ServiceFacts {
     pub upstreams: BTreeSet<UpstreamFacts>,
     /// Addresses that it moves between machines.
     pub virtual_addresses: BTreeSet<IpAddr>,
+    /// Whether it runs; not when it should and does not.
+    pub running: bool,
     /// Attributes of the catalogue that it has, by name.
     pub attributes: BTreeMap<&'static str, String>,
 }
@@ -83,6 +85,7 @@ pub(super) fn read(services: &Services) -> ServiceListing {
         ServiceFacts {
             name: service.name.clone(),
             daemon: service.daemon.clone(),
+            running: service.running != Some(false),
             upstreams: upstreams::read(service),
             virtual_addresses: virtual_addresses(service),
             attributes: attributes.into_iter().filter_map(|(name, value)| Some((name, value.clone().filter(|v| !v.is_empty())?))).collect(),

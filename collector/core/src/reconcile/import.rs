@@ -13,6 +13,7 @@ use super::{
     joining,
     machine::{self, claim},
     plan::Plan,
+    segments,
 };
 use crate::{
     model::{Ci, IdentityKey, IdentityKeyKind, ImportFacts},
@@ -54,6 +55,7 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &ImportFacts, observed: &Obs
         if let Some(network) = &observed.network {
             machine::set_addresses(plan, machine, &facts.realm, network, &facts.source);
         }
+        segments::reconcile(plan, machine, observed, &facts.source);
         if let Some(software) = &observed.software {
             machine::set_software(plan, machine, software, &facts.source);
         }

@@ -46,7 +46,7 @@ pub use sweep::infer;
 
 use crate::{
     Estate,
-    model::{AgentFacts, ChangeSet, IdSource, ImportFacts},
+    model::{AgentFacts, ChangeSet, IdSource, ImportFacts, Source},
     observe::Observed,
 };
 
@@ -64,7 +64,7 @@ pub fn reconcile(
 ) -> ChangeSet {
     let mut plan = plan::Plan::new(estate, now, policy, ids);
     let machine = machine::reconcile(&mut plan, facts, observed);
-    segments::reconcile(&mut plan, machine, observed);
+    segments::reconcile(&mut plan, machine, observed, &Source::Agent);
     services::reconcile(&mut plan, machine, facts, observed);
     adopt::reconcile(&mut plan, machine, &facts.realm);
     guests::reconcile(&mut plan, machine, facts, observed);

@@ -276,7 +276,7 @@ pub(super) fn settled(plan: &Plan<'_>, was: &Relationship, from: CiId, to: CiId,
         return (was.hardness, was.judgement.clone());
     }
     let verdict = judge(plan, &was.kind, from, to, evidence);
-    let is_noise = verdict.1.as_ref().is_some_and(|judgement| judgement.purpose.is_infrastructure());
+    let is_noise = verdict.1.as_ref().is_some_and(|it| it.purpose.is_infrastructure() && it.purpose != Purpose::Administration);
     let pattern = was.judgement.as_ref().is_some_and(|judgement| judgement.by == Judge::Pattern);
     if pattern && !is_noise && from == was.from { (was.hardness, was.judgement.clone()) } else { verdict }
 }

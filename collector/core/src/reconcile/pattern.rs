@@ -31,7 +31,9 @@ pub(super) fn reconcile(plan: &mut Plan<'_>) {
                 _ if noise::is_pinned(plan, edge) || edge.evidence.iter().any(|it| it.method != Method::Connection) => {}
                 Some(reason) => {
                     let by_signature = noise::judge(plan, &edge.kind, edge.from, edge.to, &edge.evidence).1;
-                    let is_known = by_signature.is_some_and(|judgement| judgement.purpose.is_infrastructure());
+                    // One that asks for the remote shell as well does not administer: it looks whether it is there.
+                    let is_known = by_signature
+                        .is_some_and(|judgement| judgement.purpose.is_infrastructure() && judgement.purpose != Purpose::Administration);
                     // The reason counts machines: it is kept until the pattern is gone, not written anew with every machine.
                     if !is_pattern && !is_known {
                         let judgement = Judgement { purpose: Purpose::Monitoring, by: Judge::Pattern, reason: reason.clone() };

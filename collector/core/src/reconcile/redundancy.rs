@@ -11,7 +11,7 @@ use rollcall_shared::{
     catalogue::{self, Hardness},
 };
 
-use super::{identify::listed, plan::Plan, upstreams::VIRTUAL_ADDRESSES};
+use super::{identify::listed, plan::Plan, services::is_stopped, upstreams::VIRTUAL_ADDRESSES};
 use crate::{
     Estate,
     infer::{hosting_machine, kind_of},
@@ -245,7 +245,8 @@ fn on_moving_addresses(
         if !hosting_machine(target).is_some_and(|machine| machines.contains(&machine)) {
             continue;
         }
-        let takes_over = |ci: &&Ci| is_service(ci) && ci.lifecycle == Lifecycle::Active && kind_of(ci) == kind_of(target);
+        let takes_over =
+            |ci: &&Ci| is_service(ci) && ci.lifecycle == Lifecycle::Active && !is_stopped(ci) && kind_of(ci) == kind_of(target);
         let of_machine =
             |machine: &CiId| estate.ci(*machine).and_then(|ci| ci.agent).into_iter().flat_map(|agent| estate.reported_by(agent));
         let members: BTreeSet<CiId> = machines.iter().flat_map(of_machine).filter(takes_over).map(|ci| ci.id).collect();

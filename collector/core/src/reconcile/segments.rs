@@ -41,7 +41,7 @@ fn segments(ci: &Ci) -> impl Iterator<Item = Segment> {
     listed(ci, SEGMENTS).into_iter().filter_map(|text| Segment::parse(&text))
 }
 
-pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, observed: &Observed) {
+pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, observed: &Observed, source: &Source) {
     let Some(ci) = plan.ci(machine) else { return };
     let network = observed.network.as_ref().filter(|network| network.complete);
     if network.is_none() && observed.neighbour_macs.is_none() {
@@ -67,7 +67,7 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, observed: &Observed)
     let before: Vec<String> = listed(ci, SEGMENTS).into_iter().collect();
     let replaced = replacements(&before, &texts);
     plan.edit_ci(machine, "the gateways of its networks", |ci| {
-        claim(ci, SEGMENTS, (!texts.is_empty()).then(|| Value::from(texts)), Source::Agent, at)
+        claim(ci, SEGMENTS, (!texts.is_empty()).then(|| Value::from(texts)), source.clone(), at)
     });
     if !replaced.is_empty() {
         follow(plan, machine, &replaced);

@@ -23,6 +23,14 @@ use crate::{
 /// Attributes that only the services section tells.
 const DESCRIPTION: &[&str] = &["description", "unit", "executable", "package", "version", "user", "daemon"];
 
+/// Set, to false, on a service that should run and does not.
+const RUNNING: &str = "running";
+
+/// Whether a service is known not to run.
+pub(super) fn is_stopped(ci: &Ci) -> bool {
+    ci.value(RUNNING) == Some(&Value::Bool(false))
+}
+
 pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, observed: &Observed) {
     let listing = observed.services.as_ref();
     let listeners = observed.listeners.as_ref();
@@ -132,6 +140,9 @@ fn describe(plan: &mut Plan<'_>, id: CiId, key: &ServiceKey, listing: &Listed<BT
             };
             changed |= claim(ci, name, value.map(Value::from), Source::Agent, listing.at);
         }
+        // A service that is set up and does not run stays what it is, with its history, and says so.
+        let is_stopped = service.is_some_and(|service| !service.running);
+        changed |= claim(ci, RUNNING, is_stopped.then_some(Value::Bool(false)), Source::Agent, listing.at);
         let class = daemon_class(service.and_then(|service| service.daemon.as_deref()));
         if ci.class == "service_instance" && class != ci.class {
             ci.class = class.to_owned();

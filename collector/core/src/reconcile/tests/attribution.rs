@@ -189,13 +189,18 @@ fn two_sites_in_one_realm_are_told_apart_by_their_gateways() {
         assert_eq!(World::of_reports(&machines).edges("connects_to"), expected, "{what}");
     }
     // It is not taken for the stranger of the other site either, whoever comes first.
-    let world = World::of_reports(&[app_here.clone(), db_there]);
+    let world = World::of_reports(&[app_here.clone(), db_there.clone()]);
     assert_eq!(world.edges("connects_to"), ["shop@app-here -> 10.0.0.1 (app-here)"]);
     // Neither their gateways nor other strangers are one.
     let world = World::of_reports(&[app("a", 3, HERE), app("b", 4, THERE)]);
     assert_eq!(world.edges("connects_to"), ["shop@a -> 10.0.0.1 (a)", "shop@b -> 10.0.0.1 (b)"]);
     let strangers: Vec<_> = world.cis().into_iter().filter(|ci| ci.starts_with("unmanaged_host")).collect();
     assert_eq!(strangers.len(), 4, "{strangers:?}");
+    // One that another inventory program describes has its place too.
+    let mut world = World::new();
+    world.imported(&db_there, "db-there-2026", false);
+    world.report(&app_here);
+    assert!(world.edges("connects_to").is_empty(), "imported: {:?}", world.edges("connects_to"));
     // A caller from the other site's numbers.
     let called = db_here.called_by("postgresql", ip(2), 5432);
     let world = World::of_reports(&[app("app-there", 4, THERE), called]);

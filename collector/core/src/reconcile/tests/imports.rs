@@ -9,7 +9,7 @@ fn glpi() -> Source {
 
 impl World {
     /// Another program sends what it knows of a machine, by its own name for it.
-    fn imported(&mut self, machine: &Machine, device: &str, partial: bool) -> ChangeSet {
+    pub(super) fn imported(&mut self, machine: &Machine, device: &str, partial: bool) -> ChangeSet {
         let changes = self.plan_import(machine, device, partial);
         self.apply(&changes);
         let again = self.plan_import(machine, device, partial);

@@ -106,3 +106,19 @@ fn a_service_that_stops_and_starts_is_the_same_one_with_its_connections() {
     assert_eq!(world.ci("postgresql@db").id, id);
     assert_eq!(world.edges("connects_to"), ["app@app -> postgresql@db (app)"]);
 }
+
+#[test]
+fn a_service_that_should_run_and_does_not_says_so_and_stays() {
+    let mut world = World::new();
+    let db = machine("db", 1).runs("postgresql", &[5432]);
+    let mut stopped = Machine { listening: machine("db", 1).listening, ..db.clone() };
+    stopped.services.as_mut().unwrap().services.iter_mut().for_each(|service| service.running = Some(false));
+    world.report(&db);
+    let id = world.ci("postgresql@db").id;
+    for (machine, running, endpoints) in [(&db, None, true), (&stopped, Some(false), false), (&db, None, true)] {
+        world.wait(HOUR).report(machine);
+        let ci = world.ci("postgresql@db");
+        assert_eq!((ci.id, ci.lifecycle), (id, Lifecycle::Active));
+        assert_eq!((ci.value("running").and_then(|it| it.as_bool()), ci.value("endpoints").is_some()), (running, endpoints));
+    }
+}
