@@ -1,4 +1,4 @@
-//! The kernel's socket tables, by one netlink dump for each protocol and family.
+//! The kernel's socket tables, by netlink dumps: one of TCP, one of UDP for each family.
 
 use std::{
     io,
@@ -47,14 +47,6 @@ pub struct Socket {
     pub network: u64,
 }
 
-/// The protocols and families that there are tables of.
-const TABLES: &[(u8, u8)] = &[
-    (inet_diag::IPV4, inet_diag::TCP),
-    (inet_diag::IPV6, inet_diag::TCP),
-    (inet_diag::IPV4, inet_diag::UDP),
-    (inet_diag::IPV6, inet_diag::UDP),
-];
-
 const ALL_STATES: u32 = u32::MAX;
 /// Those of a connection that a process holds.
 const HELD_STATES: u32 = (1 << 1) | (1 << 2) | (1 << 4) | (1 << 5) | (1 << 8);
@@ -75,8 +67,9 @@ pub fn dump_about(expected: usize) -> io::Result<Vec<Socket>> {
     let mut tables = Tables::open()?;
     // A few more than the last time are no reason to move them all.
     let mut sockets = Vec::with_capacity(expected + expected / 16);
-    for &(family, protocol) in TABLES {
-        tables.read(family, protocol, ALL_STATES, 0, &mut sockets)?;
+    tables.ask(&inet_diag::request_tcp(ALL_STATES), inet_diag::TCP, &mut sockets)?;
+    for family in [inet_diag::IPV4, inet_diag::IPV6] {
+        tables.read(family, inet_diag::UDP, ALL_STATES, 0, &mut sockets)?;
     }
     Ok(sockets)
 }
@@ -112,7 +105,11 @@ impl Tables {
     }
 
     fn read(&mut self, family: u8, protocol: u8, states: u32, peer_port: u16, sockets: &mut Vec<Socket>) -> io::Result<()> {
-        self.netlink.send(&inet_diag::request(family, protocol, states, peer_port), 0)?;
+        self.ask(&inet_diag::request(family, protocol, states, peer_port), protocol, sockets)
+    }
+
+    fn ask(&mut self, request: &[u8], protocol: u8, sockets: &mut Vec<Socket>) -> io::Result<()> {
+        self.netlink.send(request, 0)?;
         loop {
             let size = self.netlink.recv(&mut &mut self.buffer[..], 0)?;
             for message in inet_diag::messages(self.buffer.get(..size).unwrap_or_default()) {
@@ -195,6 +192,16 @@ mod tests {
         assert!(seen(Protocol::Tcp, State::Connected, client.local_addr().unwrap(), at.port()));
         assert!(seen(Protocol::Tcp, State::Connected, at, client.local_addr().unwrap().port()));
         assert!(seen(Protocol::Udp, State::Listen, udp.local_addr().unwrap(), 0));
+
+        // Both families are in one answer, where this machine has both.
+        if let Ok(listener) = TcpListener::bind("[::1]:0") {
+            let at = listener.local_addr().unwrap();
+            let client = TcpStream::connect(at).unwrap();
+            let sockets = dump().unwrap();
+            let is_seen = |socket: &&Socket| (socket.local, socket.peer) == (client.local_addr().unwrap(), at) && socket.inode != 0;
+            assert_eq!(sockets.iter().filter(is_seen).count(), 1);
+            assert!(sockets.iter().any(|socket| socket.local == at && socket.state == State::Listen));
+        }
 
         let held = dump_held([(Protocol::Tcp, at.port())]).unwrap();
         assert_eq!(held.iter().map(|socket| socket.local).collect::<Vec<_>>(), [client.local_addr().unwrap()]);
