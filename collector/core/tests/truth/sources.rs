@@ -131,7 +131,7 @@ pub(crate) fn row(machine: &Machine, at: Timestamp) -> ReceivedDocument {
         && machine.kind != Kind::WhiteBox
         && machine.kind != Kind::SeriesBox;
     // Who has no serial number to write down writes down the adapter's.
-    let has_mac = dice.percent(if is_sure { 10.0 } else { 96.0 });
+    let has_mac = dice.percent(if is_sure { 10.0 } else { 99.0 });
     let stale_name = dice.percent(6.0);
     let identity = Identity {
         hostname: if stale_name { format!("old-{}", machine.number % 97) } else { machine.hostname.clone() },
