@@ -273,7 +273,7 @@ fn judge(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule, ci: &Ci) -> Verd
                 Reporter::Device(..) if differs => Verdict::Copy("its hardware is another's"),
                 Reporter::Device(..)
                     if adapters == Adapters::Different
-                        && !(likeness::hardware_agrees(newcomer, ci) && !likeness::is_virtual(newcomer, ci)) =>
+                        && (likeness::is_virtual(newcomer, ci) || !likeness::hardware_agrees(newcomer, ci)) =>
                 {
                     Verdict::Copy("its network adapters are others")
                 }
