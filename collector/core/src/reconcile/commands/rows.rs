@@ -401,7 +401,8 @@ impl Planner<'_, '_, '_> {
 
     fn find(&mut self, class: Option<&'static ClassDefinition>, keys: &Keys) -> Result<Found, Stop> {
         if let Some(id) = self.row.id {
-            let standing = self.plan.standing(id);
+            // A row about one that became part of another is about that one, unless it says itself that its item is gone, as an export does.
+            let standing = if self.row.lifecycle == Some(Lifecycle::Retired) { id } else { self.plan.standing(id) };
             if self.plan.ci(standing).is_none() {
                 let message = format!("there is no configuration item {id} here; leave the cell empty for a new one");
                 return Err(error("id", message));
