@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
 };
 use rollcall_core::{
-    Ci, Estate, Put,
+    ChangeSet, Ci, Estate, Put,
     reconcile::commands::{self, AttributeEdit},
 };
 use rollcall_shared::{CiId, Timestamp};
@@ -234,22 +234,34 @@ pub(crate) struct NewCi {
     pub(crate) external_id: Option<String>,
 }
 
+impl NewCi {
+    /// For the audit log.
+    pub(super) fn what(&self) -> What {
+        What { action: "ci.create", subject: self.name.clone(), detail: format!("class {}", self.class) }
+    }
+}
+
+impl From<NewCi> for commands::NewCi {
+    fn from(new: NewCi) -> Self {
+        Self { class: new.class, name: new.name, attributes: new.attributes.into_iter().collect(), external_id: new.external_id }
+    }
+}
+
+/// The item that a change makes or changes first.
+pub(super) fn made(changes: &ChangeSet) -> Option<CiId> {
+    changes.changes.iter().find_map(|change| match &change.put {
+        Put::Ci(ci) => Some(ci.id),
+        _ => None,
+    })
+}
+
 /// Makes an item that no agent reports. Role: asset_manager.
 #[utoipa::path(post, path = "/cis", tag = "items", request_body = NewCi, responses((status = 201, description = "Made", body = CiView)))]
 async fn create(State(app): State<SharedApp>, Manager(actor): Manager, Body(new): Body<NewCi>) -> Result<Tagged<CiView>, Refusal> {
-    let what = What { action: "ci.create", subject: new.name.clone(), detail: format!("class {}", new.class) };
-    let new = commands::NewCi {
-        class: new.class,
-        name: new.name,
-        attributes: new.attributes.into_iter().collect(),
-        external_id: new.external_id,
-    };
+    let what = new.what();
+    let new = commands::NewCi::from(new);
     let committed = order(&app, &actor, what, move |estate, order| Ok(commands::create_ci(estate, &new, order)?)).await?;
-    let id = committed.changes.changes.iter().find_map(|change| match &change.put {
-        Put::Ci(ci) => Some(ci.id),
-        _ => None,
-    });
-    let (_, tag, view) = current(&app, id.ok_or_else(Refusal::internal)?)?;
+    let (_, tag, view) = current(&app, made(&committed.changes).ok_or_else(Refusal::internal)?)?;
     Ok((StatusCode::CREATED, tag, view))
 }
 
@@ -279,7 +291,7 @@ pub(crate) struct CiPatch {
 }
 
 impl CiPatch {
-    fn into_update(self) -> Result<commands::CiUpdate, Refusal> {
+    pub(super) fn into_update(self) -> Result<commands::CiUpdate, Refusal> {
         let mut edits: BTreeMap<String, AttributeEdit> = BTreeMap::new();
         for name in self.release {
             edits.insert(name, AttributeEdit::Release);
@@ -326,7 +338,7 @@ async fn update(
     current(&app, id)
 }
 
-fn at_version(estate: &Estate, id: CiId, expected: Option<u32>) -> Result<(), OrderError> {
+pub(super) fn at_version(estate: &Estate, id: CiId, expected: Option<u32>) -> Result<(), OrderError> {
     match (estate.ci(id), expected) {
         (Some(ci), Some(expected)) if ci.version != expected => Err(OrderError::Changed { version: ci.version }),
         _ => Ok(()),
