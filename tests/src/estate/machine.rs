@@ -32,11 +32,11 @@ pub struct Program {
 }
 
 impl Machine {
-    pub(super) async fn start(work: &Path, bridge: &str, name: &str, address: &str, resolver: &str) -> anyhow::Result<Self> {
+    pub(super) async fn start(work: &Path, bridge: &str, name: &str, address: &str, resolver: &str, letter: char) -> anyhow::Result<Self> {
         let process = std::process::id();
         let number = address.rsplit('.').next().unwrap_or_default();
-        let namespace = format!("rce{process}-{name}");
-        let (near, far) = (format!("rv{process}n{number}"), "eth0");
+        let namespace = format!("rce{process}{letter}-{name}");
+        let (near, far) = (format!("rv{process}{letter}{number}"), "eth0");
         let directory = work.join(name);
         fs::create_dir_all(&directory)?;
         run(&["ip", "netns", "add", &namespace])?;
@@ -50,14 +50,30 @@ impl Machine {
         fs::write(directory.join("resolv.conf"), format!("nameserver {resolver}\n"))?;
         fs::write(
             directory.join("machine-id"),
-            format!("{:032x}\n", 0x0e57_a7e0_0000_0000_u128 << 64 | u128::from(process) << 16 | u128::from(number.parse::<u8>()?)),
+            format!(
+                "{:032x}\n",
+                0x0e57_a7e0_0000_0000_u128 << 64
+                    | u128::from(process) << 16
+                    | u128::from(letter as u8) << 8
+                    | u128::from(number.parse::<u8>()?)
+            ),
         )?;
+        // Nobody signs in by password; an account that is locked may not sign in by key either. And whoever signs in is not to start what
+        // this machine's people have in their profiles.
+        let accounts = [("shadow", "root:*:19000:0:99999:7:::", 0o600), ("passwd", "root:x:0:0:root:/:/bin/sh", 0o644)];
+        for (file, root, mode) in accounts {
+            let lines = fs::read_to_string(format!("/etc/{file}")).unwrap_or_default();
+            let lines: Vec<&str> = lines.lines().map(|line| if line.starts_with("root:") { root } else { line }).collect();
+            let path = directory.join(file);
+            fs::write(&path, lines.join("\n") + "\n")?;
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        }
         let script = r#"
             set -eu
             mount --make-rprivate /
             hostname "$1"
             touch /etc/machine-id 2>/dev/null || true
-            for file in resolv.conf machine-id; do [ -e "/etc/$file" ] && mount --bind "$2/$file" "/etc/$file"; done
+            for file in resolv.conf machine-id shadow passwd; do [ -e "/etc/$file" ] && mount --bind "$2/$file" "/etc/$file"; done
             for hidden in /run/systemd /sys/firmware/dmi /sys/devices/virtual/dmi; do
                 [ -d "$hidden" ] && mount -t tmpfs tmpfs "$hidden"
             done
@@ -161,12 +177,20 @@ impl Machine {
     /// # Errors
     /// If there is none of that name.
     pub async fn stop(&mut self, name: &str) -> anyhow::Result<()> {
+        self.stop_with(name, Signal::TERM).await
+    }
+
+    /// Stops a program with the signal that makes it end at once, and waits until it has.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub async fn stop_with(&mut self, name: &str, signal: Signal) -> anyhow::Result<()> {
         let at = self.programs.iter().position(|program| program.name == name).with_context(|| format!("no program {name}"))?;
         let mut program = self.programs.remove(at);
         for pid in children(program.entered.id()) {
             let pid = Pid::from_raw(i32::try_from(pid)?).context("process number")?;
             // It may have ended by itself.
-            let _ = kill_process(pid, Signal::TERM);
+            let _ = kill_process(pid, signal);
         }
         until(&format!("{name} ends"), || std::future::ready(program.entered.try_wait().ok().flatten())).await;
         Ok(())

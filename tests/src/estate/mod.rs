@@ -3,8 +3,13 @@
 mod machine;
 pub mod programs;
 mod score;
+pub mod shop;
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicU8, Ordering},
+};
 
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
@@ -18,8 +23,13 @@ pub struct Estate {
     bridge: String,
     /// The first three numbers of its addresses.
     network: String,
+    /// Tells it from the others of this process.
+    letter: char,
     machines: Vec<Machine>,
 }
+
+/// Estates made by this process.
+static MADE: AtomicU8 = AtomicU8::new(0);
 
 impl Estate {
     /// A bridge with this machine's address on it, where the collector listens.
@@ -29,11 +39,18 @@ impl Estate {
     pub fn new() -> anyhow::Result<Self> {
         ensure!(rustix::process::geteuid().is_root(), "network namespaces need root: run this test as root");
         let process = std::process::id();
+        let number = MADE.fetch_add(1, Ordering::Relaxed) % 26;
+        let letter = char::from(b'a' + number);
         let directory = tempfile::Builder::new().prefix("rollcall-estate").tempdir()?;
         // The daemons' own users go through it to their directories.
         std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        let estate =
-            Self { directory, bridge: format!("rce{process}"), network: format!("10.214.{}", process % 250), machines: Vec::new() };
+        let estate = Self {
+            directory,
+            bridge: format!("rce{process}{letter}"),
+            network: format!("10.{}.{}", 214 + number, process % 250),
+            letter,
+            machines: Vec::new(),
+        };
         run(&["ip", "link", "add", &estate.bridge, "type", "bridge"])?;
         run(&["ip", "addr", "add", &format!("{}/24", estate.address(1)), "dev", &estate.bridge])?;
         run(&["ip", "link", "set", &estate.bridge, "up"])?;
@@ -60,7 +77,8 @@ impl Estate {
     /// # Errors
     /// If it cannot be made; what was made of it goes again.
     pub async fn add(&mut self, name: &str, number: u8, resolver: u8) -> anyhow::Result<()> {
-        let machine = Machine::start(self.directory.path(), &self.bridge, name, &self.address(number), &self.address(resolver)).await?;
+        let (address, resolver) = (self.address(number), self.address(resolver));
+        let machine = Machine::start(self.directory.path(), &self.bridge, name, &address, &resolver, self.letter).await?;
         self.machines.push(machine);
         Ok(())
     }

@@ -36,25 +36,56 @@ pub async fn redis(machine: &mut Machine) -> anyhow::Result<()> {
 /// # Errors
 /// If it does not start.
 pub async fn postgres(machine: &mut Machine, network: &str) -> anyhow::Result<()> {
-    const AS: [&str; 4] = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"];
-    let binaries = crate::postgres::binaries()?;
-    let program = |name: &str| binaries.join(name).to_str().map(str::to_owned).context("path");
+    let data = data_directory(machine)?;
+    as_postgres(machine, &["initdb", "-D", &data, "-U", "app", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"])?;
+    let access = Path::new(&data).join("pg_hba.conf");
+    fs::write(&access, format!("local all all trust\nhost all all {network} trust\nhost replication all {network} trust\n"))?;
+    start_postgres(machine, &data).await
+}
+
+/// A copy of the database at `primary` that follows it and answers questions.
+///
+/// # Errors
+/// If it does not start.
+pub async fn postgres_replica(machine: &mut Machine, primary: &str) -> anyhow::Result<()> {
+    let data = data_directory(machine)?;
+    let from = format!("host={primary} user=app");
+    as_postgres(
+        machine,
+        &["pg_basebackup", "-d", &from, "-D", &data, "--write-recovery-conf", "--no-sync", "--checkpoint=fast", "--wal-method=stream"],
+    )?;
+    start_postgres(machine, &data).await
+}
+
+/// Who a database runs as.
+const AS_POSTGRES: [&str; 4] = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"];
+
+fn data_directory(machine: &Machine) -> anyhow::Result<String> {
     let home = machine.directory().join("postgres");
     fs::create_dir_all(&home)?;
     ensure!(
         Command::new("chown").arg("postgres:").arg(&home).status()?.success(),
         "chown postgres: is Debian's package postgresql installed?"
     );
-    let data = home.join("data").to_str().context("path")?.to_owned();
-    let (initdb, postgres) = (program("initdb")?, program("postgres")?);
-    let make = [&AS[..], &[&initdb, "-D", &data, "-U", "app", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]].concat();
-    let made = machine.command(make).output()?;
-    ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-    let access = Path::new(&data).join("pg_hba.conf");
-    fs::write(&access, format!("local all all trust\nhost all all {network} trust\n"))?;
-    let sockets = home.to_str().context("path")?;
-    let settings = [&postgres, "-D", &data, "-c", "listen_addresses=*", "-k", sockets, "-c", "fsync=off"];
-    machine.serve("postgres", 5432, [&AS[..], &settings].concat()).await
+    Ok(home.join("data").to_str().context("path")?.to_owned())
+}
+
+fn postgres_program(name: &str) -> anyhow::Result<String> {
+    crate::postgres::binaries()?.join(name).to_str().map(str::to_owned).context("path")
+}
+
+fn as_postgres(machine: &Machine, arguments: &[&str]) -> anyhow::Result<()> {
+    let program = postgres_program(arguments[0])?;
+    let made = machine.command([&AS_POSTGRES[..], &[&program], &arguments[1..]].concat()).output()?;
+    ensure!(made.status.success(), "{}: {}", arguments[0], String::from_utf8_lossy(&made.stderr));
+    Ok(())
+}
+
+async fn start_postgres(machine: &mut Machine, data: &str) -> anyhow::Result<()> {
+    let postgres = postgres_program("postgres")?;
+    let sockets = Path::new(data).parent().and_then(Path::to_str).context("path")?.to_owned();
+    let settings = [&postgres, "-D", data, "-c", "listen_addresses=*", "-k", &sockets, "-c", "fsync=off"];
+    machine.serve("postgres", 5432, [&AS_POSTGRES[..], &settings].concat()).await
 }
 
 /// A web server that hands everything to these servers in turn, a connection for each request.
@@ -94,7 +125,7 @@ pub async fn haproxy(machine: &mut Machine, servers: &[String]) -> anyhow::Resul
 }
 
 /// What our own clients share: connecting by name, and writing down each connection when it is closed.
-const CLIENT: &str = r#"
+pub(super) const CLIENT: &str = r#"
 import http.server, json, socket, struct, sys, threading, time
 
 def noted(what, to, begun):
@@ -125,9 +156,11 @@ class Cache(Connection):
         self.socket.sendall(b"PING\r\n")
         assert self.take(7) == b"+PONG\r\n"
 
+DATABASE = "database.estate"
+
 class Database(Connection):
     def __init__(self):
-        super().__init__("database", "database.estate", 5432)
+        super().__init__("database", DATABASE, 5432)
         start = struct.pack("!i", 196608) + b"user\0app\0database\0postgres\0\0"
         self.socket.sendall(struct.pack("!i", len(start) + 4) + start)
         self.until_ready()
@@ -154,7 +187,7 @@ class Web(Connection):
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += self.take(1)
-        assert head.startswith(b"HTTP/1.1 200"), head
+        assert head.split(b" ")[1] == b"200", head
         length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
         self.take(length)
 "#;
@@ -228,7 +261,7 @@ pub fn visitors(machine: &mut Machine, name: &str) -> anyhow::Result<()> {
 }
 
 /// Where a daemon is.
-fn installed(name: &str, package: &str) -> anyhow::Result<String> {
+pub(super) fn installed(name: &str, package: &str) -> anyhow::Result<String> {
     for directory in ["/usr/sbin", "/usr/bin", "/sbin", "/bin"] {
         let path = format!("{directory}/{name}");
         if Path::new(&path).exists() {

@@ -1,7 +1,4 @@
 //! An estate of real daemons, each on a machine of its own: the graph that its agents' reports yield is the true one.
-//!
-//! `ROLLCALL_ESTATE_SECONDS` is how long there is traffic, two minutes unless it says otherwise;
-//! `tests/estate --minutes N` prints it all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,19 +12,7 @@ use rollcall_tests::{
 };
 use serde_json::Value;
 
-/// Traffic and sampling, seconds.
-struct Timing {
-    traffic: f64,
-    sample: f64,
-}
-
-impl Timing {
-    /// As in the field, six samples in two minutes, or faster in proportion.
-    fn new() -> anyhow::Result<Self> {
-        let traffic = std::env::var("ROLLCALL_ESTATE_SECONDS").map_or(Ok(120.0), |text| text.parse::<f64>())?;
-        Ok(Self { traffic, sample: (traffic / 6.0).clamp(1.0, 20.0) })
-    }
-}
+use super::Timing;
 
 /// The machines, and the last number of their addresses.
 const MACHINES: &[(&str, u8)] =
@@ -56,7 +41,7 @@ fn truth() -> (BTreeSet<Edge>, BTreeSet<Edge>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_graph_is_the_true_one() -> anyhow::Result<()> {
-    let timing = Timing::new()?;
+    let timing = Timing::new(120.0)?;
     let mut estate = Estate::new()?;
     let options = CollectorOptions { agents_listen: format!("{}:0", estate.address(1)), ..CollectorOptions::default() };
     let collector = Collector::start(options).await?;
@@ -83,15 +68,14 @@ async fn the_graph_is_the_true_one() -> anyhow::Result<()> {
     }
 
     programs::visitors(estate.machine("desk")?, "visitors")?;
-    tokio::time::sleep(Duration::from_secs_f64(timing.traffic)).await;
+    tokio::time::sleep(timing.traffic()).await;
     estate.machine("desk")?.stop("visitors").await?;
     let (long, short) = truth();
-    // What was seen last still has to be reported: one check-in, and the time that a busy machine takes for it.
     let begun = Instant::now();
     let (graph, score) = loop {
         let graph = Graph::read(collector.api()).await?;
         let score = Score::new(&graph, &long, &short);
-        if score.is_exact() || begun.elapsed() > Duration::from_secs_f64(20.0 + timing.sample) {
+        if score.is_exact() || begun.elapsed() > timing.reported_within() {
             break (graph, score);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
