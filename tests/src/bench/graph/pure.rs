@@ -217,7 +217,7 @@ fn writes(graph: &Graph, sweep: &Sweep, estate: &Estate) -> (Duration, Duration)
     for _ in 0..5 {
         let ci = any(&mut random);
         let next = pretend(&graph, &[Pretend::Needs { ci, on: any(&mut random), hardness: Hardness::Soft }]);
-        followed.push(timed(|| sweep.clone().after(&graph, &next, &[ci])).1);
+        followed.push(timed(|| sweep.clone().after(&graph, &next)).1);
     }
     (longest, percentiles(followed)[0])
 }
