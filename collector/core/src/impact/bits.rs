@@ -1,10 +1,11 @@
-//! Sets of up to 1,024 things, and sets of numbers, as words.
+//! Sets of up to 512 things, and sets of numbers, as words.
 
 /// Things in a block.
-pub(super) const BLOCK: usize = 1024;
+pub(super) const BLOCK: usize = 512;
 const WORDS: usize = BLOCK / 64;
 
-/// A set of things of one block.
+/// A set of things of one block: one line of the processor's cache, not parts of two.
+#[repr(align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bits([u64; WORDS]);
 

@@ -12,7 +12,7 @@ pub struct ServicesOn {
 }
 
 impl ServicesOn {
-    /// Exact, for all CIs at once: 1,024 services at a time, each as one bit that is handed down the components; only what a service
+    /// Exact, for all CIs at once: 512 services at a time, each as one bit that is handed down the components; only what a service
     /// reaches is looked at.
     pub fn of(graph: &Graph) -> Self {
         // What no service needs has none on it.

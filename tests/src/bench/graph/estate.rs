@@ -185,15 +185,10 @@ impl Estate {
     /// Its graph.
     pub fn graph(&self) -> Graph {
         let agent = |ci: u32| Some(AgentId(Uuid::from_u128((1 << 100) | (u128::from(ci) % self.machines as u128))));
-        let class = |ci: usize| match ci {
-            _ if ci < self.machines => "server",
-            _ if ci < self.cis - self.cis / 100 => "service_instance",
-            _ => "business_service",
-        };
         let node = |ci: usize| NodePart {
             id: id(ci as u32),
             name: Cow::Owned(format!("ci-{ci}")),
-            class: class(ci),
+            class: self.class(ci as u32),
             owner: None,
             agent: agent(ci as u32),
         };
@@ -227,6 +222,15 @@ impl Estate {
         })
     }
 
+    /// The class of a configuration item.
+    pub fn class(&self, ci: u32) -> &'static str {
+        match ci as usize {
+            ci if ci < self.machines => "server",
+            ci if ci < self.cis - self.cis / 100 => "service_instance",
+            _ => "business_service",
+        }
+    }
+
     /// Configuration items to ask about, of all kinds.
     pub fn questions(&self, count: usize) -> Vec<u32> {
         let mut random = Random(77);
@@ -237,4 +241,9 @@ impl Estate {
 /// The id of a configuration item; ids do not follow the layers.
 pub fn id(ci: u32) -> CiId {
     CiId(Uuid::from_u128((u128::from(ci.wrapping_mul(2_654_435_761)) << 64) | u128::from(ci) | (7 << 76)))
+}
+
+/// The number of a configuration item with such an id.
+pub fn number(ci: CiId) -> u32 {
+    ci.0.as_u128() as u32
 }
