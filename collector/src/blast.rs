@@ -77,6 +77,11 @@ impl Ranking {
         self.standings.of(&self.graph, ci)
     }
 
+    /// The estate's revision that this is of.
+    pub(crate) fn revision(&self) -> Revision {
+        self.graph.revision()
+    }
+
     fn next(before: Option<&Self>, graph: Arc<Graph>) -> Self {
         let sweep = match before {
             Some(before) => before.sweep.clone().after(&before.graph, &graph),

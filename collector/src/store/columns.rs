@@ -77,6 +77,6 @@ macro_rules! frozen_answer {
 }
 
 pub(super) use {
-    agent, api_token, audit, binding, ci, conflict, event, frozen_answer, inventory, merge, need_group, person, relationship, saved_view, session,
-    software, token,
+    agent, api_token, audit, binding, ci, conflict, event, frozen_answer, inventory, merge, need_group, person, relationship, saved_view,
+    session, software, token,
 };

@@ -30,6 +30,7 @@ fn columns() -> Vec<&'static str> {
 pub(super) async fn items(visitor: Visitor) -> Result<Response, Problem> {
     let refused = |error: query::QueryError| Problem::invalid(sentence(&error.to_string()));
     let mut asked = CiQuery::parse(visitor.query.get("q"), visitor.query.get("sort"), None, Some(MAX_LIMIT)).map_err(refused)?;
+    asked.ranking = visitor.app.blast_radii.newest();
     let columns = columns();
     let mut csv = String::from("id,name,class,lifecycle,first_seen,last_seen");
     columns.iter().for_each(|name| csv.extend([",", name]));

@@ -244,7 +244,11 @@ fn row(app: &App, estate: &Estate, ci: &Ci, columns: &[Column], is_usual: bool, 
         name: ci.name.clone(),
         on: words::host(estate, ci.id).to_owned(),
         retired: ci.lifecycle == Lifecycle::Retired,
-        cells: columns.iter().filter(|column| **column != Column::Name).map(|column| cell(app, estate, ci, column, is_usual, now)).collect(),
+        cells: columns
+            .iter()
+            .filter(|column| **column != Column::Name)
+            .map(|column| cell(app, estate, ci, column, is_usual, now))
+            .collect(),
     }
 }
 

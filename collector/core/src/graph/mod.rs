@@ -42,8 +42,8 @@ pub use snapshot::SnapshotError;
 pub use structure::{ChokePoint, choke_points, cycle_of, cycles};
 
 pub(crate) use change::{GraphChange, RowPart};
-pub(crate) use from_estate::survivor;
 pub(crate) use flat::NeededByAll;
+pub(crate) use from_estate::survivor;
 use row::{NO_AGENT, PackedEdge, PackedEvidence};
 use table::{KeyIndex, Paged, RowTable};
 

@@ -308,7 +308,7 @@ impl KeyIndex {
 }
 
 /// Spreads keys that differ in few bits, as ids made one after the other do.
-fn mix(key: u128) -> u64 {
+pub(super) fn mix(key: u128) -> u64 {
     let mut mixed = (key as u64) ^ ((key >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

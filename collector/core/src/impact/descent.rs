@@ -6,7 +6,7 @@
 //! added is taken back when all below it are done.
 
 use super::{
-    solver::{group_outcome, plain_outcome},
+    solver::{NEAR, group_outcome, plain_outcome},
     state::State,
 };
 use crate::graph::{BATCH, Graph, GroupRule, Need, NeededByAll, NodeNumber};
@@ -203,6 +203,8 @@ impl States {
             // All at once: what lies far away comes in the time of one.
             let rows = batch.map(|provider| needs.needed_by.row(provider));
             std::hint::black_box(rows.iter().fold(0, |near, &row| near ^ needs.needed_by.peek(row)));
+            let ahead = rows[..count].iter().flat_map(|&row| needs.needed_by.entries(row).take(NEAR));
+            std::hint::black_box(ahead.fold(0, |near, entry| near ^ self.cells[entry.dependent.index()]));
             for (provider, row) in batch.into_iter().zip(rows).take(count) {
                 let cell = &mut self.cells[provider.index()];
                 let (before, now) = (State::ALL[usize::from(*cell >> TOLD & 3)], State::ALL[usize::from(*cell & 3)]);
