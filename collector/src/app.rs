@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::{
     auth::Auth,
+    blast::BlastRadii,
     config::{Config, PeopleTls},
     graph_cache::GraphCache,
     ingest::Ingest,
@@ -48,6 +49,8 @@ pub struct App {
     pub(crate) graph: GraphCache,
     /// The index that lists and searches of the estate are answered by.
     pub search: Search,
+    /// What each item's failure would do.
+    pub(crate) blast_radii: BlastRadii,
     /// Where the listeners really listen (a configured port may be 0).
     pub addresses: Addresses,
     /// How people reach this collector.

@@ -12,8 +12,11 @@ use tokio::sync::Mutex;
 
 use crate::writer::SharedEstate;
 
-/// Graphs of past instants that are kept: two are compared with each other.
-const PAST_KEPT: usize = 2;
+/// Graphs of past instants that are kept, so that questions about one instant after the other are answered as quickly as those about now: of a
+/// large estate only two, which are compared with each other.
+const PAST_KEPT: usize = 8;
+const PAST_EDGES_KEPT: usize = 5_000_000;
+const COMPARED: usize = 2;
 /// A past instant as far back as this is settled: no write that is still under way can be valid from before it.
 const SETTLED_AFTER_MS: i64 = 60_000;
 
@@ -32,6 +35,12 @@ struct Current {
 }
 
 impl GraphCache {
+    /// Begins with a graph of the estate as it is now, while nothing is written.
+    pub(crate) fn begin_with(&self, graph: Graph, estate: &SharedEstate) {
+        let mark = read(estate).mark();
+        self.current.store(Some(Arc::new(Current { graph: Arc::new(graph), mark })));
+    }
+
     /// The graph of the estate as it is now, or newer.
     pub(crate) async fn get(&self, estate: &SharedEstate) -> Arc<Graph> {
         if let Some(graph) = self.current_for(estate) {
@@ -66,8 +75,12 @@ impl GraphCache {
 
     /// The graph as of a past instant, if it was asked for lately.
     pub(crate) fn past(&self, at: Timestamp) -> Option<Arc<Graph>> {
-        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
-        past.iter().find(|(known, _)| *known == at).map(|(_, graph)| Arc::clone(graph))
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = past.iter().position(|(known, _)| *known == at)?;
+        let found = past.remove(found)?;
+        let graph = Arc::clone(&found.1);
+        past.push_front(found);
+        Some(graph)
     }
 
     /// Keeps the graph as of a past instant for the next question about it.
@@ -77,8 +90,14 @@ impl GraphCache {
         }
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         past.retain(|(known, _)| *known != at);
-        past.truncate(PAST_KEPT - 1);
         past.push_front((at, Arc::clone(graph)));
+        let mut edges = 0;
+        let fit = past.iter().take_while(|(_, graph)| {
+            edges += graph.edge_count();
+            edges <= PAST_EDGES_KEPT
+        });
+        let keep = fit.count().clamp(COMPARED, PAST_KEPT);
+        past.truncate(keep);
     }
 
     fn current_for(&self, estate: &SharedEstate) -> Option<Arc<Graph>> {
@@ -98,4 +117,23 @@ fn next(estate: &Estate, known: Option<&Current>) -> Current {
 
 fn read(estate: &SharedEstate) -> std::sync::RwLockReadGuard<'_, Estate> {
     estate.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_past_instants_asked_for_last_are_kept() {
+        let cache = GraphCache::default();
+        let now = Timestamp::from_millis(1_000_000_000);
+        let at = |number: i64| now.plus_millis(-SETTLED_AFTER_MS - number);
+        let graph = Arc::new(Graph::default());
+        (0..PAST_KEPT as i64).for_each(|number| cache.keep_past(at(number), &graph, now));
+        assert!(cache.past(at(0)).is_some(), "and it is the newest now");
+        cache.keep_past(at(100), &graph, now);
+        assert!(cache.past(at(0)).is_some() && cache.past(at(100)).is_some() && cache.past(at(1)).is_none());
+        cache.keep_past(now, &graph, now);
+        assert!(cache.past(now).is_none(), "what is not settled is not kept");
+    }
 }

@@ -23,9 +23,11 @@ use crate::{
         Auth,
         console::{self, Listening},
     },
+    blast::{self, BlastRadii},
     config::{Config, PeopleListener, PeopleTls},
     given_certificate::GivenCertificate,
     graph_cache::GraphCache,
+    graph_file,
     ingest::Ingest,
     jobs,
     listener::{Listener, Transport},
@@ -104,6 +106,10 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
     // Before anybody waits for it.
     let search = Search::default();
     search.catch_up(&estate.read().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let graph = GraphCache::default();
+    if let Some(read) = graph_file::read(graph_file::path(&config.data_dir), &store, &estate).await {
+        graph.begin_with(read, &estate);
+    }
     let (writer, queue) = Writer::queue(WRITER_QUEUE);
     let people_url = people_url(&config, addresses.people)?;
     let console = console::create_token(&config.data_dir).with_context(|| format!("cannot write to {}", config.data_dir.display()))?;
@@ -120,8 +126,9 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
         metrics: Metrics::default(),
         policy,
         ingest: Ingest::default(),
-        graph: GraphCache::default(),
         search,
+        graph,
+        blast_radii: BlastRadii::default(),
         addresses,
         people_url,
     });
@@ -154,6 +161,8 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
     listeners.spawn(people.run(Arc::clone(&app), stopping));
 
     jobs.spawn(jobs::run(Arc::clone(&app)));
+    jobs.spawn(blast::keep_current(Arc::clone(&app)));
+    jobs.spawn(graph_file::keep_current(Arc::clone(&app)));
     publish_addresses(&app)?;
     tracing::info!(agents = %addresses.agents, people = %addresses.people, "serving");
     Ok(Running { agents_addr: addresses.agents, people_addr: addresses.people, app, stop, listeners, jobs, writer, stop_writer })

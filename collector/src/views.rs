@@ -140,7 +140,7 @@ pub(crate) fn columns<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Ve
         let known = Column::parse(name).filter(|column| *column != Column::Relevance);
         let column = known.ok_or_else(|| {
             let shown: String = name.chars().take(60).collect();
-            format!("there is no column {shown:?}: use name, class, lifecycle, first_seen, last_seen, changed or an attribute")
+            format!("there is no column {shown:?}: use name, class, lifecycle, first_seen, last_seen, changed, rank or an attribute")
         })?;
         if !columns.contains(&column) {
             columns.push(column);

@@ -1,5 +1,5 @@
 //! The part of `tests/bench graph` that needs neither collector nor database, to work on the core's speed without building them:
-//! `cargo run --release -p rollcall-core --example graph_bench -- [CIS]`.
+//! `cargo run --release -p rollcall-core --example graph_bench -- [CIS [applications]]`.
 #![allow(clippy::disallowed_methods, unreachable_pub, reason = "a benchmark reads files and clocks; its parts are a library's too")]
 
 #[path = "../../../tests/src/bench/graph/estate.rs"]
@@ -17,8 +17,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let cis = arguments.get(1).map_or(Ok(100_000), |count| count.parse())?;
-    let estate = estate::Estate::generate(cis, 1);
-    println!("{} CIs, {} dependencies, {} need groups", estate.cis, estate.edges.len(), estate.groups.len());
+    let shape = estate::Shape::ALL[arguments.get(2).map_or(0, |_| 1)];
+    let estate = estate::Estate::generate(cis, shape, 1);
+    println!("{}: {} CIs, {} dependencies, {} need groups", shape.label(), estate.cis, estate.edges.len(), estate.groups.len());
     let file = std::env::temp_dir().join(format!("rollcall-graph-bench-{}", std::process::id()));
     let (lines, _) = pure::measure(&estate, &estate.questions(200), &file)?;
     for line in lines {

@@ -12,7 +12,7 @@ pub mod observe;
 pub mod query;
 pub mod reconcile;
 
-pub use estate::Estate;
+pub use estate::{Estate, Touched};
 pub use model::*;
 pub use observe::{Observed, observe};
 pub use reconcile::{Policy, housekeeping, reconcile, reconcile_import};

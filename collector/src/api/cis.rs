@@ -25,6 +25,7 @@ use super::{
 use crate::{
     app::{App, SharedApp},
     auth::Refusal,
+    blast::BlastRadius,
     query::{CiQuery, QueryError},
 };
 
@@ -42,7 +43,8 @@ pub(crate) struct ListParams {
     /// relationships lead to other items (`hosts:(class:database)`), `OR` and parentheses group. See `rollcall ci list --help`.
     #[serde(default)]
     filter: String,
-    /// `relevance` (the default where the filter searches for text), `name` (the default otherwise), `class`, `lifecycle`, `first_seen`, `last_seen`, `changed` or an attribute; with `-` in front largest first.
+    /// `relevance` (the default where the filter searches for text), `name` (the default otherwise), `class`, `lifecycle`, `first_seen`, `last_seen`, `changed`, `rank` (what its failure
+    /// alone would do, the worst first) or an attribute; with `-` in front largest first.
     #[serde(default)]
     sort: String,
     /// `next` of the page before.
@@ -67,6 +69,46 @@ pub(crate) struct CiView {
     pub(crate) merged_into: Option<CiReference>,
     /// Pieces of software on it.
     pub(crate) software_count: u64,
+    /// What its failure alone would do. Worked out in the background: absent for what is retired or so new that it is not ranked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) blast_radius: Option<BlastRadiusView>,
+}
+
+/// What the failure of one item alone would do to the others, redundancy and all.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct BlastRadiusView {
+    /// 1 for the worst of all items; those that would do the same share a rank. By business services down, then degraded, then by items down,
+    /// degraded and at risk.
+    pub(crate) rank: u32,
+    /// How many items are ranked.
+    pub(crate) of: u64,
+    /// Other items that would be down.
+    pub(crate) down: u32,
+    /// Other items that would be degraded.
+    pub(crate) degraded: u32,
+    /// Other items that would have no margin left.
+    pub(crate) at_risk: u32,
+    /// Business services among those down.
+    pub(crate) services_down: u32,
+    /// Business services among those degraded.
+    pub(crate) services_degraded: u32,
+    /// The estate's revision that this is of.
+    pub(crate) revision: u64,
+}
+
+impl From<BlastRadius> for BlastRadiusView {
+    fn from(BlastRadius { rank, of, toll, revision }: BlastRadius) -> Self {
+        Self {
+            rank,
+            of: of as u64,
+            down: toll.counts.down,
+            degraded: toll.counts.degraded,
+            at_risk: toll.counts.at_risk,
+            services_down: toll.services_down,
+            services_degraded: toll.services_degraded,
+            revision: revision.0,
+        }
+    }
 }
 
 /// One source's word on an attribute. The first of a list is the one that stands.
@@ -94,7 +136,7 @@ pub(crate) struct IdentityKeyView {
 
 impl CiView {
     /// Everything known of an item of this estate.
-    pub(crate) fn of(estate: &Estate, ci: &Ci) -> Self {
+    pub(crate) fn of(estate: &Estate, ci: &Ci, blast_radius: Option<BlastRadius>) -> Self {
         let claims = |attribute: &rollcall_core::Attribute| {
             let claim = |claim: &rollcall_core::Claim| ClaimView {
                 value: claim.value.clone(),
@@ -114,6 +156,7 @@ impl CiView {
                 .collect(),
             merged_into: ci.merged_into.map(|id| CiReference::of(estate, id)),
             software_count: estate.software().count_of(ci.id),
+            blast_radius: blast_radius.map(BlastRadiusView::from),
         }
     }
 }
@@ -133,6 +176,7 @@ pub(super) fn query_refusal(error: QueryError) -> Refusal {
     responses((status = 200, description = "A page of items", body = Page<CiSummary>)))]
 async fn list(State(app): State<SharedApp>, _: Viewer, Params(params): Params<ListParams>) -> Result<Json<Page<CiSummary>>, Refusal> {
     let query = CiQuery::parse(&params.filter, &params.sort, params.after, Some(PageLimit::or(params.limit, 50))).map_err(query_refusal)?;
+    let query = CiQuery { ranking: app.blast_radii.newest(), ..query };
     // Off the async threads: the index may have writes to take in first.
     blocking(move || {
         let estate = app.estate();
@@ -165,7 +209,7 @@ fn current(app: &App, id: CiId) -> Result<Tagged<CiView>, Refusal> {
     let estate = app.estate();
     let ci = estate.ci(id).ok_or_else(|| no_ci(id))?;
     let tag = HeaderValue::from_str(&format!("\"{}\"", ci.version)).map_err(|_| Refusal::internal())?;
-    Ok((StatusCode::OK, [(header::ETAG, tag)], Json(CiView::of(&estate, ci))))
+    Ok((StatusCode::OK, [(header::ETAG, tag)], Json(CiView::of(&estate, ci, app.blast_radii.of(id)))))
 }
 
 /// There is no such item, with the next step.

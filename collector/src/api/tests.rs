@@ -550,3 +550,30 @@ async fn two_items_are_compared_merged_split_and_kept_apart() {
     assert!(gone.body["next_step"].as_str().unwrap().contains(&format!("after={removed}")), "{}", gone.body);
     assert_eq!(collector.get(&format!("/changes?after={removed}")).await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_failure_of_each_item_would_do_is_shown_and_sorted_by() {
+    let collector = Collector::start().await;
+    let mut ids = Vec::new();
+    for (class, name) in [("server", "a-spare"), ("business_service", "shop"), ("server", "the-database")] {
+        let made = collector.call("POST", "/cis", json!({ "class": class, "name": name })).await;
+        ids.push(made.body["id"].as_str().unwrap().to_owned());
+    }
+    let [_, shop, database] = &ids[..] else { unreachable!() };
+    let related = collector.call("POST", "/relationships", json!({ "type": "part_of", "from": shop, "to": database })).await;
+    assert_eq!(related.status, 201, "{}", related.body);
+    // Worked out in the background, soon after.
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    let radius = loop {
+        let found = collector.get(&format!("/cis/{database}")).await.body["blast_radius"].clone();
+        if found["services_down"] == json!(1) {
+            break found;
+        }
+        assert!(tokio::time::Instant::now() < until, "{found}");
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((&radius["rank"], &radius["of"], &radius["down"], &radius["degraded"]), (&json!(1), &json!(3), &json!(1), &json!(0)));
+    assert_eq!(collector.get(&format!("/cis/{shop}")).await.body["blast_radius"]["rank"], json!(2));
+    let listed = collector.get("/cis?sort=rank").await;
+    assert_eq!(listed.body["items"][0]["id"], json!(database), "{}", listed.body);
+}

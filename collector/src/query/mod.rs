@@ -6,7 +6,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use rollcall_core::query::{Condition, Field, Filter, FilterError, MAX_FILTER_BYTES, MAX_TERMS, Matcher, Term, last_seen};
@@ -16,6 +16,8 @@ pub use search::Search;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::blast::Ranking;
+
 /// Most items on one page.
 pub const MAX_LIMIT: usize = 1_000;
 
@@ -23,7 +25,7 @@ pub const MAX_LIMIT: usize = 1_000;
 pub const DEFAULT_LIMIT: usize = 50;
 
 /// What to list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct CiQuery {
     /// Which.
     pub filter: Filter,
@@ -33,15 +35,30 @@ pub struct CiQuery {
     pub after: Option<String>,
     /// How many at most; clamped to 1 … [`MAX_LIMIT`].
     pub limit: usize,
+    /// What `rank` sorts by; without it every item lacks the value.
+    pub ranking: Option<Arc<Ranking>>,
+}
+
+impl PartialEq for CiQuery {
+    fn eq(&self, other: &Self) -> bool {
+        let ranking = |query: &Self| query.ranking.as_ref().map(Arc::as_ptr);
+        (&self.filter, &self.sort, &self.after, self.limit, ranking(self))
+            == (&other.filter, &other.sort, &other.after, other.limit, ranking(other))
+    }
 }
 
 impl Default for CiQuery {
     fn default() -> Self {
-        Self { filter: Filter::default(), sort: Sort::default(), after: None, limit: DEFAULT_LIMIT }
+        Self { filter: Filter::default(), sort: Sort::default(), after: None, limit: DEFAULT_LIMIT, ranking: None }
     }
 }
 
 impl CiQuery {
+    /// The sort value of an item in a list by rank.
+    fn rank_of(&self, ci: CiId) -> Key {
+        self.ranking.as_ref().and_then(|ranking| ranking.rank(ci)).map_or(Key::Missing, |rank| Key::Number(rank.into()))
+    }
+
     /// A query from its outside form, as in a URL: all texts may be empty.
     ///
     /// # Errors
@@ -53,7 +70,7 @@ impl CiQuery {
             "" if filter.texts().next().is_some() => Sort { column: Column::Relevance, descending: false },
             sort => Sort::parse(sort)?,
         };
-        Ok(Self { filter, sort, after: after.filter(|cursor| !cursor.is_empty()), limit: limit.unwrap_or(DEFAULT_LIMIT) })
+        Ok(Self { filter, sort, after: after.filter(|cursor| !cursor.is_empty()), limit: limit.unwrap_or(DEFAULT_LIMIT), ranking: None })
     }
 }
 
@@ -90,6 +107,8 @@ pub enum Column {
     LastSeen,
     /// When it last changed.
     Changed,
+    /// How much its failure would take with it, the worst first.
+    Rank,
     /// An attribute.
     Attribute(String),
 }
@@ -105,6 +124,7 @@ impl Column {
             "first_seen" => Self::FirstSeen,
             "last_seen" => Self::LastSeen,
             "changed" => Self::Changed,
+            "rank" => Self::Rank,
             other => match rollcall_core::query::field(other) {
                 Some(Field::Attributes(_, names)) => Self::Attribute(names.into_iter().next()?),
                 _ => return None,
@@ -123,6 +143,7 @@ impl std::fmt::Display for Column {
             Self::FirstSeen => "first_seen",
             Self::LastSeen => "last_seen",
             Self::Changed => "changed",
+            Self::Rank => "rank",
             Self::Attribute(name) => name,
         })
     }
@@ -159,7 +180,7 @@ pub enum QueryError {
     Filter(#[from] FilterError),
     /// There is no such column.
     #[error(
-        "cannot sort by {0:?}: use relevance, name, class, lifecycle, first_seen, last_seen, changed or an attribute, with - in front for largest first"
+        "cannot sort by {0:?}: use relevance, name, class, lifecycle, first_seen, last_seen, changed, rank or an attribute, with - in front for largest first"
     )]
     Sort(String),
     /// The cursor is not one of this list.
@@ -194,6 +215,7 @@ pub fn list<'a>(estate: &'a Estate, query: &CiQuery, now: Timestamp) -> Result<P
         total += 1;
         let key = match query.sort.column {
             Column::Relevance => Key::near(matcher.nearness(ci), &ci.name.to_lowercase()),
+            Column::Rank => query.rank_of(ci.id),
             _ => key_of(estate, ci, &query.sort.column),
         };
         if after.as_ref().is_none_or(|after| order(&key, ci.id, &after.key, after.id, query.sort.descending).is_gt()) {
@@ -287,6 +309,8 @@ fn key_of(estate: &Estate, ci: &Ci, column: &Column) -> Key {
         Column::FirstSeen => time(ci.first_seen),
         Column::LastSeen => last_seen(estate, ci).map_or(Key::Missing, time),
         Column::Changed => time(ci.valid_from),
+        // Not of the estate: see [`CiQuery::ranking`].
+        Column::Rank => Key::Missing,
         Column::Attribute(name) => match ci.value(name) {
             None | Some(Value::Null) => Key::Missing,
             Some(Value::Number(number)) => number.as_f64().map_or(Key::Missing, Key::Number),

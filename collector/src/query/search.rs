@@ -35,11 +35,14 @@ impl Search {
         let limit = query.limit.clamp(1, MAX_LIMIT);
         let descending = query.sort.descending;
         let (page, more): (Vec<(Key, CiId)>, bool) = match query.sort.column {
-            // When agents are heard is not written, so no order of it can be kept.
-            Column::LastSeen => {
+            // When agents are heard is not written, and ranks are found beside the estate, so no order of these can be kept.
+            Column::LastSeen | Column::Rank => {
                 let seen = |number| index.agent(number).and_then(|agent| estate.agent_last_seen(agent));
-                let key = |number| (seen(number).map_or(Key::Missing, |at| Key::Number(at.as_millis() as f64)), index.id(number));
-                let all = found.iter().map(key).filter_map(|(key, id)| Some((key, id?)));
+                let key = |number, id| match query.sort.column {
+                    Column::Rank => query.rank_of(id),
+                    _ => seen(number).map_or(Key::Missing, |at| Key::Number(at.as_millis() as f64)),
+                };
+                let all = found.iter().filter_map(|number| index.id(number).map(|id| (key(number, id), id)));
                 let is_after =
                     |(key, id): &(Key, CiId)| after.as_ref().is_none_or(|after| order(key, *id, &after.key, after.id, descending).is_gt());
                 let mut rest: Vec<(Key, CiId)> = all.filter(is_after).collect();

@@ -11,8 +11,9 @@ use crate::{api::exports, export::Columns, query::CiQuery, table::Format};
 /// `GET /items/export?q=…&sort=…&format=…&columns=…`, and `GET /items.csv`
 pub(super) async fn items(visitor: Visitor) -> Result<Response, Problem> {
     let query = &visitor.query;
-    let asked =
+    let mut asked =
         CiQuery::parse(query.get("q"), query.get("sort"), None, None).map_err(|error| Problem::invalid(sentence(&error.to_string())))?;
+    asked.ranking = visitor.app.blast_radii.newest();
     let columns = Columns::parse(query.get("columns")).map_err(|error| Problem::invalid(sentence(&error.to_string())))?;
     let format = match query.get("format") {
         "" => Format::Csv,

@@ -16,6 +16,7 @@ use super::{
     words,
 };
 use crate::{
+    app::App,
     query::{self, CiQuery, Column, Condition, Filter},
     store::Role,
     views,
@@ -117,7 +118,7 @@ struct Cell {
 }
 
 /// Columns of a list for which nobody chose any.
-const USUAL: [&str; 7] = ["name", "class", "operating_system", "ip_addresses", "owner", "location", "last_seen"];
+const USUAL: [&str; 8] = ["name", "class", "operating_system", "ip_addresses", "owner", "location", "rank", "last_seen"];
 
 /// `GET /items`
 pub(super) async fn show(visitor: Visitor) -> Response {
@@ -150,10 +151,13 @@ pub(super) async fn show(visitor: Visitor) -> Response {
         let asked = CiQuery::parse(filter, sort, Some(after.to_owned()), Some(PAGE));
         let ordered = asked.as_ref().map_or_else(|_| sort.to_owned(), |asked| asked.sort.to_string());
         let (listed, parsed, problem) = match asked {
-            Ok(asked) => match visitor.app.search.list(&estate, &asked, visitor.now) {
-                Ok(listed) => (Some(listed), asked.filter, columns_problem),
-                Err(error) => (None, asked.filter, Some(sentence(&error.to_string()))),
-            },
+            Ok(asked) => {
+                let asked = CiQuery { ranking: visitor.app.blast_radii.newest(), ..asked };
+                match visitor.app.search.list(&estate, &asked, visitor.now) {
+                    Ok(listed) => (Some(listed), asked.filter, columns_problem),
+                    Err(error) => (None, asked.filter, Some(sentence(&error.to_string()))),
+                }
+            }
             Err(error) => (None, Filter::default(), Some(sentence(&error.to_string()))),
         };
         let (items, next, total) = listed.map_or((Vec::new(), None, 0), |page| (page.items, page.next, page.total));
@@ -167,7 +171,7 @@ pub(super) async fn show(visitor: Visitor) -> Response {
             choices: choices(&columns),
             view: opened,
             shown: if problem.is_some() { String::new() } else { shown(items.len(), total, !after.is_empty()) },
-            rows: items.into_iter().map(|ci| row(&estate, ci, &columns, chosen.is_empty(), visitor.now)).collect(),
+            rows: items.into_iter().map(|ci| row(&visitor.app, &estate, ci, &columns, chosen.is_empty(), visitor.now)).collect(),
             total: count(total as u64),
             first: (!after.is_empty()).then(|| state.link(&[])),
             next: next.map(|next| state.link(&[("after", next.as_str())])),
@@ -197,7 +201,7 @@ impl State<'_> {
 
 /// Every column that can be shown, the shown ones marked.
 fn choices(columns: &[Column]) -> Vec<ColumnChoice> {
-    let fixed = [Column::Class, Column::Lifecycle, Column::FirstSeen, Column::LastSeen, Column::Changed];
+    let fixed = [Column::Class, Column::Lifecycle, Column::FirstSeen, Column::LastSeen, Column::Changed, Column::Rank];
     let mut all: Vec<Column> = Vec::new();
     let attributes =
         catalogue::CLASSES.iter().flat_map(|class| class.attributes).map(|attribute| Column::Attribute(attribute.name.to_string()));
@@ -221,6 +225,7 @@ fn label(column: &Column) -> String {
         Column::FirstSeen => "First seen".to_owned(),
         Column::LastSeen => "Last heard".to_owned(),
         Column::Changed => "Changed".to_owned(),
+        Column::Rank => "Failure harms".to_owned(),
         Column::Attribute(name) => {
             let known = catalogue::CLASSES.iter().flat_map(|class| class.attributes).find(|attribute| attribute.name == *name);
             known.map_or_else(|| name.clone(), |attribute| attribute.label.to_string())
@@ -240,17 +245,21 @@ fn shown(rows: usize, total: usize, is_later_page: bool) -> String {
     if rows == total && !is_later_page { total_words } else { format!("{} of {total_words} on this page", count(rows as u64)) }
 }
 
-fn row(estate: &Estate, ci: &Ci, columns: &[Column], is_usual: bool, now: Timestamp) -> Row {
+fn row(app: &App, estate: &Estate, ci: &Ci, columns: &[Column], is_usual: bool, now: Timestamp) -> Row {
     Row {
         href: format!("/items/{}", ci.id),
         name: ci.name.clone(),
         on: words::host(estate, ci.id).to_owned(),
         retired: ci.lifecycle == Lifecycle::Retired,
-        cells: columns.iter().filter(|column| **column != Column::Name).map(|column| cell(estate, ci, column, is_usual, now)).collect(),
+        cells: columns
+            .iter()
+            .filter(|column| **column != Column::Name)
+            .map(|column| cell(app, estate, ci, column, is_usual, now))
+            .collect(),
     }
 }
 
-fn cell(estate: &Estate, ci: &Ci, column: &Column, is_usual: bool, now: Timestamp) -> Cell {
+fn cell(app: &App, estate: &Estate, ci: &Ci, column: &Column, is_usual: bool, now: Timestamp) -> Cell {
     let text = |text: String| Cell { text, when: None, class: "fit" };
     let time = |at: Option<Timestamp>| Cell { text: String::new(), when: at.map(|at| When::new(at, now)), class: "nowrap" };
     match column {
@@ -259,6 +268,10 @@ fn cell(estate: &Estate, ci: &Ci, column: &Column, is_usual: bool, now: Timestam
         Column::Lifecycle => text(ci.lifecycle.as_str().to_owned()),
         Column::FirstSeen => time(Some(ci.first_seen)),
         Column::Changed => time(Some(ci.valid_from)),
+        Column::Rank => {
+            let harmed = app.blast_radii.of(ci.id).map_or_else(String::new, |blast_radius| words::harmed(&blast_radius.toll));
+            Cell { class: "nowrap", ..text(harmed) }
+        }
         Column::LastSeen => match query::last_seen(estate, ci) {
             None => Cell { class: "nowrap muted", ..text("no agent".to_owned()) },
             seen => time(seen),

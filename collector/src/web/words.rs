@@ -1,10 +1,12 @@
 //! The catalogue's and the core's names in people's words.
 
-use rollcall_core::{ConflictKind, Estate, Evidence, Method, MinUp, Relationship, Source};
+use rollcall_core::{ConflictKind, Estate, Evidence, Method, MinUp, Relationship, Source, impact::Toll};
 use rollcall_shared::{
     CiId, Timestamp,
     catalogue::{self, AttributeDefinition, Hardness},
 };
+
+use super::format::counted;
 
 /// A class in the singular; one that people added has only its name.
 pub(super) fn class(name: &str) -> &str {
@@ -19,6 +21,17 @@ pub(super) fn classes(name: &str) -> &str {
 /// What the catalogue says of a class's attribute.
 pub(super) fn attribute(class: &str, name: &str) -> Option<&'static AttributeDefinition> {
     catalogue::class(class)?.attribute(name)
+}
+
+/// What an item's failure would harm, for a list: business services if there are any, else items; empty if nothing.
+pub(super) fn harmed(toll: &Toll) -> String {
+    let services = toll.services_down + toll.services_degraded;
+    let items = toll.counts.down + toll.counts.degraded;
+    match (services, items) {
+        (0, 0) => String::new(),
+        (0, items) => counted(items as usize, "item", "items"),
+        (services, _) => counted(services as usize, "service", "services"),
+    }
 }
 
 /// A relationship's verb, read from the dependent.

@@ -15,9 +15,10 @@ use crate::harness::{Collector, CollectorOptions, api::text};
 
 pub mod estate;
 pub mod pure;
+pub mod stored;
 
-use estate::Estate;
-use pure::Line;
+use estate::{Estate, Shape};
+use pure::{LikeForLike, Line, Reached};
 
 /// What is measured.
 #[derive(Clone, Debug)]
@@ -37,51 +38,64 @@ impl Default for Options {
 }
 
 const REACHED: &str = "WITH RECURSIVE reached(ci) AS (SELECT CAST($1 AS integer) UNION SELECT dependent FROM reached JOIN edge ON dependency = ci) \
-                       SELECT count(*) - 1 FROM reached";
+                       SELECT count(*) - 1, CAST(sum(ci) AS bigint) - CAST($1 AS integer) FROM reached";
 
 /// Measures and prints.
 ///
 /// # Errors
-/// If a database or the collector fails.
+/// If a database or the collector fails, or reaches something else than the graph.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("graph");
-    let mut all: Vec<(usize, Vec<Line>)> = Vec::new();
-    for (at, &size) in options.sizes.iter().enumerate() {
-        let estate = Estate::generate(size, 1);
-        let questions = estate.questions(options.questions);
-        println!("{} CIs, {} dependencies, {} need groups", size, estate.edges.len(), estate.groups.len());
-        let (mut lines, own) = pure::measure(&estate, &questions, &file)?;
-        let (seconds, megabytes) = loaded_elsewhere(&file)?;
-        lines.push(Line {
-            what: "load from a snapshot file to the first answer",
-            figure: seconds,
-            target: "<= 0.5 s",
-            met: Some(seconds <= 0.5),
-            unit: "s",
-        });
-        lines.push(Line { what: "  resident memory", figure: megabytes, target: "<= 400 MB", met: Some(megabytes <= 400.0), unit: "MB" });
-        if at + 1 == options.sizes.len() {
-            for (what, time) in [
-                ("  SQLite, recursive CTE, ids only, the same questions", sqlite(&estate, &questions, options.patience).await?),
-                ("  PostgreSQL, the same", postgres(&estate, &questions, options.patience).await?),
-            ] {
-                let ratio = time.as_secs_f64() / own.as_secs_f64();
-                lines.push(Line { what, figure: ratio, target: ">= 60x slower", met: Some(ratio >= 60.0), unit: "x" });
+    for shape in Shape::ALL {
+        let mut all: Vec<(usize, Vec<Line>)> = Vec::new();
+        for (at, &size) in options.sizes.iter().enumerate() {
+            let estate = Estate::generate(size, shape, 1);
+            let questions = estate.questions(options.questions);
+            eprintln!("{}: {size} CIs, {} dependencies, {} need groups", shape.label(), estate.edges.len(), estate.groups.len());
+            let (mut lines, same) = pure::measure(&estate, &questions, &file)?;
+            let (seconds, megabytes) = loaded_elsewhere(&file)?;
+            lines.push(pure::at_most("load from a snapshot file to the first answer", seconds, 0.5, "s", "<= 0.5 s"));
+            lines.push(pure::at_most("  resident memory", megabytes, 400.0, "MB", "<= 400 MB"));
+            let is_largest = at + 1 == options.sizes.len();
+            if is_largest {
+                for (what, times) in [
+                    ("  SQLite, recursive CTE, ids only, the same set", sqlite(&estate, &questions, options.patience, &same).await?),
+                    ("  PostgreSQL, the same", postgres(&estate, &questions, options.patience, &same).await?),
+                ] {
+                    let ratio = times.as_secs_f64() / same.own.as_secs_f64();
+                    lines.push(Line { what, figure: ratio, target: ">= 60x slower", met: Some(ratio >= 60.0), unit: "x" });
+                }
             }
+            if is_largest || at == 0 {
+                lines.extend(from_stores(&estate).await?);
+            }
+            all.push((size, lines));
         }
-        all.push((size, lines));
+        println!("\n{}", shape.label());
+        print(&all);
     }
     let (live, past) = over_http().await?;
-    print(&all);
-    println!("{:75} {live:12.3} ms  <= 30 ms     {}", "HTTP answer with 1,000 affected rows, p99, wall time", verdict(Some(live <= 30.0)));
-    println!("{:75} {:12.3} x   <= 2x        {}", "  as of an instant, after the first", past / live, verdict(Some(past <= 2.0 * live)));
+    println!("\na real collector over HTTP, wall time");
+    println!("{:75} {live:12.3} ms  <= 30 ms      {}", "answer with 1,000 affected rows, p99", verdict(Some(live <= 30.0)));
+    println!("{:75} {:12.3} x   <= 2x         {}", "  as of an instant, after the first", past / live, verdict(Some(past <= 2.0 * live)));
     Ok(())
+}
+
+async fn from_stores(estate: &Estate) -> anyhow::Result<Vec<Line>> {
+    let directory = tempfile::tempdir()?;
+    let sqlite = rollcall::store::open("sqlite:store.db", directory.path()).await?;
+    let mut lines = stored::measure(&sqlite, estate, "load from SQLite to the first answer, wall time").await?;
+    drop(sqlite);
+    let postgres = rollcall::store::open(&crate::postgres::new_database().await?, directory.path()).await?;
+    let both = stored::measure(&postgres, estate, "load from PostgreSQL to the first answer, wall time").await?;
+    lines.extend(both.into_iter().take(1));
+    Ok(lines)
 }
 
 fn print(all: &[(usize, Vec<Line>)]) {
     let Some((largest, lines)) = all.last() else { return };
-    println!("{:75} {largest:>12} CIs                 grows with the power", "");
+    println!("{:75} {largest:>12} CIs                  grows with the power", "");
     for line in lines {
         let smallest = all.first().and_then(|(size, lines)| Some((*size, lines.iter().find(|other| other.what == line.what)?.figure)));
         let power = smallest.filter(|(size, figure)| size < largest && *figure > 0.0 && line.figure > 0.0 && line.unit != "x");
@@ -117,7 +131,7 @@ fn edges_as_json(estate: &Estate) -> anyhow::Result<String> {
     Ok(serde_json::to_string(&estate.pairs().collect::<Vec<_>>())?)
 }
 
-async fn sqlite(estate: &Estate, questions: &[u32], patience: Duration) -> anyhow::Result<Duration> {
+async fn sqlite(estate: &Estate, questions: &[u32], patience: Duration, same: &LikeForLike) -> anyhow::Result<Duration> {
     let directory = tempfile::tempdir()?;
     let options = SqliteConnectOptions::new().filename(directory.path().join("edges.sqlite")).create_if_missing(true);
     let mut connection = SqliteConnection::connect_with(&options).await?;
@@ -132,19 +146,21 @@ async fn sqlite(estate: &Estate, questions: &[u32], patience: Duration) -> anyho
         .await?;
     sqlx::query("PRAGMA cache_size = -1000000").execute(&mut connection).await?;
     let mut sum = Duration::ZERO;
-    for &ci in questions {
+    for (&ci, expected) in questions.iter().zip(&same.reached) {
         let started = Instant::now();
-        let query = sqlx::query_scalar::<_, i64>(REACHED).bind(i64::from(ci));
-        if tokio::time::timeout(patience, query.fetch_one(&mut connection)).await.is_err() {
-            // What was given up goes on in its connection.
-            connection = SqliteConnection::connect_with(&options).await?;
-        }
+        let query = sqlx::query_as::<_, (i64, i64)>(REACHED).bind(i64::from(ci));
+        let answer = tokio::time::timeout(patience, query.fetch_one(&mut connection)).await;
         sum += started.elapsed();
+        match answer {
+            Ok(found) => the_same(ci, found?, expected)?,
+            // What was given up goes on in its connection.
+            Err(_) => connection = SqliteConnection::connect_with(&options).await?,
+        }
     }
     Ok(sum)
 }
 
-async fn postgres(estate: &Estate, questions: &[u32], patience: Duration) -> anyhow::Result<Duration> {
+async fn postgres(estate: &Estate, questions: &[u32], patience: Duration, same: &LikeForLike) -> anyhow::Result<Duration> {
     let url = crate::postgres::new_database().await?;
     let mut connection = PgConnection::connect(&url).await?;
     sqlx::query("CREATE TABLE edge (dependency integer NOT NULL, dependent integer NOT NULL)").execute(&mut connection).await?;
@@ -161,16 +177,25 @@ async fn postgres(estate: &Estate, questions: &[u32], patience: Duration) -> any
     let limit = sqlx::AssertSqlSafe(format!("SET statement_timeout = {}", patience.as_millis()));
     sqlx::query(limit).execute(&mut connection).await?;
     let mut sum = Duration::ZERO;
-    for &ci in questions {
+    for (&ci, expected) in questions.iter().zip(&same.reached) {
         let started = Instant::now();
-        let answer = sqlx::query_scalar::<_, i64>(REACHED).bind(ci.cast_signed()).fetch_one(&mut connection).await;
-        if let Err(error) = answer {
-            let timed_out = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("57014"));
-            anyhow::ensure!(timed_out, "PostgreSQL: {error}");
-        }
+        let answer = sqlx::query_as::<_, (i64, i64)>(REACHED).bind(ci.cast_signed()).fetch_one(&mut connection).await;
         sum += started.elapsed();
+        match answer {
+            Ok(found) => the_same(ci, found, expected)?,
+            Err(error) => {
+                let timed_out = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("57014"));
+                anyhow::ensure!(timed_out, "PostgreSQL: {error}");
+            }
+        }
     }
     Ok(sum)
+}
+
+fn the_same(ci: u32, (count, sum): (i64, i64), expected: &Reached) -> anyhow::Result<()> {
+    let found = Reached { count: count.cast_unsigned(), sum: sum.cast_unsigned() };
+    anyhow::ensure!(found == *expected, "the database reaches {found:?} from {ci}, the graph {expected:?}");
+    Ok(())
 }
 
 /// The 99th percentile of an answer with 1,000 affected rows from a real collector, now and as of a past instant, in milliseconds.

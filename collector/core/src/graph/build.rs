@@ -8,11 +8,12 @@ use rollcall_shared::{
     AgentId, CiId, NeedGroupId, RelationshipId,
     catalogue::{self, Hardness},
 };
+use uuid::Uuid;
 
 use super::{
     Class, EdgeEvidence, Graph, Group, Node, NodeNumber, PackedNeededBy,
     row::{NEED_GROUP_KIND, Row, RowEdge},
-    table::{KeyIndex, RowWriter},
+    table::{KeyIndex, RowWriter, mix},
 };
 use crate::model::{Method, MinUp, Revision};
 
@@ -86,8 +87,8 @@ impl Graph {
         let mut graph = Self { revision: parts.revision, ..Self::default() };
 
         // First by rank of the id, then by where outage leads.
-        let ranks = KeyIndex::of(parts.nodes.len(), parts.nodes.iter().zip(0..).map(|(node, rank)| (node.id.0.as_u128(), rank)));
-        let rank_of = |id: CiId| ranks.find(id.0.as_u128(), |rank| parts.nodes.get(rank as usize).map(|node| node.id.0.as_u128()));
+        let ranks = Ranks::of(parts.nodes.iter().map(|node| node.id));
+        let rank_of = |id: CiId| ranks.find(id);
         let mut absent: HashMap<CiId, BTreeSet<CiId>> = HashMap::new();
         let mut edges = look_up_edges(&parts, rank_of, &mut absent);
         let mut groups = look_up_groups(&parts, rank_of, &mut absent);
@@ -183,6 +184,57 @@ impl Graph {
         let mut rows = RowWriter::new();
         (0..bound).for_each(|at| rows.push(sorted[starts[at] as usize..starts[at + 1] as usize].iter().map(|entry| entry.1)));
         self.needed_by = rows.finish();
+    }
+}
+
+/// Positions by id, the ids beside them: each look-up is one step away, and a large estate has millions of them.
+struct Ranks {
+    slots: Vec<RankSlot>,
+}
+
+#[derive(Clone, Copy)]
+struct RankSlot {
+    id: CiId,
+    rank: u32,
+}
+
+impl RankSlot {
+    const FREE: Self = Self { id: CiId(Uuid::nil()), rank: u32::MAX };
+}
+
+impl Ranks {
+    fn of(ids: impl ExactSizeIterator<Item = CiId>) -> Self {
+        let mut ranks = Self { slots: vec![RankSlot::FREE; (ids.len() * 2).next_power_of_two()] };
+        for (id, rank) in ids.zip(0..) {
+            let mut slot = ranks.first(id);
+            while ranks.slots[slot].rank != RankSlot::FREE.rank {
+                slot = ranks.next(slot);
+            }
+            ranks.slots[slot] = RankSlot { id, rank };
+        }
+        ranks
+    }
+
+    fn find(&self, id: CiId) -> Option<u32> {
+        let mut slot = self.first(id);
+        loop {
+            let found = self.slots[slot];
+            if found.rank == RankSlot::FREE.rank {
+                return None;
+            }
+            if found.id == id {
+                return Some(found.rank);
+            }
+            slot = self.next(slot);
+        }
+    }
+
+    fn first(&self, id: CiId) -> usize {
+        mix(id.0.as_u128()) as usize & (self.slots.len() - 1)
+    }
+
+    fn next(&self, slot: usize) -> usize {
+        (slot + 1) & (self.slots.len() - 1)
     }
 }
 

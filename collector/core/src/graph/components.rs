@@ -16,6 +16,11 @@ pub struct Components {
 impl Components {
     /// The components of a graph, numbered so that what a component needs comes before it. Tarjan's algorithm with a stack of its own.
     pub fn of(graph: &Graph) -> Self {
+        Self::below(graph, graph.numbers())
+    }
+
+    /// Those of some CIs and of everything that they need; others are in none.
+    pub(crate) fn below(graph: &Graph, roots: impl IntoIterator<Item = NodeNumber>) -> Self {
         let bound = graph.node_bound();
         let mut of = vec![NONE; bound];
         // When a node was met, from 1, and the earliest that it leads back to.
@@ -23,7 +28,7 @@ impl Components {
         let (mut clock, mut count) = (0, 0);
         let mut path: Vec<NodeNumber> = Vec::new();
         let mut frames: Vec<(NodeNumber, u32)> = Vec::new();
-        for root in graph.numbers() {
+        for root in roots {
             if met[root.index()] != 0 {
                 continue;
             }
@@ -79,9 +84,14 @@ impl Components {
         self.count as usize
     }
 
-    /// The component of a number that is in use.
+    /// The component of a number that is in one.
     pub(crate) fn of_number(&self, number: NodeNumber) -> u32 {
         self.of[number.index()]
+    }
+
+    /// The component of a number, if it is in one.
+    pub(crate) fn find(&self, number: NodeNumber) -> Option<u32> {
+        Some(self.of[number.index()]).filter(|&of| of != NONE)
     }
 
     /// The CIs of each component that has more than one, ascending.

@@ -14,7 +14,9 @@
 mod build;
 mod change;
 mod components;
+mod difference;
 mod dominators;
+mod flat;
 mod from_estate;
 mod reach;
 mod row;
@@ -40,6 +42,7 @@ pub use snapshot::SnapshotError;
 pub use structure::{ChokePoint, choke_points, cycle_of, cycles};
 
 pub(crate) use change::{GraphChange, RowPart};
+pub(crate) use flat::NeededByAll;
 pub(crate) use from_estate::survivor;
 use row::{NO_AGENT, PackedEdge, PackedEvidence};
 use table::{KeyIndex, Paged, RowTable};
@@ -48,6 +51,8 @@ use table::{KeyIndex, Paged, RowTable};
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     revision: Revision,
+    /// One for all graphs whose numbers mean the same, as far as their nodes are the same.
+    numbering: Arc<()>,
     /// By number, gone ones included.
     nodes: Paged<Node>,
     number: KeyIndex,
@@ -193,12 +198,26 @@ pub struct Group {
 }
 
 /// What a declared group asks for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct GroupRule {
     /// Members that exist.
     pub(crate) members: u32,
     pub(crate) min_up: u32,
     pub(crate) hard: bool,
+}
+
+/// How many rows are looked for at once.
+pub(crate) const BATCH: usize = 16;
+
+/// Who needs one CI.
+#[derive(Clone, Copy)]
+pub(crate) struct NeededByRow<'g>(&'g [PackedNeededBy]);
+
+impl NeededByRow<'_> {
+    #[inline]
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = NeededBy> {
+        self.0.iter().map(|entry| NeededBy { dependent: entry.dependent, need: entry.need.unpack() })
+    }
 }
 
 /// One entry per provider: who needs it, and through what.
@@ -414,6 +433,15 @@ impl Graph {
     #[inline]
     pub(crate) fn needed_by(&self, provider: NodeNumber) -> impl ExactSizeIterator<Item = NeededBy> {
         self.needed_by.row(provider).iter().map(|entry| NeededBy { dependent: entry.dependent, need: entry.need.unpack() })
+    }
+
+    /// The rows of several, looked for all at once: where each lies far away, they come in the time of one.
+    #[inline]
+    pub(crate) fn needed_by_each(&self, providers: &[NodeNumber; BATCH]) -> [NeededByRow<'_>; BATCH] {
+        let rows = providers.map(|provider| NeededByRow(self.needed_by.row(provider)));
+        let near = rows.iter().fold(0, |near, row| near ^ row.0.first().map_or(0, |entry| entry.dependent.0));
+        std::hint::black_box(near);
+        rows
     }
 
     pub(crate) fn evidence_of(&self, edge: &Edge) -> EvidenceOf<'_> {

@@ -49,6 +49,17 @@ impl<T> Paged<T> {
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.pages.iter().flat_map(|page| page.iter())
     }
+
+    /// Indexes in pages that the two do not share.
+    pub(super) fn unshared(&self, other: &Self) -> impl Iterator<Item = usize> {
+        let len = self.len.max(other.len);
+        unshared_pages(&self.pages, &other.pages).flat_map(move |page| page * PAGE..((page + 1) * PAGE).min(len))
+    }
+}
+
+fn unshared_pages<T>(one: &[Arc<T>], other: &[Arc<T>]) -> impl Iterator<Item = usize> {
+    let pages = one.len().max(other.len());
+    (0..pages).filter(move |&page| !one.get(page).zip(other.get(page)).is_some_and(|(one, other)| Arc::ptr_eq(one, other)))
 }
 
 impl<T: Clone> Paged<T> {
@@ -145,6 +156,11 @@ impl<T> RowTable<T> {
 
     pub(super) fn push_page(&mut self, rows: Rows<T>) {
         self.pages.push(Arc::new(rows));
+    }
+
+    /// Rows, of so many, in pages that the two do not share.
+    pub(super) fn unshared(&self, other: &Self, rows: usize) -> impl Iterator<Item = NodeNumber> {
+        unshared_pages(&self.pages, &other.pages).flat_map(move |page| page * PAGE..((page + 1) * PAGE).min(rows)).map(NodeNumber::at)
     }
 
     /// Makes room for that many rows; new ones are empty.
@@ -292,7 +308,7 @@ impl KeyIndex {
 }
 
 /// Spreads keys that differ in few bits, as ids made one after the other do.
-fn mix(key: u128) -> u64 {
+pub(super) fn mix(key: u128) -> u64 {
     let mut mixed = (key as u64) ^ ((key >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

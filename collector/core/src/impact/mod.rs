@@ -22,6 +22,7 @@ mod basis;
 mod bits;
 mod blast;
 mod compare;
+mod descent;
 mod explain;
 pub mod export;
 mod paths;
@@ -47,7 +48,7 @@ pub use services::ServicesOn;
 pub use single_points::{Pair, Pairs, SinglePoint, SinglePoints, pairs, single_points};
 pub use solver::Solver;
 pub use state::{Counts, FailureKind, Outage, State};
-pub use sweep::{Sweep, Toll, TollCounts};
+pub use sweep::{Standings, Sweep, Toll, TollCounts};
 pub use what_if::{Pretend, pretend};
 
 #[cfg(test)]

@@ -347,7 +347,7 @@ fn the_sweep_follows_what_is_changed() {
                 }
             };
             let after = pretend(&graph, &[pretended]);
-            sweep = sweep.after(&graph, &after, &[ci]);
+            sweep = sweep.after(&graph, &after);
             graph = after;
         }
         check_sweep(&sweep, &graph);
@@ -372,6 +372,11 @@ fn check_sweep(sweep: &Sweep, graph: &Graph) {
         assert_eq!(sweep.single_points(graph, service.id), points.get(&service.id).copied().unwrap_or(0), "{}", service.name);
     }
     let all: Vec<CiId> = rank(graph, graph.nodes().map(|node| node.id)).iter().map(|blast| blast.ci.id).collect();
+    let standings = sweep.standings(graph);
+    for (node, toll) in sweep.ranking(graph) {
+        let worse = graph.nodes().filter(|other| sweep.toll(graph, other.id).rank() < toll.rank()).count();
+        assert_eq!(standings.of(graph, node.id), Some(worse as u32 + 1), "{}", node.name);
+    }
     assert_eq!(sweep.ranking(graph).iter().map(|(node, _)| node.id).collect::<Vec<_>>(), all);
 }
 

@@ -15,10 +15,11 @@ impl ServicesOn {
     /// Exact, for all CIs at once: 512 services at a time, each as one bit that is handed down the components; only what a service
     /// reaches is looked at.
     pub fn of(graph: &Graph) -> Self {
-        let components = Components::of(graph);
+        // What no service needs has none on it.
+        let components = Components::below(graph, graph.numbers().filter(|&number| graph.is_service_at(number)));
         let condensation = components.condensation(graph);
-        let services: Vec<u32> =
-            graph.numbers().filter(|&number| graph.is_service_at(number)).map(|number| components.of_number(number)).collect();
+        let services = graph.numbers().filter(|&number| graph.is_service_at(number));
+        let services: Vec<u32> = services.map(|number| components.of_number(number)).collect();
         let mut count = vec![0_u32; components.count()];
         let mut sets = vec![Bits::default(); components.count()];
         let mut agenda = Agenda::new(components.count());
@@ -42,8 +43,9 @@ impl ServicesOn {
         }
         let mut by_number = vec![0; graph.node_bound()];
         for number in graph.numbers() {
+            let Some(component) = components.find(number) else { continue };
             let own = u32::from(graph.is_service_at(number));
-            by_number[number.index()] = count[components.of_number(number) as usize] - own;
+            by_number[number.index()] = count[component as usize] - own;
         }
         Self { by_number }
     }

@@ -1,42 +1,49 @@
 use rollcall_shared::CiId;
 
 use super::state::{Counts, FailureKind, State};
-use crate::graph::{Graph, GroupRule, Need, NodeNumber};
+use crate::graph::{BATCH, Graph, GroupRule, Need, NeededByRow, NodeNumber};
 
 /// Finds the state of every CI in an outage. Made once for a graph and used for many outages: each costs in proportion to what it
-/// affects, as what an earlier one left behind is told apart by its epoch instead of being cleared.
+/// affects, as it begins with taking back what the one before left behind. One byte for each CI, so that those of a whole estate stay near the
+/// processor.
 #[derive(Clone, Debug)]
 pub struct Solver<'g> {
     graph: &'g Graph,
-    epoch: u32,
     cells: Vec<Cell>,
-    tallies: Vec<Tally>,
+    /// By group, how many members are down, and above that how many are degraded.
+    tallies: Vec<u64>,
+    /// Groups with a tally that is not zero.
+    tallied: Vec<u32>,
     /// Every CI that is not ok, what fails first.
     reached: Vec<NodeNumber>,
     failing: usize,
     queue: Vec<NodeNumber>,
-    /// By node, once measured: how weak the best of its shortest witness paths is. Empty until then, as sweeps do without.
+    /// By node, one more than the length of its shortest witness path; 0 where it is not measured. Empty until something is, as sweeps do without.
+    distance: Vec<u32>,
+    /// By node, once measured: how weak the best of its shortest witness paths is.
     weakness: Vec<u32>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Cell {
-    epoch: u32,
-    hops: u32,
-    state: State,
-    /// The state that dependents were told.
-    told: State,
-    /// The state that it fails with by itself.
-    own: State,
+/// Three states of a CI, two bits each: its own now, that which dependents were told, and that which it fails with by itself. Zero, so that
+/// fresh ones cost nothing, is ok in all three.
+type Cell = u8;
+
+const STATE: u32 = 0;
+const TOLD: u32 = 2;
+const OWN: u32 = 4;
+
+fn read(cell: Cell, which: u32) -> State {
+    State::ALL[usize::from(cell >> which & 3)]
 }
 
-/// How many members of a declared group are down and degraded.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    epoch: u32,
-    down: u32,
-    degraded: u32,
+fn write(cell: &mut Cell, which: u32, state: State) {
+    *cell = *cell & !(3 << which) | (state as u8) << which;
 }
+
+const ONE_DEGRADED: u64 = 1 << 32;
+
+/// Of each row, cells that are looked for ahead.
+pub(super) const NEAR: usize = 8;
 
 /// Which part of the graph outage may travel in, and along which plain needs.
 pub(super) trait Scope {
@@ -61,12 +68,13 @@ impl<'g> Solver<'g> {
     pub fn new(graph: &'g Graph) -> Self {
         Self {
             graph,
-            epoch: 0,
-            cells: vec![Cell::default(); graph.node_bound()],
-            tallies: vec![Tally::default(); graph.group_bound()],
+            cells: vec![0; graph.node_bound()],
+            tallies: vec![0; graph.group_bound()],
+            tallied: Vec::new(),
             reached: Vec::new(),
             failing: 0,
             queue: Vec::new(),
+            distance: Vec::new(),
             weakness: Vec::new(),
         }
     }
@@ -117,20 +125,17 @@ impl<'g> Solver<'g> {
     }
 
     pub(super) fn state_at(&self, number: NodeNumber) -> State {
-        let cell = &self.cells[number.index()];
-        if cell.epoch == self.epoch { cell.state } else { State::Ok }
+        read(self.cells[number.index()], STATE)
     }
 
     /// The state that a CI fails with by itself; ok if it does not.
     pub(super) fn own_state(&self, number: NodeNumber) -> State {
-        let cell = &self.cells[number.index()];
-        if cell.epoch == self.epoch { cell.own } else { State::Ok }
+        read(self.cells[number.index()], OWN)
     }
 
     /// Length of a shortest witness path, once [`Self::measure`] has run; 0 for what fails itself and for what is ok.
     pub(super) fn hops(&self, number: NodeNumber) -> u32 {
-        let cell = &self.cells[number.index()];
-        if cell.epoch == self.epoch && cell.hops != UNMEASURED { cell.hops } else { 0 }
+        self.distance.get(number.index()).map_or(0, |distance| distance.saturating_sub(1))
     }
 
     /// What fails itself.
@@ -148,44 +153,63 @@ impl<'g> Solver<'g> {
         for (number, own) in failures {
             self.raise(number, own);
             let cell = &mut self.cells[number.index()];
-            cell.own = cell.own.max(own);
+            let own = own.max(read(*cell, OWN));
+            write(cell, OWN, own);
         }
         self.failing = self.reached.len();
-        while let Some(provider) = self.queue.pop() {
-            let cell = &mut self.cells[provider.index()];
-            let (before, now) = (std::mem::replace(&mut cell.told, cell.state), cell.state);
-            if before != now {
-                self.tell_dependents(provider, before, now, scope);
+        while let Some(&last) = self.queue.last() {
+            let mut batch = [last; BATCH];
+            let count = self.queue.len().min(BATCH);
+            let rest = self.queue.len() - count;
+            batch[..count].copy_from_slice(&self.queue[rest..]);
+            self.queue.truncate(rest);
+            let graph = self.graph;
+            let rows = graph.needed_by_each(&batch);
+            // And the cells that they lead to: what is guessed wrongly on the way then costs little.
+            let cells = rows[..count].iter().flat_map(|row| row.iter().take(NEAR)).map(|entry| self.cells[entry.dependent.index()]);
+            std::hint::black_box(cells.fold(0, |near, cell| near ^ cell));
+            for (provider, row) in batch.into_iter().zip(&rows).take(count) {
+                let cell = &mut self.cells[provider.index()];
+                let (before, now) = (read(*cell, TOLD), read(*cell, STATE));
+                if before != now {
+                    write(cell, TOLD, now);
+                    self.tell_dependents(provider, row, before, now, scope);
+                }
             }
         }
     }
 
     fn begin(&mut self) {
-        self.epoch = self.epoch.wrapping_add(1);
-        if self.epoch == 0 {
-            self.cells.fill(Cell::default());
-            self.tallies.fill(Tally::default());
-            self.epoch = 1;
+        let measured = !self.distance.is_empty();
+        for number in self.reached.drain(..) {
+            self.cells[number.index()] = 0;
+            if measured {
+                self.distance[number.index()] = 0;
+            }
         }
-        self.reached.clear();
+        for group in self.tallied.drain(..) {
+            self.tallies[group as usize] = 0;
+        }
         self.queue.clear();
     }
 
-    fn tell_dependents(&mut self, provider: NodeNumber, before: State, now: State, scope: &impl Scope) {
-        for entry in self.graph.needed_by(provider) {
+    fn tell_dependents(&mut self, provider: NodeNumber, row: &NeededByRow<'g>, before: State, now: State, scope: &impl Scope) {
+        for entry in row.iter() {
             if !scope.has(entry.dependent) {
                 continue;
             }
             let outcome = match entry.need {
                 Need::Group(number) => {
                     let tally = &mut self.tallies[number as usize];
-                    if tally.epoch != self.epoch {
-                        *tally = Tally { epoch: self.epoch, ..Tally::default() };
+                    if *tally == 0 {
+                        self.tallied.push(number);
                     }
-                    tally.degraded -= u32::from(before == State::Degraded);
-                    tally.degraded += u32::from(now == State::Degraded);
-                    tally.down += u32::from(now == State::Down);
-                    group_outcome(self.graph.rule_of(number), tally.down, tally.degraded)
+                    if before == State::Degraded {
+                        *tally -= ONE_DEGRADED;
+                    }
+                    *tally += if now == State::Degraded { ONE_DEGRADED } else { 1 };
+                    let (down, degraded) = both(*tally);
+                    group_outcome(self.graph.rule_of(number), down, degraded)
                 }
                 plain => scope.plain(entry.dependent, provider, plain).map_or(State::Ok, |need| plain_outcome(need, now)),
             };
@@ -196,16 +220,14 @@ impl<'g> Solver<'g> {
     /// Worsens a CI's state; states never improve within a run.
     fn raise(&mut self, number: NodeNumber, to: State) {
         let cell = &mut self.cells[number.index()];
-        if cell.epoch != self.epoch {
-            *cell = Cell { epoch: self.epoch, hops: UNMEASURED, ..Cell::default() };
-        }
-        if to <= cell.state {
+        let from = read(*cell, STATE);
+        if to <= from {
             return;
         }
-        if cell.state == State::Ok {
+        if from == State::Ok {
             self.reached.push(number);
         }
-        cell.state = to;
+        write(cell, STATE, to);
         // At risk serves fully: its dependents have nothing to hear.
         if to >= State::Degraded {
             self.queue.push(number);
@@ -215,31 +237,35 @@ impl<'g> Solver<'g> {
     /// Measures shortest witness paths: breadth first from what fails, along those needs that decide a state. Of several of one length the one
     /// whose steps are less weak in sum counts.
     pub(super) fn measure(&mut self, step_weakness: impl Fn(NodeNumber, Need, NodeNumber) -> u32) {
+        self.distance.resize(self.cells.len(), 0);
         // Read only where this pass has written: no need to clear it.
         self.weakness.resize(self.cells.len(), 0);
         self.queue.clear();
         for at in 0..self.reached.len() {
             let number = self.reached[at];
-            let cell = &mut self.cells[number.index()];
+            let cell = self.cells[number.index()];
             // What fails mildly and is made worse by others has them as its reason.
-            if cell.own == cell.state {
-                cell.hops = 0;
+            let is_first = read(cell, OWN) == read(cell, STATE);
+            self.distance[number.index()] = u32::from(is_first);
+            if is_first {
                 self.queue.push(number);
             }
         }
         let mut next = 0;
         while let Some(&provider) = self.queue.get(next) {
             next += 1;
-            let (state, hops) = (self.state_at(provider), self.cells[provider.index()].hops + 1);
+            let (state, distance) = (self.state_at(provider), self.distance[provider.index()] + 1);
             for entry in self.graph.needed_by(provider) {
                 let dependent = entry.dependent;
-                if !self.is_reason(entry.need, state, self.state_at(dependent)) || self.cells[dependent.index()].hops < hops {
+                let known_distance = self.distance[dependent.index()];
+                if known_distance != 0 && known_distance < distance || !self.is_reason(entry.need, state, self.state_at(dependent)) {
                     continue;
                 }
                 let weakness = self.weakness(provider).saturating_add(step_weakness(dependent, entry.need, provider));
-                let (cell, known) = (&mut self.cells[dependent.index()], &mut self.weakness[dependent.index()]);
-                if cell.hops == UNMEASURED {
-                    (cell.hops, *known) = (hops, weakness);
+                let known = &mut self.weakness[dependent.index()];
+                if known_distance == 0 {
+                    *known = weakness;
+                    self.distance[dependent.index()] = distance;
                     self.queue.push(dependent);
                 } else {
                     *known = weakness.min(*known);
@@ -278,15 +304,18 @@ impl<'g> Solver<'g> {
 
     /// How many members of a declared group are down and degraded.
     pub(super) fn tally(&self, group: u32) -> (u32, u32) {
-        let tally = self.tallies[group as usize];
-        if tally.epoch == self.epoch { (tally.down, tally.degraded) } else { (0, 0) }
+        both(self.tallies[group as usize])
     }
 }
 
-const UNMEASURED: u32 = u32::MAX;
+/// Down and degraded of a tally.
+fn both(tally: u64) -> (u32, u32) {
+    (tally as u32, (tally >> 32) as u32)
+}
 
 /// A group of one.
-fn plain_outcome(need: Need, provider: State) -> State {
+#[inline]
+pub(super) fn plain_outcome(need: Need, provider: State) -> State {
     match (need, provider) {
         (Need::Hard, State::Degraded | State::Down) => provider,
         (Need::Soft, State::Down) => State::Degraded,
@@ -294,7 +323,8 @@ fn plain_outcome(need: Need, provider: State) -> State {
     }
 }
 
-fn group_outcome(group: GroupRule, down: u32, degraded: u32) -> State {
+#[inline]
+pub(super) fn group_outcome(group: GroupRule, down: u32, degraded: u32) -> State {
     let serving = group.members - down;
     let hard = group.hard;
     if serving < group.min_up {

@@ -55,9 +55,18 @@ pub(super) async fn ranking(
     let limit = params.limit.unwrap_or(50).clamp(1, 1_000);
     let graph = app.graph().await;
     blocking(move || {
-        let wanted: Vec<CiId> = app.search.matching(&app.estate(), &filter, Timestamp::now()).into_iter().map(|ci| ci.id).collect();
+        let found: Vec<CiId> = app.search.matching(&app.estate(), &filter, Timestamp::now()).into_iter().map(|ci| ci.id).collect();
+        let mut wanted: Vec<CiId> = found.into_iter().filter(|id| graph.node(*id).is_some()).collect();
+        let total = wanted.len();
+        // Where every failure was worked out already, only the worst need to be again, to say which services they are.
+        if let Some(ranking) = app.blast_radii.newest().filter(|ranking| ranking.revision() == graph.revision()) {
+            let mut ranks: Vec<u32> = wanted.iter().filter_map(|id| ranking.rank(*id)).collect();
+            if ranks.len() > limit {
+                let (_, &mut last, _) = ranks.select_nth_unstable(limit - 1);
+                wanted.retain(|id| ranking.rank(*id).is_some_and(|rank| rank <= last));
+            }
+        }
         let mut ranked = impact::rank(&graph, wanted);
-        let total = ranked.len();
         ranked.truncate(limit);
         let references = |nodes: &[&Node]| nodes.iter().map(|node| reference(&graph, node)).collect();
         let item = |blast: &impact::Blast<'_>| BlastView {

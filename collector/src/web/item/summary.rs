@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{Head, no_such_item};
 use crate::{
+    blast::BlastRadius,
     query,
     web::{
         format::{self, When},
@@ -29,6 +30,7 @@ struct Page {
     shell: Shell,
     head: Head,
     impact: Option<Impact>,
+    rank: Option<String>,
     facts: Vec<Fact>,
     first_seen: When,
     last_seen: Option<When>,
@@ -84,6 +86,7 @@ pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Proble
             shell,
             head: Head::new(&estate, ci, "", now),
             impact: (ci.lifecycle == Lifecycle::Active).then(|| impact_of(&graph, &estate, id, now)),
+            rank: visitor.app.blast_radii.of(id).map(rank_words),
             facts: facts(ci, now),
             first_seen: When::new(ci.first_seen, now),
             last_seen: query::last_seen(&estate, ci).map(|seen| When::new(seen, now)),
@@ -101,6 +104,18 @@ fn impact_of(graph: &Graph, estate: &Estate, id: CiId, now: Timestamp) -> Impact
     let assessment = impact::assess(graph, &Outage::down([id]), Basis::of(estate, now));
     let worst = assessment.affected.iter().map(|affected| affected.state).max().unwrap_or(State::Ok);
     Impact { sentence: assessment.verdict(), tone: worst.as_str() }
+}
+
+/// How bad a failure is beside that of the others.
+fn rank_words(BlastRadius { rank, of, toll, .. }: BlastRadius) -> String {
+    let (rank, of) = (format::count(rank), format::counted(of, "item", "items"));
+    match toll.services_down + toll.services_degraded {
+        0 => format!("Ranks {rank} of {of} by what its failure alone would harm."),
+        services => {
+            let services = format::counted(services as usize, "business service", "business services");
+            format!("Ranks {rank} of {of} by what its failure alone would harm: {services}.")
+        }
+    }
 }
 
 /// The facts in the catalogue's order, then those of attributes that it does not know.

@@ -1,5 +1,5 @@
-//! A generated estate of any size, the same for the same seed: a fifth are machines, a hundredth business services, the rest services that run
-//! on machines and call services of the tiers below, few of which are called by many, as databases and directories are.
+//! Generated estates of any size, the same for the same seed, in two shapes. In both a fifth are machines and a hundredth business services; the rest
+//! are services that run on machines and call each other.
 
 use std::borrow::Cow;
 
@@ -37,9 +37,106 @@ pub struct Estate {
     machines: usize,
 }
 
+/// How the dependencies of an estate lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Every service may call every one of the tiers below; few are called by many, as databases and directories are. Deep and tangled.
+    Popular,
+    /// Applications of forty services that call each other, in circles too, and a few hundred shared services; machines are guests of
+    /// hypervisors in racks at sites, which take down thousands.
+    Applications,
+}
+
+impl Shape {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Popular, Self::Applications];
+
+    /// What people read.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Popular => "popular services, deep and tangled",
+            Self::Applications => "applications on guests in racks at sites",
+        }
+    }
+}
+
 impl Estate {
     /// An estate of about five dependencies for each configuration item.
-    pub fn generate(cis: usize, seed: u64) -> Self {
+    pub fn generate(cis: usize, shape: Shape, seed: u64) -> Self {
+        let mut estate = match shape {
+            Shape::Popular => Self::popular(cis, seed),
+            Shape::Applications => Self::applications(cis, seed),
+        };
+        estate.edges.sort_unstable();
+        estate.edges.dedup_by_key(|edge| (edge.0, edge.1));
+        estate
+    }
+
+    /// The same without redundancy and with every dependency hard: an outage reaches whatever depends on it in any way.
+    pub fn plain(&self) -> Self {
+        let edges = self.edges.iter().map(|&(from, to, _)| (from, to, true)).collect();
+        Self { cis: self.cis, edges, groups: Vec::new(), machines: self.machines }
+    }
+
+    fn applications(cis: usize, seed: u64) -> Self {
+        const APPLICATION: usize = 40;
+        const SHARED: usize = 300;
+        let mut random = Random(seed);
+        let (machines, business) = (cis / 5, cis / 100);
+        let services = cis - machines - business;
+        let (mut edges, mut groups) = (Vec::with_capacity(cis * 5), Vec::new());
+        // Of the machines: sites, racks of 40 hypervisors, hypervisors with 20 guests each, and guests.
+        let hypervisors = (machines / 20).max(1);
+        let racks = (hypervisors / 40).max(1);
+        let sites = (racks / 100).max(1);
+        let (first_hypervisor, first_guest) = (sites + racks, (sites + racks + hypervisors).min(machines - 1));
+        edges.extend((0..racks).map(|rack| ((sites + rack) as u32, (rack % sites) as u32, true)));
+        edges.extend((0..hypervisors).map(|one| ((first_hypervisor + one) as u32, (sites + one / 40 % racks) as u32, true)));
+        edges.extend((first_guest..machines).map(|guest| (guest as u32, (first_hypervisor + random.below(hypervisors)) as u32, true)));
+        for service in 0..services {
+            let ci = (machines + service) as u32;
+            let first = edges.len();
+            let application = service / APPLICATION * APPLICATION;
+            // Mostly those further down in the application, sometimes back up.
+            for _ in 0..random.below(8) {
+                let within = if random.below(50) == 0 { APPLICATION.min(services - application) } else { service - application };
+                if within > 0 {
+                    let target = application + random.below(within);
+                    if target != service {
+                        edges.push((ci, (machines + target) as u32, random.below(4) > 0));
+                    }
+                }
+            }
+            let called = edges.len();
+            // Shared ones have their own below them.
+            if service >= SHARED {
+                edges.push((ci, (machines + random.below(SHARED)) as u32, random.below(8) == 0));
+            }
+            edges.push((ci, (first_guest + random.below(machines - first_guest)) as u32, true));
+            let mut members: Vec<u32> = edges[first..called].iter().map(|edge| edge.1).collect();
+            members.sort_unstable();
+            members.dedup();
+            if members.len() >= 2 && random.below(2) == 0 {
+                groups.push((ci, members, 1));
+            }
+        }
+        for index in 0..business {
+            let ci = (machines + services + index) as u32;
+            let application = random.below(services.div_ceil(APPLICATION)) * APPLICATION;
+            let size = APPLICATION.min(services - application);
+            let mut members: Vec<u32> =
+                (0..3).map(|_| (machines + application + size / 2 + random.below(size.div_ceil(2))) as u32).collect();
+            members.retain(|&member| (member as usize) < machines + services);
+            members.sort_unstable();
+            members.dedup();
+            edges.extend(members.iter().map(|&member| (ci, member, true)));
+            let least = members.len().min(2) as u32;
+            groups.push((ci, members, least));
+        }
+        Self { cis, edges, groups, machines }
+    }
+
+    fn popular(cis: usize, seed: u64) -> Self {
         let mut random = Random(seed);
         let (machines, business) = (cis / 5, cis / 100);
         let services = cis - machines - business;
@@ -77,8 +174,6 @@ impl Estate {
             let least = members.len().min(2) as u32;
             groups.push((ci, members, least));
         }
-        edges.sort_unstable();
-        edges.dedup_by_key(|edge| (edge.0, edge.1));
         Self { cis, edges, groups, machines }
     }
 
@@ -90,15 +185,10 @@ impl Estate {
     /// Its graph.
     pub fn graph(&self) -> Graph {
         let agent = |ci: u32| Some(AgentId(Uuid::from_u128((1 << 100) | (u128::from(ci) % self.machines as u128))));
-        let class = |ci: usize| match ci {
-            _ if ci < self.machines => "server",
-            _ if ci < self.cis - self.cis / 100 => "service_instance",
-            _ => "business_service",
-        };
         let node = |ci: usize| NodePart {
             id: id(ci as u32),
             name: Cow::Owned(format!("ci-{ci}")),
-            class: class(ci),
+            class: self.class(ci as u32),
             owner: None,
             agent: agent(ci as u32),
         };
@@ -132,6 +222,15 @@ impl Estate {
         })
     }
 
+    /// The class of a configuration item.
+    pub fn class(&self, ci: u32) -> &'static str {
+        match ci as usize {
+            ci if ci < self.machines => "server",
+            ci if ci < self.cis - self.cis / 100 => "service_instance",
+            _ => "business_service",
+        }
+    }
+
     /// Configuration items to ask about, of all kinds.
     pub fn questions(&self, count: usize) -> Vec<u32> {
         let mut random = Random(77);
@@ -142,4 +241,9 @@ impl Estate {
 /// The id of a configuration item; ids do not follow the layers.
 pub fn id(ci: u32) -> CiId {
     CiId(Uuid::from_u128((u128::from(ci.wrapping_mul(2_654_435_761)) << 64) | u128::from(ci) | (7 << 76)))
+}
+
+/// The number of a configuration item with such an id.
+pub fn number(ci: CiId) -> u32 {
+    ci.0.as_u128() as u32
 }
