@@ -7,7 +7,7 @@ pub(crate) mod agents;
 pub(crate) mod api_tokens;
 pub(crate) mod applications;
 mod audit;
-mod catalogue;
+pub(crate) mod catalogue;
 mod changes;
 pub(crate) mod ci_details;
 pub(crate) mod cis;
@@ -19,7 +19,9 @@ mod fields;
 mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod impact;
+pub(crate) mod life;
 pub(crate) mod need_groups;
+pub(crate) mod precedence;
 pub(crate) mod relationships;
 mod reports;
 pub(crate) mod session;
@@ -93,6 +95,8 @@ fn calls() -> OpenApiRouter<SharedApp> {
         .merge(identity::routes())
         .merge(diff::routes())
         .merge(catalogue::routes())
+        .merge(life::routes())
+        .merge(precedence::routes())
         .merge(users::routes())
         .merge(api_tokens::routes())
         .merge(views::routes())

@@ -1,12 +1,12 @@
 //! `GET /items.csv`: the filtered inventory for a spreadsheet.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use rollcall_shared::catalogue;
+use rollcall_core::Catalogue;
 use serde_json::Value;
 
 use super::{
@@ -16,23 +16,20 @@ use super::{
 use crate::query::{self, CiQuery, MAX_LIMIT};
 
 /// Attributes that have a column. Text lists are joined by a space.
-fn columns() -> Vec<&'static str> {
-    let mut columns: Vec<&str> = Vec::new();
-    for attribute in catalogue::CLASSES.iter().flat_map(|class| class.attributes) {
-        if !columns.contains(&attribute.name) {
-            columns.push(attribute.name);
-        }
-    }
-    columns
+fn columns(catalogue: &Catalogue) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    catalogue.attribute_names().filter(|name| seen.insert(*name)).map(str::to_owned).collect()
 }
 
 /// `GET /items.csv?q=…&sort=…`
 pub(super) async fn items(visitor: Visitor) -> Result<Response, Problem> {
     let refused = |error: query::QueryError| Problem::invalid(sentence(&error.to_string()));
-    let mut asked = CiQuery::parse(visitor.query.get("q"), visitor.query.get("sort"), None, Some(MAX_LIMIT)).map_err(refused)?;
-    let columns = columns();
+    let mut asked =
+        CiQuery::parse(visitor.app.estate().catalogue(), visitor.query.get("q"), visitor.query.get("sort"), None, Some(MAX_LIMIT))
+            .map_err(refused)?;
+    let columns = columns(visitor.app.estate().catalogue());
     let mut csv = String::from("id,name,class,lifecycle,first_seen,last_seen");
-    columns.iter().for_each(|name| csv.extend([",", name]));
+    columns.iter().for_each(|name| csv.extend([",", name.as_str()]));
     csv.push_str("\r\n");
     loop {
         // One page under the lock at a time, so that a large export does not hold up the writer.
@@ -41,7 +38,7 @@ pub(super) async fn items(visitor: Visitor) -> Result<Response, Problem> {
         for ci in page.items {
             let seen = query::last_seen(&estate, ci).map_or_else(String::new, |seen| seen.to_string());
             let _ = write!(csv, "{},{},{}", ci.id, field(&ci.name), field(&ci.class));
-            let _ = write!(csv, ",{},{},{seen}", ci.lifecycle.as_str(), ci.first_seen);
+            let _ = write!(csv, ",{},{},{seen}", ci.stage.as_str(), ci.first_seen);
             for name in &columns {
                 csv.push(',');
                 csv.push_str(&ci.value(name).map_or_else(String::new, |value| field(&text(value))));

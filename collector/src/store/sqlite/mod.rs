@@ -35,9 +35,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event, FrozenAnswer,
-    Inventory, IssuedCertificate, Kept, KeyedAnswer, KeyedRequest, SeenRequest, SessionRecord, Snapshot, Store, StoreError, Thinned,
-    TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
+    AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event,
+    FrozenAnswer, Inventory, IssuedCertificate, Kept, KeyedAnswer, KeyedRequest, SeenRequest, SessionRecord, Snapshot, Store, StoreError,
+    Thinned, TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
     catalogue::Catalogue,
     codec::{self, Decode},
 };
