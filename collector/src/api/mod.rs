@@ -7,7 +7,7 @@ pub(crate) mod agents;
 pub(crate) mod api_tokens;
 pub(crate) mod applications;
 mod audit;
-mod catalogue;
+pub(crate) mod catalogue;
 mod changes;
 pub(crate) mod ci_details;
 pub(crate) mod cis;
@@ -22,7 +22,9 @@ mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod impact;
 pub(crate) mod imports;
+pub(crate) mod life;
 pub(crate) mod need_groups;
+pub(crate) mod precedence;
 pub(crate) mod relationships;
 mod reports;
 pub(crate) mod session;
@@ -96,6 +98,8 @@ fn calls() -> OpenApiRouter<SharedApp> {
         .merge(identity::routes())
         .merge(diff::routes())
         .merge(catalogue::routes())
+        .merge(life::routes())
+        .merge(precedence::routes())
         .merge(users::routes())
         .merge(api_tokens::routes())
         .merge(views::routes())

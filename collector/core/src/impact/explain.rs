@@ -10,6 +10,7 @@ use super::{
     verdict::{list, shown},
     view::PictureEdge,
 };
+use crate::Catalogue;
 use crate::graph::{Edge, EdgeView, Graph, Group, Need, Node, NodeNumber};
 
 /// One need of a CI in an outage.
@@ -220,8 +221,12 @@ fn phrase(need: &NeedReport<'_>) -> String {
             )
         }
         (None, Some(provider)) => {
-            let verb = provider.edges.first().and_then(|edge| rollcall_shared::catalogue::relationship_type(edge.kind));
-            let verb = verb.map_or("needs", |kind| kind.forward);
+            let built_in = Catalogue::built_in();
+            let verb = provider.edges.first().map(|edge| match built_in.relationship_type(edge.kind) {
+                Some(kind) => kind.forward.clone(),
+                None => edge.kind.replace('_', " "),
+            });
+            let verb = verb.as_deref().unwrap_or("needs");
             format!("{verb} {}, which is {}", shown(&provider.ci.name), provider.state.label())
         }
         (None, None) => String::new(),

@@ -7,7 +7,7 @@ use rollcall_core::{
         export::{self, Sketch, SketchEdge, SketchNode},
     },
 };
-use rollcall_shared::{CiId, catalogue};
+use rollcall_shared::CiId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -148,7 +148,7 @@ fn sketch(title: &str, picture: &PictureView) -> Sketch {
     let node = |node: &PictureNodeView| SketchNode {
         id: CiId(node.ci.id),
         name: node.ci.name.clone(),
-        class: catalogue::class(&node.ci.class).map_or(node.ci.class.as_str(), |class| class.label).to_owned(),
+        class: rollcall_core::Catalogue::built_in().class(&node.ci.class).map_or(node.ci.class.as_str(), |class| &class.label).to_owned(),
         state: State::parse(&node.state).unwrap_or_default(),
         is_subject: matches!(node.role.as_str(), "failing" | "asked"),
         layer: node.layer,

@@ -191,7 +191,7 @@ fn choices(estate: &Estate, visitor: &Visitor, find: &str, question: &Question) 
         };
     }
     let chosen: Vec<CiId> = question.failing.iter().filter_map(|failing| failing.text.parse().ok()).collect();
-    let asked = match CiQuery::parse(find, "", None, Some(CHOICES + chosen.len())) {
+    let asked = match CiQuery::parse(estate.catalogue(), find, "", None, Some(CHOICES + chosen.len())) {
         Ok(asked) => asked,
         Err(error) => return (Vec::new(), Some(sentence(&error.to_string()))),
     };
@@ -210,7 +210,8 @@ fn choices(estate: &Estate, visitor: &Visitor, find: &str, question: &Question) 
 
 /// The items that most others depend on directly.
 fn suggestions(estate: &Estate) -> Vec<Choice> {
-    let live = estate.active_cis().map(|ci| (estate.dependents(ci.id).filter(|one| words::hardness(one) != Hardness::None).count(), ci));
+    let live =
+        estate.active_cis().map(|ci| (estate.dependents(ci.id).filter(|one| words::hardness(estate, one) != Hardness::None).count(), ci));
     let mut ranked: Vec<(usize, &Ci)> = live.filter(|(dependents, _)| *dependents > 0).collect();
     ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
     let suggest = |(dependents, ci): (usize, &Ci)| Choice {
@@ -262,7 +263,7 @@ fn drawing(estate: &Estate, picture: &PictureView) -> Drawing {
         id: CiId(node.ci.id),
         name: node.ci.name.clone(),
         detail: match &node.ci.on {
-            None => words::class(&node.ci.class).to_owned(),
+            None => words::class(estate.catalogue(), &node.ci.class).to_owned(),
             Some(host) => format!("on {host}"),
         },
         state: rollcall_core::impact::State::parse(&node.state).unwrap_or_default().as_str(),
@@ -271,7 +272,8 @@ fn drawing(estate: &Estate, picture: &PictureView) -> Drawing {
         y,
         href: format!("/items/{}", node.ci.id),
     });
-    let is_hard = |id: &uuid::Uuid| estate.relationship(RelationshipId(*id)).is_some_and(|one| words::hardness(one) == Hardness::Hard);
+    let is_hard =
+        |id: &uuid::Uuid| estate.relationship(RelationshipId(*id)).is_some_and(|one| words::hardness(estate, one) == Hardness::Hard);
     let edges = picture.edges.iter().map(|edge| DrawnEdge {
         from: CiId(edge.from),
         to: CiId(edge.to),

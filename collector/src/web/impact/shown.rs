@@ -140,7 +140,7 @@ pub(super) fn differences(comparison: &Comparison) -> Vec<DifferenceRow> {
     };
     let row = |difference: &crate::api::impact::compare::DifferenceView| DifferenceRow {
         item: item(&difference.ci),
-        class: words::class(&difference.ci.class).to_owned(),
+        class: words::class(&rollcall_core::Catalogue::built_in(), &difference.ci.class).to_owned(),
         before: label(&difference.before),
         after: label(&difference.after),
     };
@@ -151,7 +151,10 @@ pub(super) fn differences(comparison: &Comparison) -> Vec<DifferenceRow> {
 pub(in crate::web) fn step(step: &StepView, at: Timestamp) -> StepRow {
     StepRow {
         dependent: full(&step.dependent),
-        verb: step.edges.first().map_or("needs", |edge| words::forward(&edge.kind)).to_owned(),
+        verb: step
+            .edges
+            .first()
+            .map_or_else(|| "needs".to_owned(), |edge| words::forward(&rollcall_core::Catalogue::built_in(), &edge.kind).to_owned()),
         provider: full(&step.provider),
         state: String::new(),
         evidence: step.edges.iter().map(|edge| evidence(edge, at)).collect::<Vec<_>>().join("; "),
@@ -177,8 +180,8 @@ pub(in crate::web) fn full(ci: &CiReference) -> ItemLink {
 
 fn class(ci: &CiReference) -> String {
     match &ci.on {
-        Some(machine) => format!("{} on {machine}", words::class(&ci.class)),
-        None => words::class(&ci.class).to_owned(),
+        Some(machine) => format!("{} on {machine}", words::class(&rollcall_core::Catalogue::built_in(), &ci.class)),
+        None => words::class(&rollcall_core::Catalogue::built_in(), &ci.class).to_owned(),
     }
 }
 
@@ -238,7 +241,7 @@ fn hop_row(hop: &HopView, at: Timestamp) -> StepRow {
     StepRow {
         verb: match (&hop.group, hop.edges.first()) {
             (Some(group), _) => format!("needs {group} from"),
-            (None, Some(edge)) => words::forward(&edge.kind).to_owned(),
+            (None, Some(edge)) => words::forward(&rollcall_core::Catalogue::built_in(), &edge.kind).to_owned(),
             (None, None) => "needs".to_owned(),
         },
         dependent: full(&hop.dependent),
