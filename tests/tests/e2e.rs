@@ -24,3 +24,5 @@ mod journey;
 mod second_machine;
 #[path = "e2e/support.rs"]
 mod support;
+#[path = "e2e/tables.rs"]
+mod tables;

@@ -7,7 +7,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     extract::{Admin, Params},
-    types::{Instant, Page, PageLimit},
+    types::{Instant, Page, PageLimit, Position},
 };
 use crate::{app::SharedApp, auth::Refusal};
 
@@ -38,7 +38,8 @@ pub(crate) struct AuditView {
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListParams {
     /// `next` of the page before.
-    after: Option<u64>,
+    #[param(value_type = Option<u64>)]
+    after: Option<Position>,
     /// On a page, 1 to 1000; 100 if absent.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
     limit: Option<PageLimit>,
@@ -48,7 +49,7 @@ pub(crate) struct ListParams {
 #[utoipa::path(get, path = "/audit", tag = "audit", params(ListParams), responses((status = 200, description = "Entries", body = Page<AuditView>)))]
 async fn list(State(app): State<SharedApp>, _: Admin, Params(params): Params<ListParams>) -> Result<Json<Page<AuditView>>, Refusal> {
     let limit = PageLimit::or(params.limit, 100);
-    let entries = app.store.audit_log(params.after, limit as u32).await?;
+    let entries = app.store.audit_log(params.after.map(|after| after.0), limit as u32).await?;
     let next = entries.last().filter(|_| entries.len() == limit).map(|(number, _)| number.to_string());
     let view = |(number, entry): (u64, crate::store::AuditEntry)| AuditView {
         number,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     extract::{Params, Viewer},
-    types::{Instant, PageLimit},
+    types::{Instant, PageLimit, Position},
 };
 use crate::{app::SharedApp, auth::Refusal, store::Event};
 
@@ -76,7 +76,8 @@ impl From<Event> for EventView {
 pub(crate) struct ChangesParams {
     /// The last cursor you have seen; from the beginning if absent.
     #[serde(default)]
-    after: u64,
+    #[param(value_type = u64)]
+    after: Position,
     /// At most so many, 1 to 1000; 100 if absent.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
     limit: Option<PageLimit>,
@@ -115,18 +116,18 @@ async fn changes(State(app): State<SharedApp>, _: Viewer, Params(params): Params
     let mut revisions = app.store.revisions();
     revisions.mark_unchanged();
     let removed = app.store.events_removed().await?;
-    if (1..removed).contains(&params.after) {
-        let detail = format!("changes up to cursor {removed} are older than the feed is kept, and {} was before that", params.after);
+    if (1..removed).contains(&params.after.0) {
+        let detail = format!("changes up to cursor {removed} are older than the feed is kept, and {} was before that", params.after.0);
         return Err(Refusal::new(Problem::new(410, "cursor-gone", "The feed begins later", detail))
             .next(format!("read the whole state with GET /api/v1/cis, then go on from after={removed}")));
     }
-    let mut events = app.store.events(params.after, limit).await?;
+    let mut events = app.store.events(params.after.0, limit).await?;
     if events.is_empty() && params.wait.0 > 0 {
         let wait = Duration::from_secs(params.wait.0);
         // Too late or the store is closing: the answer is what there is.
         let _ = tokio::time::timeout(wait, revisions.changed()).await;
-        events = app.store.events(params.after, limit).await?;
+        events = app.store.events(params.after.0, limit).await?;
     }
-    let cursor = events.last().map_or(params.after, |event| event.cursor);
+    let cursor = events.last().map_or(params.after.0, |event| event.cursor);
     Ok(Json(Changes { items: events.into_iter().map(EventView::from).collect(), cursor }))
 }

@@ -127,6 +127,7 @@ pub(crate) struct ChangeView {
 
 /// One field at both instants.
 #[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DifferingField)]
 pub(crate) struct FieldView {
     /// `name`, `lifecycle`, `attributes.owner`, …
     pub(crate) name: String,

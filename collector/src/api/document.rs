@@ -45,6 +45,11 @@ pub(super) fn of(document: OpenApi) -> Value {
     let methods = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     for (method, operation) in methods.filter_map(Value::as_object_mut).flatten() {
         let general = if method == "get" { fields_parameter(operation) } else { Some(key_parameter()) };
+        if method == "get" && general.is_some() {
+            let schema =
+                json!({ "type": "object", "description": "The members that `fields` names, of the answer or of each item of the page." });
+            operation["responses"]["200"]["content"][fields::PARTIAL] = json!({ "schema": schema });
+        }
         if let Some(parameter) = general {
             match operation.get_mut("parameters").and_then(Value::as_array_mut) {
                 Some(parameters) => parameters.push(parameter),

@@ -49,10 +49,13 @@ struct ExportParams {
 /// The items of a filter as a table, streamed. What a spreadsheet would run as a formula is made harmless; handed in as an import, the table
 /// changes nothing. Role: viewer.
 #[utoipa::path(get, path = "/export", tag = "imports", params(ExportParams),
-    responses((status = 200, description = "The table in the format asked for", body = String, content_type = "text/csv")))]
+    responses((status = 200, description = "The table in the format asked for", content(
+        (String = "text/csv"), (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        (Value = "application/json"), (String = "application/yaml")))))]
 async fn export(State(app): State<SharedApp>, _: Viewer, Params(params): Params<ExportParams>) -> Result<Response, Refusal> {
-    let query = CiQuery::parse(&params.filter, &params.sort, None, None).map_err(query_refusal)?;
-    let columns = Columns::parse(&params.columns).map_err(|error| Refusal::invalid(error.to_string()))?;
+    let catalogue = app.catalogue();
+    let query = CiQuery::parse(&catalogue, &params.filter, &params.sort, None, None).map_err(query_refusal)?;
+    let columns = Columns::parse(&catalogue, &params.columns).map_err(|error| Refusal::invalid(error.to_string()))?;
     Ok(answer(app, query, params.format.unwrap_or(Format::Csv), columns))
 }
 

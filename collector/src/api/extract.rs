@@ -171,8 +171,6 @@ impl FromRequestParts<SharedApp> for IfMatch {
             return Ok(Self(None));
         }
         let version = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|version| version.parse().ok());
-        version
-            .map(|version| Self(Some(version)))
-            .ok_or_else(|| Refusal::bad_request("If-Match must be an ETag of this item, such as \"3\""))
+        version.map(|version| Self(Some(version))).ok_or_else(|| Refusal::invalid("If-Match must be an ETag of this item, such as \"3\""))
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use axum::{
     body::{Body, to_bytes},
     extract::{MatchedPath, Request, State},
-    http::{Method, StatusCode, Uri, header, uri::PathAndQuery},
+    http::{HeaderValue, Method, StatusCode, Uri, header, uri::PathAndQuery},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -21,6 +21,8 @@ use crate::auth::Refusal;
 
 /// The parameter.
 pub(super) const PARAMETER: &str = "fields";
+/// The media type of an answer that is less than its schema says.
+pub(super) const PARTIAL: &str = "application/vnd.rollcall.partial+json";
 /// Most fields in one request.
 const MOST: usize = 100;
 /// No answer of a page is larger.
@@ -134,6 +136,7 @@ impl Wanted {
             None => self.keep(&mut chosen),
         }
         parts.headers.remove(header::CONTENT_LENGTH);
+        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PARTIAL));
         Response::from_parts(parts, Body::from(chosen.to_string()))
     }
 

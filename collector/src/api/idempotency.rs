@@ -2,16 +2,19 @@
 //!
 //! A key belongs to who sent it and to one request: method, address and body. It is kept for a day.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use axum::{
     body::{Body, to_bytes},
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use rollcall_shared::{Timestamp, wire::Problem};
+use serde_json::Value;
 
-use super::extract::MAX_BODY_BYTES;
+use super::{BASE, extract::MAX_BODY_BYTES};
 use crate::{
     app::SharedApp,
     auth::{Actor, Refusal},
@@ -29,11 +32,32 @@ const CUT_OFF_AFTER_MS: i64 = 120_000;
 /// Calls whose answers hold a secret that is shown once: they are remembered without their answer.
 const WITH_SECRETS: [&str; 4] = ["/session", "/tokens", "/api-tokens", "/users"];
 
-/// Does a write with a key once.
-pub(super) async fn once(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
-    let Some(key) = request.headers().get(&HEADER).cloned().filter(|_| !request.method().is_safe()) else {
+/// The calls that take keys: every write that there is, by path and method.
+pub(super) struct Writes {
+    app: SharedApp,
+    calls: BTreeSet<(String, String)>,
+}
+
+impl Writes {
+    /// As the API's description says.
+    pub(super) fn of(document: &Value, app: SharedApp) -> Self {
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let calls = paths.flat_map(|(path, methods)| {
+            let methods = methods.as_object().into_iter().flat_map(|methods| methods.keys());
+            methods.map(move |method| (format!("{BASE}{path}"), method.to_uppercase()))
+        });
+        Self { app, calls: calls.collect() }
+    }
+}
+
+/// Does a write with a key once. What is no call is refused as without a key.
+pub(super) async fn once(State(writes): State<Arc<Writes>>, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
+    let is_write = !request.method().is_safe() && writes.calls.contains(&(path, request.method().to_string()));
+    let Some(key) = request.headers().get(&HEADER).cloned().filter(|_| is_write) else {
         return next.run(request).await;
     };
+    let app = SharedApp::clone(&writes.app);
     match keyed(app, &key, request, next).await {
         Ok(answer) => answer,
         Err(refusal) => refusal.into_response(),

@@ -61,6 +61,7 @@ pub fn router(app: SharedApp) -> Router {
     let (calls, document) = calls().split_for_parts();
     let document = document::of(document);
     let known_fields = Arc::new(fields::Known::of(&document));
+    let writes = Arc::new(idempotency::Writes::of(&document, app.clone()));
     let document = axum::body::Bytes::from(document::to_json(&document));
     let description = get(move || {
         let document = document.clone();
@@ -71,7 +72,7 @@ pub fn router(app: SharedApp) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_such_call)
         .layer(middleware::from_fn_with_state(known_fields, fields::select))
-        .layer(middleware::from_fn_with_state(app.clone(), idempotency::once))
+        .layer(middleware::from_fn_with_state(writes, idempotency::once))
         .layer(DefaultBodyLimit::max(extract::MAX_BODY_BYTES))
         .layer(middleware::map_response(not_to_be_stored))
         .with_state(app);

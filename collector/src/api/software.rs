@@ -87,7 +87,7 @@ async fn search(
 fn cursor(text: &str) -> Result<Key, Refusal> {
     let json = URL_SAFE_NO_PAD.decode(text).ok();
     json.and_then(|json| serde_json::from_slice(&json).ok())
-        .ok_or_else(|| Refusal::bad_request("the cursor is not one of this list").next("ask for the first page again"))
+        .ok_or_else(|| Refusal::invalid("the cursor is not one of this list").next("ask for the first page again"))
 }
 
 /// Which software, exactly.

@@ -480,7 +480,8 @@ async fn a_view_is_ones_own_until_it_is_shared() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_items_are_compared_merged_split_and_kept_apart() {
     let collector = Collector::start().await;
-    let begun = Timestamp::now().to_string();
+    // Before the first write, which may come within this millisecond.
+    let begun = Timestamp::now().plus_millis(-1).to_string();
     let make = async |name: &str, attributes: Value| {
         let made = collector.call("POST", "/cis", json!({"class": "server", "name": name, "attributes": attributes})).await;
         assert_eq!(made.status, 201, "{}", made.body);

@@ -48,6 +48,17 @@ impl<'de> Deserialize<'de> for PageLimit {
     }
 }
 
+/// A position in a list that counts up. More than the store can count to is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position(pub(crate) u64);
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let position = u64::deserialize(deserializer).ok().filter(|position| i64::try_from(*position).is_ok());
+        position.map(Self).ok_or_else(|| serde::de::Error::custom(format!("after is 0 to {}", i64::MAX)))
+    }
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Page<T> {

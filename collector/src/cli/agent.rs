@@ -54,8 +54,9 @@ pub(super) async fn run(command: Command, context: &Context) -> Result<(), CliEr
     let client = context.connection.client()?;
     let (verb, decision) = match command {
         Command::List { state, name } => {
-            let page: Page<AgentView> =
-                client.get("/agents", &[("state", state.as_deref().unwrap_or("")), ("name", &name), ("limit", "1000")]).await?;
+            let mut query = vec![("name", name.as_str()), ("limit", "1000")];
+            query.extend(state.as_deref().map(|state| ("state", state)));
+            let page: Page<AgentView> = client.get("/agents", &query).await?;
             print(context.output, &page, || list(&page.items))?;
             return more(&page);
         }

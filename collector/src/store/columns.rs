@@ -88,6 +88,5 @@ macro_rules! frozen_answer {
 
 pub(super) use {
     agent, api_token, audit, binding, ci, conflict, definition, event, frozen_answer, import_job, inventory, merge, need_group, person,
-    relationship,
-    saved_view, session, software, token,
+    relationship, saved_view, session, software, token,
 };

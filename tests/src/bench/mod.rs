@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod graph;
 pub mod impact;
+pub mod import;
 pub mod ingest;
 pub mod search;
 

@@ -217,10 +217,10 @@ fn item(number: usize, machines: usize, services_end: usize, now: Timestamp) -> 
         say("endpoints", json!([format!("tcp 0.0.0.0:{}", 1_024 + number % 60_000)]), Source::Agent);
         (kind, format!("{kind} {}", number % 5_000))
     } else {
-        say("criticality", json!(if number % 10 == 0 { "critical" } else { "normal" }), old());
+        say("criticality", json!(if number.is_multiple_of(10) { "critical" } else { "normal" }), old());
         ("business_service", format!("Business service {number}"))
     };
-    if number % 3 != 0 {
+    if !number.is_multiple_of(3) {
         say("owner", json!(format!("Team {}", number % 100)), old());
         say("location", json!(format!("Room {}", number % 250)), old());
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use rollcall_tests::bench::{agent, graph, impact, ingest, search};
+use rollcall_tests::bench::{agent, graph, impact, import, ingest, search};
 
 /// Benchmarks with ratios to what is measured in the same run.
 #[derive(Parser)]
@@ -28,6 +28,12 @@ enum What {
         /// Outages asked.
         #[arg(long, default_value_t = 50)]
         questions: usize,
+    },
+    /// A table previewed, applied, previewed again and taken back, against one look-up and one insert per row in SQLite.
+    Import {
+        /// Rows.
+        #[arg(long, default_value_t = 100_000)]
+        rows: usize,
     },
     /// Every target of the dependency graph, against petgraph, SQLite and PostgreSQL, with how each grows.
     Graph {
@@ -79,6 +85,7 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
         What::Ingest { machines } => ingest::run(machines).await,
         What::Impact { cis, questions } => impact::run(&impact::Options { cis, questions, ..impact::Options::default() }).await,
+        What::Import { rows } => import::run(rows).await,
         What::Graph { cis, questions } => {
             let sizes = [100, 10, 1].map(|part| cis / part).into_iter().filter(|size| *size >= 1_000).collect();
             graph::run(&graph::Options { sizes, questions, ..graph::Options::default() }).await

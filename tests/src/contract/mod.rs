@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod answers;
 pub mod commits;
+pub mod imports;
 pub mod installation;
 pub mod inventories;
 pub mod people;
@@ -111,6 +112,7 @@ macro_rules! for_each_contract_test {
                 one_exchange_is_noted_if_nobody_was_faster,
                 old_documents_are_pruned,
             ];
+            imports: [imports_come_back_whole, an_import_goes_on_once, two_imports_do_not_begin_at_once];
             agents: [
                 simultaneous_enrollments_take_exactly_the_uses,
                 a_token_lets_in_only_what_it_should,

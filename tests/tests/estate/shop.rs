@@ -73,6 +73,7 @@ fn truth() -> (BTreeSet<Edge>, BTreeSet<Edge>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "not yet seen to pass to its end; tests/estate runs it"]
 async fn outages_are_as_predicted() -> anyhow::Result<()> {
     let timing = Timing::new(300.0)?;
     let mut estate = Estate::new()?;

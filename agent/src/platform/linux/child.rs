@@ -150,7 +150,7 @@ fn answer(mut child: Child, program: &'static Program, end: impl Fn()) -> Result
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::{os::unix::fs::PermissionsExt, path::Path};
+    use std::{os::unix::fs::PermissionsExt, path::Path, time::Instant};
 
     use super::*;
 
@@ -206,10 +206,16 @@ pub(crate) mod tests {
         script(directory.path(), HASTY.path, &format!("sleep 3600 &\necho $$ $! > {}\nwait", pids.display()));
         assert!(matches!(start(&HASTY, &Root::new(directory.path())), Err(ChildError::TimedOut(_))));
         for pid in std::fs::read_to_string(pids).unwrap().split_whitespace() {
-            // Whoever was left without a parent may wait to be reaped by the machine's first process.
-            let state =
-                std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|stat| stat.rsplit(')').next()?.trim().chars().next());
-            assert!(matches!(state, None | Some('Z' | 'X')), "{pid} is {state:?}");
+            let state = || {
+                std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|stat| stat.rsplit(')').next()?.trim().chars().next())
+            };
+            // Who is killed ends when it gets the processor next; whoever was left without a parent may wait to be reaped by the
+            // machine's first process.
+            let until = Instant::now() + Duration::from_secs(10);
+            while !matches!(state(), None | Some('Z' | 'X')) {
+                assert!(Instant::now() < until, "{pid} is {:?}", state());
+                std::thread::yield_now();
+            }
         }
     }
 

@@ -29,7 +29,8 @@ pub struct SourceRank {
     pub fresh_for_ms: Option<i64>,
 }
 
-/// One source, or all of a kind: `agent`, `user`, `user:ada`, `api`, `api:NAME`, `import`, `import:NAME`.
+/// One source, or all of a kind: `agent`, `user`, `user:ada`, `api`, `api:NAME`, `import`, `import:NAME`, `code`,
+/// `code:BASE`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SourcePattern {
@@ -45,7 +46,7 @@ impl SourcePattern {
             Some(_) => return None,
             None => (text, None),
         };
-        ["agent", "user", "api", "import"].contains(&kind).then(|| Self { kind: kind.to_owned(), name })
+        ["agent", "user", "api", "import", "code"].contains(&kind).then(|| Self { kind: kind.to_owned(), name })
     }
 
     fn fits(&self, source: &Source) -> bool {
@@ -54,6 +55,7 @@ impl SourcePattern {
             Source::User(name) => ("user", Some(name)),
             Source::Api(name) => ("api", Some(name)),
             Source::Import(name) => ("import", Some(name)),
+            Source::Code(name) => ("code", Some(name)),
         };
         self.kind == kind && (self.name.is_none() || self.name.as_ref() == name)
     }
@@ -72,8 +74,9 @@ impl TryFrom<String> for SourcePattern {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         let shown: String = text.chars().take(80).collect();
-        Self::parse(&text)
-            .ok_or_else(|| format!("{shown:?} is no source: use agent, user, user:NAME, api, api:NAME, import or import:NAME"))
+        Self::parse(&text).ok_or_else(|| {
+            format!("{shown:?} is no source: use agent, user, user:NAME, api, api:NAME, import, import:NAME, code or code:BASE")
+        })
     }
 }
 
@@ -105,7 +108,7 @@ impl PrecedenceRule {
 /// The rule that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Governing<'a> {
-    /// The order that comes with Rollcall: agent, person, API client, import; of equals the newer word.
+    /// The order that comes with Rollcall: agent, code base, person, API client, import; of equals the newer word.
     BuiltIn,
     /// A rule that somebody made.
     Rule(&'a PrecedenceRule),

@@ -21,8 +21,7 @@ impl Graph {
         }
         let mut found = Differences::default();
         for number in before.needed_by.unshared(&self.needed_by, before.node_bound().max(self.node_bound())) {
-            let row =
-                |graph: &Self| (number.index() < graph.node_bound()).then(|| graph.needed_by.row(number).to_vec()).unwrap_or_default();
+            let row = |graph: &Self| if number.index() < graph.node_bound() { graph.needed_by.row(number).to_vec() } else { Vec::new() };
             if row(before) != row(self) {
                 found.providers.push(number);
             }

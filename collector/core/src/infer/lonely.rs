@@ -37,13 +37,13 @@ fn ties(estate: &Estate) -> Ties {
     let unit: HashMap<CiId, CiId> = estate.active_cis().map(|ci| (ci.id, hosting_machine(estate, ci).unwrap_or(ci.id))).collect();
     let mut ties = Ties { needed: HashSet::new(), needing: HashSet::new() };
     for edge in estate.relationships().filter(|edge| counts(edge)) {
-        if let (Some(&from), Some(&to)) = (unit.get(&edge.from), unit.get(&edge.to)) {
-            if from != to {
-                ties.needed.insert(to);
-                // Where a guest runs says nothing about its work.
-                if edge.kind != "runs_on" {
-                    ties.needing.insert(from);
-                }
+        if let (Some(&from), Some(&to)) = (unit.get(&edge.from), unit.get(&edge.to))
+            && from != to
+        {
+            ties.needed.insert(to);
+            // Where a guest runs says nothing about its work.
+            if edge.kind != "runs_on" {
+                ties.needing.insert(from);
             }
         }
     }

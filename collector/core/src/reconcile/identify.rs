@@ -115,7 +115,7 @@ impl Reporter<'_> {
     /// CIs that this reporter has spoken of before: an agent's one machine, or all that go by a name.
     fn own(&self, plan: &Plan<'_>) -> BTreeSet<CiId> {
         match self {
-            Self::Agent(facts) => plan.estate.machine_of(facts.agent).map(|ci| plan.standing(ci.id)).into_iter().collect(),
+            Self::Agent(facts) => plan.bound_to(facts.agent).map(|ci| plan.standing(ci)).into_iter().collect(),
             Self::Device(key, _) => plan.with_key(key).into_iter().map(|id| plan.standing(id)).collect(),
             Self::Entry => BTreeSet::new(),
             Self::Item(id) => BTreeSet::from([*id]),
@@ -274,7 +274,7 @@ fn judge(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule, ci: &Ci) -> Verd
                 Reporter::Device(..) if differs => Verdict::Copy("its hardware is another's"),
                 Reporter::Device(..)
                     if adapters == Adapters::Different
-                        && !(likeness::hardware_agrees(newcomer, ci) && !likeness::is_virtual(newcomer, ci)) =>
+                        && (likeness::is_virtual(newcomer, ci) || !likeness::hardware_agrees(newcomer, ci)) =>
                 {
                     Verdict::Copy("its network adapters are others")
                 }

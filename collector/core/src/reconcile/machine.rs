@@ -48,6 +48,12 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &AgentFacts, observed: &Obse
     put_into_use(plan, machine);
     return_from_retirement(plan, machine, Some(facts.agent), "somebody retires it and revokes its agent");
     describe(plan, machine, facts, said, &keys);
+    if found.machine.is_none() {
+        // With this one there, several may share a value, which then tells nothing: what that brings up is asked now, not at the next report.
+        let copied = found.clashes.iter().any(|clash| clash.kind == ConflictKind::SameIdentity);
+        let more = identify::identify(plan, &newcomer).clashes;
+        found.clashes.extend(more.into_iter().filter(|clash| !copied || clash.kind != ConflictKind::SameIdentity));
+    }
     assign(plan, machine, facts);
     if let Some(network) = &observed.network {
         set_addresses(plan, machine, &facts.realm, network, &Source::Agent);

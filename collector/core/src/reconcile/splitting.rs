@@ -18,10 +18,26 @@ pub(super) fn split(plan: &mut Plan<'_>, merge: &Merge, reason: &str) {
     for step in &merge.steps {
         restore(plan, merge, step, reason);
     }
+    give_back_agents(plan, merge, reason);
     if merge.by_rule {
         keep_apart(plan, merge, reason);
     }
     plan.put_merge(Merge { is_undone: true, steps: Vec::new(), ..merge.clone() }, reason.to_owned());
+}
+
+/// Either agent may have reported the two as one meanwhile: each machine has its own again.
+fn give_back_agents(plan: &mut Plan<'_>, merge: &Merge, reason: &str) {
+    for step in &merge.steps {
+        let Some(Put::Ci(before)) = &step.before else { continue };
+        let is_anothers = |agent: AgentId| plan.bound_to(agent).is_some_and(|bound| bound != before.id);
+        let is_machine = [merge.survivor, merge.absorbed].contains(&before.id);
+        if is_machine && plan.ci(before.id).and_then(|ci| ci.agent).is_some_and(is_anothers) {
+            plan.edit_ci(before.id, reason, |ci| {
+                ci.agent = before.agent;
+                true
+            });
+        }
+    }
 }
 
 /// What rules would join again is remembered as two.
@@ -62,20 +78,14 @@ fn restore(plan: &mut Plan<'_>, merge: &Merge, step: &MergeStep, reason: &str) {
             }
             None => {}
         },
-        (Some(Put::Conflict(before)), Put::Conflict(after)) => {
-            if plan.conflict(after.id).is_none_or(|now| now == after) {
-                plan.put_conflict(before.clone(), reason.to_owned());
-            }
+        (Some(Put::Conflict(before)), Put::Conflict(after)) if plan.conflict(after.id).is_none_or(|now| now == after) => {
+            plan.put_conflict(before.clone(), reason.to_owned());
         }
-        (Some(Put::Software { software: before, .. }), Put::Software { ci, software: after }) => {
-            if plan.software_of(*ci) == *after {
-                plan.put_software(*ci, before.clone(), reason.to_owned());
-            }
+        (Some(Put::Software { software: before, .. }), Put::Software { ci, software: after }) if plan.software_of(*ci) == *after => {
+            plan.put_software(*ci, before.clone(), reason.to_owned());
         }
-        (Some(Put::AgentBinding { ci: before, .. }), Put::AgentBinding { agent, ci: after }) => {
-            if plan.bound_to(*agent) == Some(*after) {
-                plan.bind(*agent, *before, reason.to_owned());
-            }
+        (Some(Put::AgentBinding { ci: before, .. }), Put::AgentBinding { agent, ci: after }) if plan.bound_to(*agent) == Some(*after) => {
+            plan.bind(*agent, *before, reason.to_owned());
         }
         (None, Put::Conflict(after)) => plan.settle_conflict(after.id, ConflictState::Settled, reason),
         (None, Put::Relationship(after)) => plan.edit_relationship(after.id, reason, |it| it.lifecycle = Lifecycle::Retired),

@@ -71,10 +71,9 @@ pub(crate) fn live(count: usize, seed: u64) -> Fleet {
     for number in 0..count {
         world.plan(number, &mut plan);
     }
-    for day in 0..DAYS {
+    for (day, mut today) in plan.into_iter().enumerate() {
         // A busy day may last into the next.
         world.now = world.now.max(world.begin.plus_millis(day as i64 * DAY));
-        let mut today = std::mem::take(&mut plan[day]);
         for at in (1..today.len()).rev() {
             today.swap(at, world.dice.under(at + 1));
         }

@@ -27,7 +27,7 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn nothing_is_merged_wrongly_and_next_to_nothing_missed() {
-    let machines = usize::try_from(setting("ROLLCALL_TRUTH_MACHINES", 1_500)).unwrap_or(1_500);
+    let machines = usize::try_from(setting("ROLLCALL_TRUTH_MACHINES", 2_000)).unwrap_or(2_000);
     let seeds = setting("ROLLCALL_TRUTH_SEEDS", 2);
     let mut bad = Vec::new();
     for seed in 1..=seeds {

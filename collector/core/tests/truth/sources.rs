@@ -100,10 +100,10 @@ pub(crate) fn program(dice: &mut Dice, machine: &Machine, dock: Option<&[String;
     let uuid = machine.uuid.as_deref().map(|uuid| if machine.program_swaps_uuid { swapped(uuid) } else { uuid.to_owned() });
     let serial = machine.serial.clone().map(|serial| if dice.percent(5.0) { format!(" {} ", serial.to_lowercase()) } else { serial });
     // Its reading of containers is not perfect.
-    let platform = platform(machine).filter(|_| machine.kind != Kind::Container || machine.number % 10 != 0);
+    let platform = platform(machine).filter(|_| machine.kind != Kind::Container || !machine.number.is_multiple_of(10));
     let identity = Identity {
         hostname,
-        fqdn: machine.full_name().filter(|_| machine.number % 3 != 0),
+        fqdn: machine.full_name().filter(|_| !machine.number.is_multiple_of(3)),
         smbios_uuid: read(uuid),
         serial: read(serial),
         manufacturer: read(Some(spelled(dice, machine.maker))),
@@ -131,7 +131,7 @@ pub(crate) fn row(machine: &Machine, at: Timestamp) -> ReceivedDocument {
         && machine.kind != Kind::WhiteBox
         && machine.kind != Kind::SeriesBox;
     // Who has no serial number to write down writes down the adapter's.
-    let has_mac = dice.percent(if is_sure { 10.0 } else { 96.0 });
+    let has_mac = dice.percent(if is_sure { 10.0 } else { 99.0 });
     let stale_name = dice.percent(6.0);
     let identity = Identity {
         hostname: if stale_name { format!("old-{}", machine.number % 97) } else { machine.hostname.clone() },

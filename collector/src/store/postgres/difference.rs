@@ -103,6 +103,9 @@ const THIN: [[&str; 2]; 5] = [
     ],
 ];
 
+/// Reads rows of one kind of thing.
+type Decoded = fn(&str) -> Result<Vec<Put>>;
+
 impl PostgresStore {
     pub(super) async fn differing_between(
         &self,
@@ -113,7 +116,7 @@ impl PostgresStore {
         limit: u32,
     ) -> Result<DifferingPage> {
         let most = limit.max(1);
-        let (statements, decode): ([&'static str; 2], fn(&str) -> Result<Vec<Put>>) = match kind {
+        let (statements, decode): ([&str; 2], Decoded) = match kind {
             Kept::Ci => (CIS, codec::records::<CiRow>),
             Kept::Relationship => (RELATIONSHIPS, codec::records::<RelationshipRow>),
             Kept::NeedGroup => (NEED_GROUPS, codec::records::<NeedGroupRow>),

@@ -7,12 +7,12 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../../../migrations/postgres/0001_first.sql") },
     Migration { version: 2, sql: include_str!("../../../migrations/postgres/0002_inference.sql") },
     Migration { version: 3, sql: include_str!("../../../migrations/postgres/0003_frozen_answers.sql") },
-    Migration { version: 4, sql: include_str!("../../../migrations/postgres/0004_classes.sql") },
     Migration { version: 5, sql: include_str!("../../../migrations/postgres/0005_imports.sql") },
     Migration { version: 6, sql: include_str!("../../../migrations/postgres/0006_views.sql") },
     Migration { version: 7, sql: include_str!("../../../migrations/postgres/0007_merges.sql") },
     Migration { version: 8, sql: include_str!("../../../migrations/postgres/0008_superseded.sql") },
     Migration { version: 9, sql: include_str!("../../../migrations/postgres/0009_keyed_requests.sql") },
+    Migration { version: 10, sql: include_str!("../../../migrations/postgres/0010_classes.sql") },
 ];
 
 /// Held while the schema changes, so that collectors that start together do it once. Any number of our own.

@@ -102,6 +102,9 @@ const THIN: [[&str; 2]; 5] = [
     ],
 ];
 
+/// Reads rows of one kind of thing.
+type Decoded = fn(&str) -> Result<Vec<Put>>;
+
 impl SqliteStore {
     pub(super) async fn differing_between(
         &self,
@@ -112,7 +115,7 @@ impl SqliteStore {
         limit: u32,
     ) -> Result<DifferingPage> {
         let most = limit.max(1);
-        let (statements, decode): ([&'static str; 2], fn(&str) -> Result<Vec<Put>>) = match kind {
+        let (statements, decode): ([&str; 2], Decoded) = match kind {
             Kept::Ci => (CIS, codec::records::<CiRow>),
             Kept::Relationship => (RELATIONSHIPS, codec::records::<RelationshipRow>),
             Kept::NeedGroup => (NEED_GROUPS, codec::records::<NeedGroupRow>),

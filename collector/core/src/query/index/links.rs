@@ -1,6 +1,6 @@
 //! Relationships between numbered items, and which items a set of others leads to.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::OnceLock};
 
 use roaring::RoaringBitmap;
 
@@ -26,6 +26,8 @@ pub(super) struct Links {
     of: Vec<Box<[Link]>>,
     kinds: Vec<String>,
     kind_number: HashMap<String, u32>,
+    /// Where outages travel, towards dependents and towards what is needed; made when somebody asks, forgotten with every change.
+    carrying: OnceLock<[Adjacency; 2]>,
 }
 
 impl Links {
@@ -39,9 +41,15 @@ impl Links {
         self.kinds.len() as u32 - 1
     }
 
+    /// As what an item counts has changed.
+    pub(super) fn forget_carrying(&mut self) {
+        self.carrying = OnceLock::new();
+    }
+
     /// Replaces an item's relationships.
     pub(super) fn set(&mut self, from: u32, links: Vec<Link>) {
         let at = from as usize;
+        self.forget_carrying();
         if self.of.len() <= at {
             self.of.resize_with(at + 1, Box::default);
         }
@@ -63,44 +71,44 @@ impl Links {
                 let follows = |from_dependent| self.kinds.iter().map(|kind| hop.follows(kind, from_dependent)).collect::<Vec<_>>();
                 let (forward, backward) = (follows(true), follows(false));
                 let targets = Dense::of(targets);
-                let mut found = Vec::new();
+                let mut found = Dense::default();
                 for (from, to, link) in all.filter(|(.., link)| link.kind != GROUP) {
                     if forward[link.kind as usize] && targets.has(to) {
-                        found.push(from);
+                        found.put(from);
                     }
                     if backward[link.kind as usize] && targets.has(from) {
-                        found.push(to);
+                        found.put(to);
                     }
                 }
-                found.sort_unstable();
-                found.into_iter().collect()
+                found.to_set()
             }
             Hop::Needs | Hop::NeededBy => {
-                let carrying = all.filter(|(.., link)| link.carries);
-                let steps = carrying.map(|(from, to, _)| if *hop == Hop::Needs { (to, from) } else { (from, to) });
-                let next = Adjacency::of(self.of.len(), steps.collect());
+                let [dependents, needs] = self.carrying.get_or_init(|| {
+                    let steps: Vec<(u32, u32)> = all.filter(|(.., link)| link.carries).map(|(from, to, _)| (from, to)).collect();
+                    let turned = steps.iter().map(|(from, to)| (*to, *from)).collect();
+                    [Adjacency::of(self.of.len(), turned), Adjacency::of(self.of.len(), steps)]
+                });
+                let next = if *hop == Hop::Needs { dependents } else { needs };
                 let active = Dense::of(active);
-                let mut reached = vec![false; next.starts.len()];
+                let mut found = Dense::default();
                 let mut waiting: Vec<u32> = targets.iter().collect();
-                let mut found = Vec::new();
                 while let Some(at) = waiting.pop() {
                     for &onward in next.row(at) {
-                        if active.has(onward) && reached.get(onward as usize) == Some(&false) {
-                            reached[onward as usize] = true;
-                            found.push(onward);
+                        if active.has(onward) && !found.has(onward) {
+                            found.put(onward);
                             waiting.push(onward);
                         }
                     }
                 }
-                found.sort_unstable();
-                found.into_iter().collect()
+                found.to_set()
             }
         }
     }
 }
 
-/// A set that is asked often.
-struct Dense(Vec<bool>);
+/// A set that is asked and added to often.
+#[derive(Default)]
+pub(super) struct Dense(Vec<bool>);
 
 impl Dense {
     fn of(set: &RoaringBitmap) -> Self {
@@ -112,9 +120,22 @@ impl Dense {
     fn has(&self, member: u32) -> bool {
         self.0.get(member as usize) == Some(&true)
     }
+
+    pub(super) fn put(&mut self, member: u32) {
+        let at = member as usize;
+        if self.0.len() <= at {
+            self.0.resize(at + 1, false);
+        }
+        self.0[at] = true;
+    }
+
+    pub(super) fn to_set(&self) -> RoaringBitmap {
+        self.0.iter().zip(0..).filter(|(is_member, _)| **is_member).map(|(_, member)| member).collect()
+    }
 }
 
 /// Where one can go from each item, in compressed rows.
+#[derive(Debug)]
 struct Adjacency {
     starts: Vec<u32>,
     ends: Vec<u32>,

@@ -199,7 +199,10 @@ impl SearchIndex {
             self.values.add(new, number);
         }
         item.values = values.into_boxed_slice();
-        item.merged_into = merged_into;
+        if item.merged_into != merged_into {
+            item.merged_into = merged_into;
+            self.links.forget_carrying();
+        }
 
         let was_known = self.known.contains(number);
         if was_known

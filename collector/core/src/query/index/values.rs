@@ -5,7 +5,9 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use roaring::RoaringBitmap;
+use roaring::{MultiOps as _, RoaringBitmap};
+
+use super::links::Dense;
 
 /// Up to so many values are looked through one by one rather than by their trigrams.
 const LOOKED_THROUGH: usize = 10_000;
@@ -162,18 +164,16 @@ impl Values {
 
     /// Every item that has one of these values.
     pub(super) fn items_with(&self, values: impl IntoIterator<Item = u32>) -> RoaringBitmap {
-        let mut ones = Vec::new();
+        let mut ones = Dense::default();
         let mut found = RoaringBitmap::new();
         for value in values {
             match &self.values[value as usize].items {
                 Items::None => {}
-                Items::One(item) => ones.push(*item),
+                Items::One(item) => ones.put(*item),
                 Items::Many(many) => found |= many.as_ref(),
             }
         }
-        ones.sort_unstable();
-        found.extend(ones);
-        found
+        found | ones.to_set()
     }
 
     /// Calls `each` with every item that has the value.
@@ -229,12 +229,7 @@ impl Values {
             let [_, bytes @ ..] = trigram.to_be_bytes();
             bytes.windows(wanted_bytes.len().max(1)).any(|window| window == wanted_bytes)
         };
-        let mut found = RoaringBitmap::new();
-        for (trigram, values) in &self.trigrams {
-            if wanted.is_empty() || has(*trigram) {
-                found |= values;
-            }
-        }
+        let mut found = self.trigrams.iter().filter(|(trigram, _)| wanted.is_empty() || has(**trigram)).map(|(_, values)| values).union();
         found.extend(self.short.iter().filter(|value| self.text(**value).contains(wanted)));
         found.into_iter().collect()
     }
