@@ -74,7 +74,7 @@ impl Meant {
     ///
     /// # Errors
     /// [`MeantError`] says what is understood.
-    pub fn parse(text: &str) -> Result<Self, MeantError> {
+    pub fn parse(catalogue: &Catalogue, text: &str) -> Result<Self, MeantError> {
         let text = text.trim();
         let wrong = |problem: String| error(text, problem);
         if text.is_empty() {
@@ -96,9 +96,7 @@ impl Meant {
             "hypervisor" => Self::Hypervisor(value()?),
             "power" => Self::Power(value()?),
             "one-of" => Self::OneOf(value()?),
-            "filter" => {
-                Self::Filter(Filter::parse(&rollcall_core::Catalogue::built_in(), &value()?).map_err(|error| wrong(error.to_string()))?)
-            }
+            "filter" => Self::Filter(Filter::parse(catalogue, &value()?).map_err(|error| wrong(error.to_string()))?),
             "subnet" => {
                 let value = value()?;
                 let (network, realm) = match value.split_once('@') {
@@ -195,7 +193,7 @@ pub fn one(estate: &Estate, text: &str, now: Timestamp) -> Result<CiId, MeantErr
         found = estate.active_cis().filter(runs_there).take(NAMED + 1).collect();
     }
     let filter = if found.is_empty() {
-        Filter::parse(&rollcall_core::Catalogue::built_in(), text).map_err(|wrong| error(text, wrong.to_string()))?
+        Filter::parse(estate.catalogue(), text).map_err(|wrong| error(text, wrong.to_string()))?
     } else {
         Filter::default()
     };
@@ -460,6 +458,7 @@ mod tests {
 
     #[test]
     fn sets_hold_what_fails_with_them_and_nothing_that_has_another() {
+        let built_in = rollcall_core::Catalogue::built_in();
         for (text, expected) in [
             ("db01", vec![6]),
             ("\"Room 4\"", vec![2]),
@@ -478,16 +477,17 @@ mod tests {
             ("one-of:power", vec![8, 9]),
             ("one-of:db01", vec![8, 9]),
         ] {
-            let meant = Meant::parse(text).unwrap();
+            let meant = Meant::parse(&built_in, text).unwrap();
             let resolved = meant.resolve(&estate(), at()).unwrap();
             assert_eq!(resolved.cis, expected.into_iter().map(id).collect::<Vec<_>>(), "{text}");
             assert_eq!(resolved.one_of, text.starts_with("one-of"));
-            assert_eq!(Meant::parse(&meant.to_string()).unwrap(), meant, "{text}");
+            assert_eq!(Meant::parse(&built_in, &meant.to_string()).unwrap(), meant, "{text}");
         }
     }
 
     #[test]
     fn what_means_nothing_or_too_much_says_so() {
+        let built_in = rollcall_core::Catalogue::built_in();
         for (text, says) in [
             ("", "name an item"),
             ("location:", "comes which"),
@@ -505,10 +505,10 @@ mod tests {
             ("one-of:vm1", "no need group"),
             ("power:host7", "nothing is meant"),
         ] {
-            let result = Meant::parse(text).and_then(|meant| meant.resolve(&estate(), at()));
+            let result = Meant::parse(&built_in, text).and_then(|meant| meant.resolve(&estate(), at()));
             let error = result.expect_err(text).to_string();
             assert!(error.contains(says), "{text}: {error}");
         }
-        assert!(Meant::parse(&"x".repeat(MOST_BYTES + 1)).is_err());
+        assert!(Meant::parse(&built_in, &"x".repeat(MOST_BYTES + 1)).is_err());
     }
 }

@@ -383,7 +383,7 @@ mod tests {
             };
             shell.navigation().iter().map(|entry| entry.label).collect::<Vec<_>>()
         };
-        assert_eq!(labels(Role::AssetManager), ["Overview", "Inventory", "Impact", "Applications", "Review", "Enrollment"]);
+        assert_eq!(labels(Role::AssetManager), ["Overview", "Inventory", "Impact", "Applications", "Review", "Enrollment", "Classes"]);
         assert!(labels(Role::Admin).contains(&"Audit log"));
     }
 }

@@ -93,8 +93,9 @@ impl Graph {
         graph
     }
 
-    /// What people's own classes specialise, the estate's catalogue knows.
+    /// What people's own classes specialise, and how their relationship types read, the estate's catalogue knows.
     fn know_classes(&mut self, estate: &Estate) {
+        self.catalogue = Some(Arc::clone(estate.catalogue()));
         let is_business_service = |name: &str| estate.catalogue().is_a(name, "business_service");
         if self.classes.iter().any(|class| class.is_business_service != is_business_service(&class.name)) {
             for class in Arc::make_mut(&mut self.classes) {

@@ -10,7 +10,6 @@ use super::{
     verdict::{list, shown},
     view::PictureEdge,
 };
-use crate::Catalogue;
 use crate::graph::{Edge, EdgeView, Graph, Group, Need, Node, NodeNumber};
 
 /// One need of a CI in an outage.
@@ -87,7 +86,7 @@ impl<'a> Assessment<'a> {
     pub fn reason(&self, ci: CiId) -> String {
         let needs = self.needs_of(ci);
         let worst = needs.first().map_or(State::Ok, |need| need.outcome);
-        let phrases: Vec<String> = needs.iter().filter(|need| need.outcome == worst).map(|need| phrase(need)).collect();
+        let phrases: Vec<String> = needs.iter().filter(|need| need.outcome == worst).map(|need| phrase(self.graph, need)).collect();
         list(&phrases, 3, "more need", "more needs")
     }
 
@@ -205,7 +204,7 @@ fn group_of(graph: &Graph, need: Need) -> Option<&Group> {
 }
 
 /// One need in words.
-fn phrase(need: &NeedReport<'_>) -> String {
+fn phrase(graph: &Graph, need: &NeedReport<'_>) -> String {
     match (need.group, need.providers.first()) {
         (Some(group), _) => {
             let degraded = need.providers.iter().filter(|provider| provider.state == State::Degraded).count();
@@ -221,12 +220,7 @@ fn phrase(need: &NeedReport<'_>) -> String {
             )
         }
         (None, Some(provider)) => {
-            let built_in = Catalogue::built_in();
-            let verb = provider.edges.first().map(|edge| match built_in.relationship_type(edge.kind) {
-                Some(kind) => kind.forward.clone(),
-                None => edge.kind.replace('_', " "),
-            });
-            let verb = verb.as_deref().unwrap_or("needs");
+            let verb = provider.edges.first().map_or_else(|| "needs".to_owned(), |edge| graph.verb(edge.kind));
             format!("{verb} {}, which is {}", shown(&provider.ci.name), provider.state.label())
         }
         (None, None) => String::new(),

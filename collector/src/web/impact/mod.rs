@@ -164,13 +164,13 @@ async fn answered(visitor: &Visitor, question: &Question) -> (Option<Shown>, Opt
             None => ask(&visitor.app, asked, Limits::default()).await.map(|answer| (answer, None)).map_err(said),
             Some(before) => {
                 let comparison = between(&visitor.app, CompareBody { question: asked, before }, Limits::default()).await.map_err(said)?;
-                let differences = shown::differences(&comparison);
+                let differences = shown::differences(&visitor.app.catalogue(), &comparison);
                 Ok((comparison.after, Some(differences)))
             }
         }
     };
     match result.await {
-        Ok((answer, differences)) => (Some(Shown::of(&answer, visitor.now)), differences, None),
+        Ok((answer, differences)) => (Some(Shown::of(&visitor.app.catalogue(), &answer, visitor.now)), differences, None),
         Err(problem) => (None, None, Some(problem)),
     }
 }
@@ -181,7 +181,8 @@ fn choices(estate: &Estate, visitor: &Visitor, find: &str, question: &Question) 
         return (Vec::new(), None);
     }
     if SETS.iter().any(|word| find.starts_with(word)) {
-        let resolved = query::meant::Meant::parse(find).and_then(|meant| meant.resolve(estate, visitor.now).map(|_| meant.to_string()));
+        let resolved = query::meant::Meant::parse(estate.catalogue(), find)
+            .and_then(|meant| meant.resolve(estate, visitor.now).map(|_| meant.to_string()));
         return match resolved {
             Ok(text) => {
                 let (name, detail) = described(estate, &text, visitor.now);
