@@ -74,7 +74,7 @@ impl Meant {
     ///
     /// # Errors
     /// [`MeantError`] says what is understood.
-    pub fn parse(catalogue: &Catalogue, text: &str) -> Result<Self, MeantError> {
+    pub fn parse(catalogue: &rollcall_core::Catalogue, text: &str) -> Result<Self, MeantError> {
         let text = text.trim();
         let wrong = |problem: String| error(text, problem);
         if text.is_empty() {
