@@ -76,6 +76,11 @@ impl App {
         self.estate.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Classes, relationship types and rules as they are now.
+    pub fn catalogue(&self) -> Arc<rollcall_core::Catalogue> {
+        Arc::clone(self.estate().catalogue())
+    }
+
     /// The graph of the estate as it is now.
     pub async fn graph(&self) -> Arc<Graph> {
         self.graph.get(&self.estate).await

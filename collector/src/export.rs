@@ -9,8 +9,8 @@ use std::{
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::Frame;
-use rollcall_core::{Ci, Estate};
-use rollcall_shared::{CiId, Timestamp, catalogue};
+use rollcall_core::{Catalogue, Ci, Estate};
+use rollcall_shared::{CiId, Timestamp};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -58,7 +58,7 @@ impl Columns {
     ///
     /// # Errors
     /// If one is unknown.
-    pub(crate) fn parse(text: &str) -> Result<Option<Self>, ColumnsError> {
+    pub(crate) fn parse(catalogue: &Catalogue, text: &str) -> Result<Option<Self>, ColumnsError> {
         let names: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         if names.len() > MAX_COLUMNS {
             return Err(ColumnsError(format!("{} columns are asked for, {MAX_COLUMNS} are the limit", names.len())));
@@ -70,7 +70,7 @@ impl Columns {
                 "last_seen" => Column::LastSeen,
                 "changed" => Column::Changed,
                 "agent" => Column::Agent,
-                name => match Field::parse(name) {
+                name => match Field::parse(catalogue, name) {
                     Ok(Field::Ignore | Field::ExternalId) => return Err(ColumnsError(format!("{name:?} is not a column of an export"))),
                     Ok(field) => Column::Field(field),
                     Err(problem) => return Err(ColumnsError(problem)),
@@ -88,12 +88,13 @@ impl Columns {
         let used: BTreeSet<&str> =
             ids.iter().filter_map(|id| estate.ci(*id)).flat_map(|ci| ci.attributes.keys()).map(String::as_str).collect();
         let mut names: Vec<&str> = vec!["id", "class", "name", "lifecycle"];
-        for attribute in catalogue::CLASSES.iter().flat_map(|class| class.attributes) {
-            if used.contains(attribute.name) && !names.contains(&attribute.name) {
-                names.push(attribute.name);
+        let catalogue = estate.catalogue();
+        for name in catalogue.attribute_names() {
+            if used.contains(name) && !names.contains(&name) {
+                names.push(name);
             }
         }
-        let column = |name: &str| Some((name.to_owned(), Column::Field(Field::parse(name).ok()?)));
+        let column = |name: &str| Some((name.to_owned(), Column::Field(Field::parse(catalogue, name).ok()?)));
         let mut columns: Vec<_> = names.into_iter().filter_map(column).collect();
         columns.push(("first_seen".to_owned(), Column::FirstSeen));
         columns.push(("last_seen".to_owned(), Column::LastSeen));

@@ -155,6 +155,8 @@ async fn try_read(path: PathBuf, store: &SharedStore, estate: &SharedEstate) -> 
     let revision = graph.revision();
     let news = store.puts_since(revision).await?;
     ensure!(news.puts.len() <= MAX_CAUGHT_UP, "{} changes have been made since", news.puts.len());
+    // What it changes in the graph, only an estate knows that takes it on.
+    ensure!(!news.puts.iter().any(|put| matches!(put, Put::Definition(_))), "the catalogue has changed since");
     let touched: Vec<Touched> = news.puts.iter().filter_map(touched).collect();
     let estate = Arc::clone(estate);
     tokio::task::spawn_blocking(move || {

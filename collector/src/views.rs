@@ -1,5 +1,6 @@
 //! Saved views: lists of items that people keep by name, their own and those that others share.
 
+use rollcall_core::Catalogue;
 use rollcall_shared::{Timestamp, UserId, ViewId};
 use uuid::Uuid;
 
@@ -64,7 +65,8 @@ pub(crate) async fn create(app: &App, actor: &Actor, wanted: Wanted, now: Timest
     if app.store.views().await?.iter().filter(|view| view.owner == owner).count() >= MAX_VIEWS {
         return Err(Refusal::conflict(format!("there are {MAX_VIEWS} views of yours already")).next("delete one that is not used any more"));
     }
-    save(app, actor, record(wanted, ViewId(Uuid::now_v7()), owner, now, now)?, "view.create").await
+    let record = record(app.estate().catalogue(), wanted, ViewId(Uuid::now_v7()), owner, now, now)?;
+    save(app, actor, record, "view.create").await
 }
 
 /// Replaces a view; its owner stays.
@@ -73,7 +75,8 @@ pub(crate) async fn create(app: &App, actor: &Actor, wanted: Wanted, now: Timest
 /// As [`create`], and if it is not theirs to change.
 pub(crate) async fn replace(app: &App, actor: &Actor, id: ViewId, wanted: Wanted, now: Timestamp) -> Result<ViewRecord, Refusal> {
     let known = changeable(app, actor, id).await?;
-    save(app, actor, record(wanted, id, known.owner, known.created_at, now)?, "view.update").await
+    let record = record(app.estate().catalogue(), wanted, id, known.owner, known.created_at, now)?;
+    save(app, actor, record, "view.update").await
 }
 
 /// Deletes a view.
@@ -106,7 +109,14 @@ fn audit(actor: &Actor, action: &str, view: &ViewRecord, at: Timestamp) -> Audit
 }
 
 /// A view that can be: named, with a filter, order and columns that are understood.
-fn record(wanted: Wanted, id: ViewId, owner: UserId, created_at: Timestamp, changed_at: Timestamp) -> Result<ViewRecord, Refusal> {
+fn record(
+    catalogue: &Catalogue,
+    wanted: Wanted,
+    id: ViewId,
+    owner: UserId,
+    created_at: Timestamp,
+    changed_at: Timestamp,
+) -> Result<ViewRecord, Refusal> {
     let name = wanted.name.trim();
     if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
         return Err(Refusal::invalid(format!("a view's name has 1 to {MAX_NAME} characters")).at("$.name"));
@@ -115,8 +125,10 @@ fn record(wanted: Wanted, id: ViewId, owner: UserId, created_at: Timestamp, chan
         crate::query::QueryError::Filter(_) => "$.filter",
         _ => "$.sort",
     };
-    CiQuery::parse(&wanted.filter, &wanted.sort, None, None).map_err(|error| Refusal::invalid(error.to_string()).at(place(&error)))?;
-    let columns = columns(wanted.columns.iter().map(String::as_str)).map_err(|problem| Refusal::invalid(problem).at("$.columns"))?;
+    CiQuery::parse(catalogue, &wanted.filter, &wanted.sort, None, None)
+        .map_err(|error| Refusal::invalid(error.to_string()).at(place(&error)))?;
+    let columns =
+        columns(catalogue, wanted.columns.iter().map(String::as_str)).map_err(|problem| Refusal::invalid(problem).at("$.columns"))?;
     Ok(ViewRecord {
         id,
         owner,
@@ -134,10 +146,10 @@ fn record(wanted: Wanted, id: ViewId, owner: UserId, created_at: Timestamp, chan
 ///
 /// # Errors
 /// A sentence that says which is none, or that they are too many.
-pub(crate) fn columns<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Column>, String> {
+pub(crate) fn columns<'a>(catalogue: &Catalogue, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Column>, String> {
     let mut columns: Vec<Column> = Vec::new();
     for name in names {
-        let known = Column::parse(name).filter(|column| *column != Column::Relevance);
+        let known = Column::parse(catalogue, name).filter(|column| *column != Column::Relevance);
         let column = known.ok_or_else(|| {
             let shown: String = name.chars().take(60).collect();
             format!("there is no column {shown:?}: use name, class, lifecycle, first_seen, last_seen, changed, rank or an attribute")
@@ -166,14 +178,13 @@ mod tests {
         let make = |name: &str, filter: &str, sort: &str, columns: &[&str]| {
             let columns = columns.iter().map(|name| (*name).to_owned()).collect();
             let wanted = Wanted { name: name.into(), filter: filter.into(), sort: sort.into(), columns, shared: false };
-            record(wanted, ViewId(Uuid::nil()), UserId(Uuid::nil()), at, at).map(|view| view.columns)
+            record(&Catalogue::built_in(), wanted, ViewId(Uuid::nil()), UserId(Uuid::nil()), at, at).map(|view| view.columns)
         };
         assert_eq!(
             make("a", " class:server ", "-name", &["name", "owner", "serial", "owner"]).ok(),
             Some(vec!["name".into(), "owner".into(), "serial".into()])
         );
-        let many: Vec<String> =
-            rollcall_shared::catalogue::CLASSES.iter().flat_map(|class| class.attributes).map(|one| one.name.to_string()).collect();
+        let many: Vec<String> = Catalogue::built_in().attribute_names().map(str::to_owned).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         for (name, filter, sort, columns, place) in [
             ("", "", "", &[][..], "$.name"),

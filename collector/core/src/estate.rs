@@ -1,6 +1,9 @@
 //! The whole current state, with the indexes that reconciliation and lists ask.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use rollcall_shared::{AgentId, CiId, ConflictId, NeedGroupId, RelationshipId, Timestamp};
 use uuid::Uuid;
@@ -16,7 +19,11 @@ pub use undo::Undo;
 use touched::TouchLog;
 use undo::Step;
 
-use crate::model::{Change, Ci, Conflict, ConflictState, IdentityKey, Lifecycle, Merge, NeedGroup, Put, Relationship, Revision, Standing};
+use crate::catalogue::{Catalogue, Definition, DefinitionBody, Governing, Standing, decide};
+use crate::model::{
+    Attribute, Change, Ci, Claim, Conflict, ConflictState, IdentityKey, Lifecycle, Merge, NeedGroup, Put, Relationship, Revision,
+    Standing as GroupStanding,
+};
 
 /// Every live configuration item, relationship, need group and open conflict, as of one revision.
 ///
@@ -27,6 +34,7 @@ use crate::model::{Change, Ci, Conflict, ConflictState, IdentityKey, Lifecycle, 
 #[derive(Clone, Debug, Default)]
 pub struct Estate {
     revision: Revision,
+    catalogue: Arc<Catalogue>,
     cis: HashMap<CiId, Ci>,
     by_key: HashMap<IdentityKey, BTreeSet<CiId>>,
     by_agent: HashMap<AgentId, CiId>,
@@ -53,6 +61,30 @@ impl Estate {
     /// The commit that this state is of.
     pub fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// Classes, relationship types and rules, as of this revision.
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// Whether a CI's class is this one or specialises it.
+    pub fn is_a(&self, ci: &Ci, class: &str) -> bool {
+        self.catalogue.is_a(&ci.class, class)
+    }
+
+    /// How hard a relationship says that it is needed: a person's word, else its type's.
+    pub fn hardness(&self, relationship: &Relationship) -> Option<rollcall_shared::catalogue::Hardness> {
+        relationship.hardness.or_else(|| self.catalogue.hardness(&relationship.kind))
+    }
+
+    /// The claims of an attribute of a CI in the order of precedence at an instant, each with how it stands: when its source last said it, and
+    /// whether that is within the deciding rule's window.
+    pub fn standings(&self, ci: &Ci, name: &str, attribute: &Attribute, now: Timestamp) -> Vec<(Claim, Standing)> {
+        let heard = ci.agent.and_then(|agent| self.agent_last_seen(agent));
+        let governing = self.catalogue.rule(&ci.class, name).map_or(Governing::BuiltIn, Governing::Rule);
+        let confirmed = |claim: &Claim| claim.confirmed_by(heard);
+        decide(governing, attribute.claims().iter().cloned(), confirmed, now).claims
     }
 
     /// The place in the sequence of all writes: see [`Estate::touched_since`].
@@ -108,6 +140,7 @@ impl Estate {
     /// Replaces one thing by its new version and returns what stood there.
     fn replace(&mut self, put: &Put) -> Step {
         match put {
+            Put::Definition(definition) => Step::Catalogue(self.set_definition(definition)),
             Put::Ci(ci) => Step::Ci(ci.id, self.set_ci(ci.id, Some(ci.clone())).map(Box::new)),
             Put::Relationship(relationship) => {
                 let active = (relationship.lifecycle == Lifecycle::Active).then(|| relationship.clone());
@@ -135,6 +168,7 @@ impl Estate {
 
     fn restore(&mut self, step: Step) {
         match step {
+            Step::Catalogue(before) => drop(std::mem::replace(&mut self.catalogue, before)),
             Step::Ci(id, before) => drop(self.set_ci(id, before.map(|ci| *ci))),
             Step::Relationship(id, before) => drop(self.set_relationship(id, before)),
             Step::NeedGroup(id, before) => drop(self.set_need_group(id, before)),
@@ -294,6 +328,26 @@ impl Estate {
         }
     }
 
+    /// Changes the catalogue and touches what the graph read of it; returns the one that stood.
+    fn set_definition(&mut self, definition: &Definition) -> Arc<Catalogue> {
+        let now = Arc::new(self.catalogue.with([definition]));
+        let before = std::mem::replace(&mut self.catalogue, now);
+        match &definition.body {
+            DefinitionBody::Class(class) => {
+                let touches = |ci: &&Ci| self.catalogue.is_a(&ci.class, &class.name) || before.is_a(&ci.class, &class.name);
+                let touched: Vec<CiId> = self.cis.values().filter(touches).map(|ci| ci.id).collect();
+                touched.into_iter().for_each(|id| self.touched.note(Touched::Ci(id)));
+            }
+            DefinitionBody::RelationshipType(kind) => {
+                let of_type = self.relationships.values().filter(|relationship| relationship.kind == kind.name);
+                let touched: Vec<CiId> = of_type.map(|relationship| relationship.from).collect();
+                touched.into_iter().for_each(|id| self.touched.note(Touched::Needs(id)));
+            }
+            DefinitionBody::Precedence(_) => {}
+        }
+        before
+    }
+
     fn set_ci(&mut self, id: CiId, ci: Option<Ci>) -> Option<Ci> {
         self.touched.note(Touched::Ci(id));
         let before = self.cis.remove(&id);
@@ -341,7 +395,7 @@ impl Estate {
         }
         let suggested = self.suggestions.remove(&id);
         match group {
-            Some(group) if group.standing == Standing::Accepted => {
+            Some(group) if group.standing == GroupStanding::Accepted => {
                 self.groups_of.entry(group.ci).or_default().insert(id);
                 self.need_groups.insert(id, group);
             }

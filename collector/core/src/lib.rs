@@ -3,6 +3,7 @@
 //! `observe` turns a document into observations, `reconcile` turns observations into a [`ChangeSet`] with reasons,
 //! [`Estate`] is the current state that change sets are applied to, and `graph` and `impact` answer questions about it.
 
+pub mod catalogue;
 pub mod estate;
 pub mod graph;
 pub mod impact;
@@ -12,6 +13,7 @@ pub mod observe;
 pub mod query;
 pub mod reconcile;
 
+pub use catalogue::Catalogue;
 pub use estate::{Estate, Touched, Undo};
 pub use model::*;
 pub use observe::{Observed, observe};

@@ -64,7 +64,7 @@ impl Start {
             start.insert(found.ok_or_else(nobody)?);
         }
         if let Some(select) = &self.select {
-            let query = CiQuery::parse(select, "", None, Some(MOST_STARTS)).map_err(query_refusal)?;
+            let query = CiQuery::parse(estate.catalogue(), select, "", None, Some(MOST_STARTS)).map_err(query_refusal)?;
             start.extend(search.matching(estate, &query.filter, Timestamp::now()).into_iter().map(|ci| ci.id).take(MOST_STARTS + 1));
         }
         if start.len() > MOST_STARTS {

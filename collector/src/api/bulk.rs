@@ -311,7 +311,7 @@ impl Call<'_> {
             Write::CreateItem(CreateItem { known_as, item }) => {
                 self.announce(known_as.as_deref(), place)?;
                 let what = self.what(item.what());
-                let new = commands::NewCi::from(item);
+                let new = item.into_command(place)?;
                 command(self.actor, what, move |estate, order| {
                     let changes = commands::create_ci(estate, &new, order)?;
                     if let (Some(name), Some(id)) = (&known_as, self::made(&changes)) {

@@ -80,6 +80,9 @@ pub(crate) struct VersionView {
     pub(crate) class: String,
     /// `active` or `retired` then.
     pub(crate) lifecycle: String,
+    /// Where it was in its life then.
+    #[serde(default)]
+    pub(crate) stage: String,
     /// The values that stood then.
     #[schema(value_type = Object)]
     pub(crate) attributes: Map<String, Value>,
@@ -97,6 +100,7 @@ impl From<CiVersion> for VersionView {
             reason: version.reason,
             differs: version.differs,
             lifecycle: ci.lifecycle.as_str().to_owned(),
+            stage: ci.stage.as_str().to_owned(),
             attributes: ci.attributes.iter().map(|(name, attribute)| (name.clone(), attribute.value().clone())).collect(),
             name: ci.name,
             class: ci.class,

@@ -62,6 +62,10 @@ pub(crate) struct CiView {
     pub(crate) summary: CiSummary,
     /// Who says what about each attribute, by name.
     pub(crate) provenance: BTreeMap<String, Vec<ClaimView>>,
+    /// The rule of precedence that decides whose word stands, by attribute: `CLASS.ATTRIBUTE`, see `GET /api/v1/precedence`. Where none is named,
+    /// an agent is believed before a person, an API client and an import. Pins stand before all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) decided_by: BTreeMap<String, String>,
     /// What it is recognised by.
     pub(crate) identity_keys: Vec<IdentityKeyView>,
     /// The item it was merged into, if it was.
@@ -123,6 +127,15 @@ pub(crate) struct ClaimView {
     pub(crate) since: Instant,
     /// Whether a person made it stand against what machines report.
     pub(crate) pinned: bool,
+    /// When this source last said it; an agent's word is confirmed by every check-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) confirmed: Option<Instant>,
+    /// Seconds since then.
+    #[serde(default)]
+    pub(crate) age_seconds: u64,
+    /// Whether it was said within the window of the rule that decides; always where that has none.
+    #[serde(default)]
+    pub(crate) fresh: bool,
 }
 
 /// Something an item is recognised by.
@@ -137,18 +150,24 @@ pub(crate) struct IdentityKeyView {
 impl CiView {
     /// Everything known of an item of this estate.
     pub(crate) fn of(estate: &Estate, ci: &Ci, blast_radius: Option<BlastRadius>) -> Self {
-        let claims = |attribute: &rollcall_core::Attribute| {
-            let claim = |claim: &rollcall_core::Claim| ClaimView {
-                value: claim.value.clone(),
+        let now = Timestamp::now();
+        let claims = |name: &str, attribute: &rollcall_core::Attribute| {
+            let claim = |(claim, standing): (rollcall_core::Claim, rollcall_core::catalogue::Standing)| ClaimView {
+                value: claim.value,
                 source: claim.source.to_string(),
                 since: claim.since.into(),
                 pinned: claim.pinned,
+                confirmed: Some(standing.confirmed.into()),
+                age_seconds: now.millis_since(standing.confirmed).max(0).unsigned_abs() / 1_000,
+                fresh: standing.fresh,
             };
-            attribute.claims().iter().map(claim).collect()
+            estate.standings(ci, name, attribute, now).into_iter().map(claim).collect()
         };
+        let rule = |name: &String| Some((name.clone(), estate.catalogue().rule(&ci.class, name)?.name()));
         Self {
             summary: CiSummary::of(estate, ci),
-            provenance: ci.attributes.iter().map(|(name, attribute)| (name.clone(), claims(attribute))).collect(),
+            provenance: ci.attributes.iter().map(|(name, attribute)| (name.clone(), claims(name, attribute))).collect(),
+            decided_by: ci.attributes.keys().filter_map(rule).collect(),
             identity_keys: ci
                 .keys
                 .iter()
@@ -175,11 +194,12 @@ pub(super) fn query_refusal(error: QueryError) -> Refusal {
 #[utoipa::path(get, path = "/cis", tag = "items", params(ListParams),
     responses((status = 200, description = "A page of items", body = Page<CiSummary>)))]
 async fn list(State(app): State<SharedApp>, _: Viewer, Params(params): Params<ListParams>) -> Result<Json<Page<CiSummary>>, Refusal> {
-    let query = CiQuery::parse(&params.filter, &params.sort, params.after, Some(PageLimit::or(params.limit, 50))).map_err(query_refusal)?;
-    let query = CiQuery { ranking: app.blast_radii.newest(), ..query };
+    let limit = Some(PageLimit::or(params.limit, 50));
     // Off the async threads: the index may have writes to take in first.
     blocking(move || {
         let estate = app.estate();
+        let query = CiQuery::parse(estate.catalogue(), &params.filter, &params.sort, params.after, limit).map_err(query_refusal)?;
+        let query = CiQuery { ranking: app.blast_radii.newest(), ..query };
         let page = app.search.list(&estate, &query, Timestamp::now()).map_err(query_refusal)?;
         let items = page.items.into_iter().map(|ci| CiSummary::of(&estate, ci)).collect();
         Ok(Json(Page { items, next: page.next, total: Some(page.total) }))
@@ -203,9 +223,9 @@ async fn get(State(app): State<SharedApp>, _: Viewer, Id(id): Id<CiId>) -> Resul
 }
 
 /// An answer with the item's version in `ETag`.
-type Tagged<T> = (StatusCode, [(HeaderName, HeaderValue); 1], Json<T>);
+pub(super) type Tagged<T> = (StatusCode, [(HeaderName, HeaderValue); 1], Json<T>);
 
-fn current(app: &App, id: CiId) -> Result<Tagged<CiView>, Refusal> {
+pub(super) fn current(app: &App, id: CiId) -> Result<Tagged<CiView>, Refusal> {
     let estate = app.estate();
     let ci = estate.ci(id).ok_or_else(|| no_ci(id))?;
     let tag = HeaderValue::from_str(&format!("\"{}\"", ci.version)).map_err(|_| Refusal::internal())?;
@@ -232,6 +252,9 @@ pub(crate) struct NewCi {
     /// The id by which you know it: the same id again is refused instead of making a duplicate.
     #[serde(default)]
     pub(crate) external_id: Option<String>,
+    /// Where its life begins: `planned`, `ordered`, `in_stock` or `in_use`, which is meant if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lifecycle: Option<String>,
 }
 
 impl NewCi {
@@ -239,11 +262,12 @@ impl NewCi {
     pub(super) fn what(&self) -> What {
         What { action: "ci.create", subject: self.name.clone(), detail: format!("class {}", self.class) }
     }
-}
 
-impl From<NewCi> for commands::NewCi {
-    fn from(new: NewCi) -> Self {
-        Self { class: new.class, name: new.name, attributes: new.attributes.into_iter().collect(), external_id: new.external_id }
+    /// As the core takes it; its body stands at `place`.
+    pub(super) fn into_command(self, place: &str) -> Result<commands::NewCi, Refusal> {
+        let stage = self.lifecycle.as_deref().map(|name| super::life::stage(name, &format!("{place}.lifecycle"))).transpose()?;
+        let attributes = self.attributes.into_iter().collect();
+        Ok(commands::NewCi { class: self.class, name: self.name, attributes, external_id: self.external_id, stage })
     }
 }
 
@@ -259,7 +283,7 @@ pub(super) fn made(changes: &ChangeSet) -> Option<CiId> {
 #[utoipa::path(post, path = "/cis", tag = "items", request_body = NewCi, responses((status = 201, description = "Made", body = CiView)))]
 async fn create(State(app): State<SharedApp>, Manager(actor): Manager, Body(new): Body<NewCi>) -> Result<Tagged<CiView>, Refusal> {
     let what = new.what();
-    let new = commands::NewCi::from(new);
+    let new = new.into_command("$")?;
     let committed = order(&app, &actor, what, move |estate, order| Ok(commands::create_ci(estate, &new, order)?)).await?;
     let (_, tag, view) = current(&app, made(&committed.changes).ok_or_else(Refusal::internal)?)?;
     Ok((StatusCode::CREATED, tag, view))

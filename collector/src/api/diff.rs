@@ -268,6 +268,7 @@ fn values(estate: &Estate, put: &Put) -> BTreeMap<String, Value> {
     let mut values = BTreeMap::new();
     let mut say = |name: &str, value: Value| drop(values.insert(name.to_owned(), value));
     match put {
+        Put::Definition(it) => say("name", it.body.name().into()),
         Put::Ci(ci) => return ci_values(ci),
         Put::Relationship(it) => {
             say("from", name_of(it.from));
@@ -325,7 +326,7 @@ async fn difference(State(app): State<SharedApp>, _: Viewer, Params(params): Par
     if from > to {
         return Err(Refusal::invalid("from is later than to; name the earlier instant first"));
     }
-    let filter = Filter::parse(&params.filter).map_err(|error| Refusal::invalid(error.to_string()))?;
+    let filter = Filter::parse(app.estate().catalogue(), &params.filter).map_err(|error| Refusal::invalid(error.to_string()))?;
     let kind = params.kind.map(Kept::from);
     let after = match params.after.as_deref() {
         None => None,

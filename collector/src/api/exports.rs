@@ -53,8 +53,9 @@ struct ExportParams {
         (String = "text/csv"), (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         (Value = "application/json"), (String = "application/yaml")))))]
 async fn export(State(app): State<SharedApp>, _: Viewer, Params(params): Params<ExportParams>) -> Result<Response, Refusal> {
-    let query = CiQuery::parse(&params.filter, &params.sort, None, None).map_err(query_refusal)?;
-    let columns = Columns::parse(&params.columns).map_err(|error| Refusal::invalid(error.to_string()))?;
+    let catalogue = app.catalogue();
+    let query = CiQuery::parse(&catalogue, &params.filter, &params.sort, None, None).map_err(query_refusal)?;
+    let columns = Columns::parse(&catalogue, &params.columns).map_err(|error| Refusal::invalid(error.to_string()))?;
     Ok(answer(app, query, params.format.unwrap_or(Format::Csv), columns))
 }
 

@@ -8,7 +8,7 @@ pub(crate) mod api_tokens;
 pub(crate) mod applications;
 mod audit;
 mod bulk;
-mod catalogue;
+pub(crate) mod catalogue;
 mod changes;
 pub(crate) mod ci_details;
 pub(crate) mod cis;
@@ -23,7 +23,9 @@ mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod impact;
 pub(crate) mod imports;
+pub(crate) mod life;
 pub(crate) mod need_groups;
+pub(crate) mod precedence;
 pub(crate) mod relationships;
 mod reports;
 pub(crate) mod session;
@@ -99,6 +101,8 @@ fn calls() -> OpenApiRouter<SharedApp> {
         .merge(identity::routes())
         .merge(diff::routes())
         .merge(catalogue::routes())
+        .merge(life::routes())
+        .merge(precedence::routes())
         .merge(users::routes())
         .merge(api_tokens::routes())
         .merge(views::routes())

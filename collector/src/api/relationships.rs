@@ -132,7 +132,7 @@ pub(crate) struct EvidenceView {
 impl RelationshipView {
     /// The view of a relationship of this estate.
     pub(crate) fn of(estate: &Estate, relationship: &Relationship) -> Self {
-        let kind = catalogue::relationship_type(&relationship.kind);
+        let kind = estate.catalogue().relationship_type(&relationship.kind);
         let evidence: Vec<EvidenceView> = relationship
             .evidence
             .iter()
@@ -150,11 +150,11 @@ impl RelationshipView {
                 }
             })
             .collect();
-        let hardness = relationship.hardness.or(kind.map(|kind| kind.hardness)).unwrap_or(catalogue::Hardness::None);
+        let hardness = estate.hardness(relationship).unwrap_or(catalogue::Hardness::None);
         Self {
             id: relationship.id.0,
             kind: relationship.kind.clone(),
-            reads: kind.map_or(relationship.kind.as_str(), |kind| kind.forward).to_owned(),
+            reads: kind.map_or(relationship.kind.as_str(), |kind| kind.forward.as_str()).to_owned(),
             from: CiReference::of(estate, relationship.from),
             to: CiReference::of(estate, relationship.to),
             hardness: hardness.into(),

@@ -579,3 +579,61 @@ async fn what_the_failure_of_each_item_would_do_is_shown_and_sorted_by() {
     let listed = collector.get("/cis?sort=rank").await;
     assert_eq!(listed.body["items"][0]["id"], json!(database), "{}", listed.body);
 }
+
+#[tokio::test]
+async fn a_class_of_ones_own_counts_at_once() {
+    let collector = Collector::start().await;
+    let lane = json!({"name": "lane", "label": "Lane", "kind": "integer", "required": true});
+    let zone = json!({"name": "zone", "label": "Zone", "kind": "choice", "allowed": ["a", "b"]});
+    let till = json!({"label": "Till", "plural": "Tills", "parent": "desktop", "attributes": [lane, zone]});
+    let made = collector.call("PUT", "/catalogue/classes/till", till).await;
+    assert_eq!((made.status, &made.body["built_in"]), (200, &json!(false)), "{}", made.body);
+    let item = |attributes: Value| json!({"class": "till", "name": "Till 1", "attributes": attributes});
+    let refused = collector.call("POST", "/cis", item(json!({"lane": 1, "zone": "c"}))).await;
+    assert_eq!((refused.status, &refused.body["path"]), (422, &json!("$.attributes.zone")), "{}", refused.body);
+    assert!(refused.body["detail"].as_str().unwrap().contains("one of a, b"), "{}", refused.body);
+    assert_eq!(collector.call("POST", "/cis", item(json!({}))).await.status, 422, "lane is required");
+    let made = collector.call("POST", "/cis", item(json!({"lane": 1}))).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    for (filter, total) in [("class:till", 1), ("class:machine", 1), ("lane>0", 1), ("lifecycle:in_stock", 0), ("unsighted:1d", 1)] {
+        let encoded = filter.replace('>', "%3E");
+        let found = collector.get(&format!("/cis?filter={encoded}")).await;
+        assert_eq!(found.body["total"], json!(total), "{filter}: {}", found.body);
+    }
+    let in_use = collector.send(bare("DELETE", "/catalogue/classes/till", Some(&collector.console))).await;
+    assert_eq!(in_use.status, 409, "{}", in_use.body);
+    assert_eq!(collector.call("PUT", "/catalogue/classes/till", json!({"label": "T", "plural": "T", "parent": "till"})).await.status, 422);
+    let viewer = collector.token_for(Role::AssetManager).await;
+    let not_allowed = collector.send(request("PUT", "/catalogue/classes/x", Some(&viewer), "{}")).await;
+    assert_eq!(not_allowed.status, 403);
+}
+
+#[tokio::test]
+async fn a_life_a_sighting_and_a_rule_are_written_and_shown() {
+    let collector = Collector::start().await;
+    let made = collector.call("POST", "/cis", json!({"class": "laptop", "name": "n1", "lifecycle": "ordered"})).await;
+    assert_eq!((made.status, &made.body["stage"]), (201, &json!("ordered")), "{}", made.body);
+    let path = format!("/cis/{}", made.body["id"].as_str().unwrap());
+    let refused = collector.call("POST", &format!("{path}/lifecycle"), json!({"to": "in_use"})).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    let there = json!({"to": "in_use", "attributes": {"location": "Berlin"}});
+    let there = collector.call("POST", &format!("{path}/lifecycle"), there).await;
+    assert_eq!((there.status, &there.body["stage"]), (200, &json!("in_use")), "{}", there.body);
+    let ways = collector.get(&format!("{path}/lifecycle")).await;
+    assert!(
+        ways.body["items"].as_array().unwrap().iter().any(|way| way["to"] == "disposed" && way["needs"].as_array().unwrap().len() == 2)
+    );
+    let seen = collector.call("POST", &format!("{path}/sightings"), json!({"place": "Room 7", "by": "Grace"})).await;
+    assert_eq!((seen.status, &seen.body["sighting"]["place"]), (200, &json!("Room 7")), "{}", seen.body);
+    assert_eq!(collector.get("/cis?filter=sighted:1h").await.body["total"], json!(1));
+
+    let order = json!({"order": [{"source": "import", "fresh_for_seconds": 86_400}, {"source": "user"}]});
+    let rule = collector.call("PUT", "/precedence/item/location", order.clone()).await;
+    assert_eq!(rule.status, 200, "{}", rule.body);
+    let shown = collector.get(&path).await;
+    assert_eq!(shown.body["decided_by"]["location"], json!("item.location"));
+    assert_eq!(shown.body["provenance"]["location"][0]["fresh"], json!(true));
+    let tried = collector.call("POST", "/precedence/dry-run", json!({"delete": ["item.location"]})).await;
+    assert_eq!((tried.status, &tried.body["total"]), (200, &json!(0)), "{}", tried.body);
+    assert_eq!(collector.call("PUT", "/precedence/item/nothing", order).await.status, 422);
+}

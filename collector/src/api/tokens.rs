@@ -1,8 +1,8 @@
 //! Enrollment tokens: make, list, revoke.
 
 use axum::{Json, extract::State, http::StatusCode};
-use rollcall_core::reconcile::commands::fits;
-use rollcall_shared::{Timestamp, TokenId, catalogue};
+use rollcall_core::{Catalogue, catalogue::fits};
+use rollcall_shared::{Timestamp, TokenId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -144,7 +144,7 @@ async fn create(
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<CreatedToken>), Refusal> {
     let now = Timestamp::now();
-    let (days, realm) = check(&new)?;
+    let (days, realm) = check(app.estate().catalogue(), &new)?;
     let new = NewEnrollmentToken {
         name: new.name.trim().to_owned(),
         max_uses: match new.uses {
@@ -162,7 +162,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(CreatedToken { view: TokenView::of(record, now), token: text, command })))
 }
 
-fn check(new: &NewToken) -> Result<(u32, String), Refusal> {
+fn check(catalogue: &Catalogue, new: &NewToken) -> Result<(u32, String), Refusal> {
     let days = new.days.unwrap_or(1);
     if !(1..=MAX_DAYS).contains(&days) {
         return Err(Refusal::invalid(format!("days is 1 to {MAX_DAYS}")).at("$.days"));
@@ -175,13 +175,12 @@ fn check(new: &NewToken) -> Result<(u32, String), Refusal> {
     if realm.is_empty() || realm.len() > 64 || !realm.chars().all(allowed) {
         return Err(Refusal::invalid("a realm's name has 1 to 64 letters, digits, . _ -").at("$.realm"));
     }
-    let machine = catalogue::class("machine");
     for (name, value) in &new.attributes {
         let shown: String = name.chars().take(80).collect();
         let path = format!("$.attributes.{shown}");
-        match machine.and_then(|machine| machine.attribute(name)) {
+        match catalogue.attribute("machine", name) {
             None => return Err(Refusal::invalid(format!("machines have no attribute {shown:?}; see GET /api/v1/classes")).at(path)),
-            Some(attribute) if !fits(attribute.kind, value) => {
+            Some(attribute) if fits(attribute, value).is_err() => {
                 return Err(Refusal::invalid(format!("this value does not fit {shown}, see its kind in GET /api/v1/classes")).at(path));
             }
             Some(_) => {}

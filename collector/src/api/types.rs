@@ -114,8 +114,15 @@ pub(crate) struct CiSummary {
     pub(crate) class: String,
     /// What people call it.
     pub(crate) name: String,
-    /// `active` or `retired`.
+    /// `active` or `retired`: whether it counts in lists.
     pub(crate) lifecycle: String,
+    /// Where it is in its life: `planned`, `ordered`, `in_stock`, `in_use`, `in_repair`, `retired` or `disposed`. Only what is in use or in repair
+    /// takes part in graph and impact.
+    #[serde(default)]
+    pub(crate) stage: String,
+    /// When somebody last stood before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sighting: Option<super::life::SightingView>,
     /// The value that stands for each attribute, by name.
     #[schema(value_type = Object)]
     pub(crate) attributes: Map<String, Value>,
@@ -141,6 +148,8 @@ impl CiSummary {
             class: ci.class.clone(),
             name: ci.name.clone(),
             lifecycle: ci.lifecycle.as_str().to_owned(),
+            stage: ci.stage.as_str().to_owned(),
+            sighting: ci.sighting.as_ref().map(super::life::SightingView::from),
             attributes: ci.attributes.iter().map(|(name, attribute)| (name.clone(), attribute.value().clone())).collect(),
             agent: ci.agent.map(|agent| agent.0),
             first_seen: ci.first_seen.into(),

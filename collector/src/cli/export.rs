@@ -38,7 +38,7 @@ pub(super) async fn run(options: Options, context: &Context) -> Result<(), CliEr
     if let Some(dir) = &options.as_code {
         return as_code(&client, dir).await;
     }
-    let filter = joined(&options.filter)?;
+    let filter = joined(&options.filter);
     let by_ending = || options.to.as_deref().and_then(|path| Format::parse(path.extension()?.to_str()?));
     let format = options.format.or_else(by_ending).unwrap_or(Format::Csv);
     let mut query = vec![("filter", filter.as_str()), ("sort", options.sort.as_str()), ("format", format.as_str())];

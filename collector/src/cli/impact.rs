@@ -189,7 +189,7 @@ pub(super) async fn run_answer(command: AnswerCommand, context: &Context) -> Res
             let answer = kept.content.answer.as_ref().or(kept.content.comparison.as_ref().map(|two| &two.after));
             let Some(answer) = answer else { return Err(CliError::NotFound("this kept answer is empty".to_owned())) };
             if let (Some(language), Some(picture)) = (context.output.language(), &answer.picture) {
-                return say(&plain(&language.write(&answer.verdict, picture)));
+                return say(&plain(&language.write(&rollcall_core::Catalogue::built_in(), &answer.verdict, picture)));
             }
             let revision = kept.summary.revision.map(|revision| format!(", revision {revision}")).unwrap_or_default();
             let head =

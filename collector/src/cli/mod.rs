@@ -5,6 +5,7 @@ mod api_token;
 mod application;
 mod backup;
 mod ci;
+mod class;
 mod client;
 mod code;
 mod doctor;
@@ -15,7 +16,9 @@ mod impact;
 mod import;
 mod login;
 mod output;
+mod precedence;
 mod prompt;
+mod relationship_type;
 mod report;
 mod serve;
 mod suggestion;
@@ -55,6 +58,15 @@ enum Command {
     /// Configuration items: list, show, set, retire, explain, merge, split, keep-apart.
     #[command(subcommand)]
     Ci(ci::Command),
+    /// Classes of items and their attributes: list, show, define, delete.
+    #[command(subcommand)]
+    Class(class::Command),
+    /// Relationship types: list, define, delete.
+    #[command(subcommand)]
+    RelationshipType(relationship_type::Command),
+    /// Rules for whose word stands: list, set, delete, each to be tried first with --dry-run.
+    #[command(subcommand)]
+    Precedence(precedence::Command),
     /// Saved views: list, show, save, delete.
     #[command(subcommand)]
     View(view::Command),
@@ -136,6 +148,9 @@ fn run_client(command: Command, context: &Context) -> Result<(), CliError> {
         match command {
             Command::Serve(_) => Ok(()),
             Command::Ci(command) => ci::run(command, context).await,
+            Command::Class(command) => class::run(command, context).await,
+            Command::RelationshipType(command) => relationship_type::run(command, context).await,
+            Command::Precedence(command) => precedence::run(command, context).await,
             Command::Duplicates(options) => identity::duplicates(options, context).await,
             Command::Diff(options) => identity::diff(options, context).await,
             Command::Impact(options) => impact::run(options, context).await,

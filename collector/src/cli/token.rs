@@ -51,7 +51,7 @@ pub(super) async fn run(command: Command, context: &Context) -> Result<(), CliEr
     let client = context.connection.client()?;
     match command {
         Command::Create { name, uses, days, approve, realm, set } => {
-            let attributes = super::ci::values(&set)?.into_iter().collect::<Map<String, Value>>();
+            let attributes = super::ci::values(&super::ci::kinds(&client).await?, &set)?.into_iter().collect::<Map<String, Value>>();
             let new = NewToken { name, uses: Some(uses), days: Some(days), needs_approval: approve, realm, attributes };
             let created: CreatedToken = client.send(Method::POST, "/tokens", &new).await?;
             let rows = || {

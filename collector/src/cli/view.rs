@@ -68,7 +68,7 @@ pub(super) async fn run(command: Command, context: &Context) -> Result<(), CliEr
             print_with(context.output, &page, rows, |rows| format!("{}\n{} of {total} items", rows.to_text(), page.items.len()))
         }
         Command::Save { name, filter, sort, columns, shared } => {
-            let new = NewView { name, filter: ci::joined(&filter)?, sort, columns, shared };
+            let new = NewView { name, filter: ci::joined(&filter), sort, columns, shared };
             let all: Page<View> = client.get("/views", &[]).await?;
             let known = all.items.iter().filter(|view| view.changeable && view.name == new.name).collect::<Vec<_>>();
             let saved: View = match known.as_slice() {

@@ -64,7 +64,7 @@ pub(crate) fn export(estate: &Estate) -> Result<Vec<CodeFile>, serde_saphyr::Ser
         .flat_map(|it| [it.from, it.to])
         .chain(groups.iter().flat_map(|group| group.members.iter().copied().chain([group.ci])))
         .collect();
-    let mut items: Vec<(&Ci, BTreeMap<String, Value>)> = estate.active_cis().map(|ci| (ci, said_of(ci))).collect();
+    let mut items: Vec<(&Ci, BTreeMap<String, Value>)> = estate.active_cis().map(|ci| (ci, said_of(estate, ci))).collect();
     items.retain(|(ci, said)| !said.is_empty() || is_made_by_hand(ci) || named.contains(&ci.id));
     items.sort_by(|(a, _), (b, _)| (&a.class, a.name.to_lowercase(), a.id).cmp(&(&b.class, b.name.to_lowercase(), b.id)));
     let keys = keys(items.iter().map(|(ci, _)| *ci));
@@ -128,17 +128,16 @@ fn file<T: Serialize>(name: &str, list: &str, members: &[T]) -> Result<CodeFile,
 }
 
 /// Values that stand by somebody's word, not by an agent's.
-fn said_of(ci: &Ci) -> BTreeMap<String, Value> {
-    let said = ci
-        .attributes
-        .iter()
-        .filter(|(name, attribute)| attribute.winner().source != Source::Agent && !OWN.contains(&name.as_str()) && ci_has(ci, name));
+fn said_of(estate: &Estate, ci: &Ci) -> BTreeMap<String, Value> {
+    let said = ci.attributes.iter().filter(|(name, attribute)| {
+        attribute.winner().source != Source::Agent && !OWN.contains(&name.as_str()) && ci_has(estate, ci, name)
+    });
     said.map(|(name, attribute)| (name.clone(), attribute.value().clone())).collect()
 }
 
 /// A class that was changed later may lack what the one before had.
-fn ci_has(ci: &Ci, attribute: &str) -> bool {
-    rollcall_shared::catalogue::class(&ci.class).is_some_and(|class| class.attribute(attribute).is_some())
+fn ci_has(estate: &Estate, ci: &Ci, attribute: &str) -> bool {
+    estate.catalogue().attribute(&ci.class, attribute).is_some()
 }
 
 /// Made by a person, an import or an API client: no agent reports it, and no address alone is all that is known of it.

@@ -79,7 +79,7 @@ fn the_first_files_change_nothing() {
         [("business_service", "Web shop"), ("server", "db01"), ("server", "DB01"), ("team", "yes"), ("location", "0815: #1 'x'")]
     {
         let attributes = [("owner".to_owned(), json!("Team: A")), ("tags".to_owned(), json!(["null", "1e3", "a b"]))].into();
-        let new = NewCi { class: class.to_owned(), name: name.to_owned(), attributes, external_id: None };
+        let new = NewCi { class: class.to_owned(), name: name.to_owned(), attributes, external_id: None, stage: None };
         let changes = create_ci(&estate, &new, order(&mut Uuid::now_v7)).unwrap();
         ids.extend(apply(&mut estate, changes));
     }

@@ -14,6 +14,8 @@ fn server(number: u128, name: &str, version: u32) -> Put {
         class: "server".into(),
         name: name.into(),
         lifecycle: Lifecycle::Active,
+        stage: rollcall_core::Stage::InUse,
+        sighting: None,
         attributes: BTreeMap::new(),
         keys: Vec::new(),
         agent: None,

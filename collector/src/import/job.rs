@@ -8,7 +8,7 @@ use std::{
 };
 
 use rollcall_core::{
-    Ci, Source,
+    Catalogue, Ci, Source,
     reconcile::commands::{
         Order, Row, RowIndex, RowOutcome, RowProblem, RowRules, RowState, RowsSeen, UndoStep, UndoneState, plan_rows, undo_rows,
     },
@@ -149,7 +149,8 @@ impl Work {
     }
 
     fn fields(&self) -> Vec<Field> {
-        self.body.columns.iter().map(|column| Field::parse(&column.field).unwrap_or(Field::Ignore)).collect()
+        let catalogue = self.app.catalogue();
+        self.body.columns.iter().map(|column| Field::parse(&catalogue, &column.field).unwrap_or(Field::Ignore)).collect()
     }
 
     fn parts(&self) -> u32 {
@@ -170,8 +171,9 @@ impl Work {
     fn read(&self, part: &ImportPart, fields: &[Field]) -> Result<(Vec<Row>, Vec<RowOutcome>), ImportError> {
         let records: Vec<Record> = unpack(&part.rows)?;
         let (mut rows, mut wrong) = (Vec::with_capacity(records.len()), Vec::new());
+        let catalogue = self.app.catalogue();
         for record in &records {
-            match mapping::row(record, fields, self.body.class.as_deref()) {
+            match mapping::row(&catalogue, record, fields, self.body.class.as_deref()) {
                 Ok(row) => rows.push(row),
                 Err((row, problems)) => wrong.push(RowOutcome {
                     number: row.number,
@@ -247,8 +249,9 @@ pub(crate) async fn hand_in(app: &SharedApp, mut handed: Handed) -> Result<Impor
         waiting: Vec::new(),
         problem: None,
     };
-    change(&mut body, &MappingChange { columns: Vec::new(), ..handed.mapping.clone() })?;
-    check_columns(&handed.mapping.columns)?;
+    let catalogue = app.catalogue();
+    change(&catalogue, &mut body, &MappingChange { columns: Vec::new(), ..handed.mapping.clone() })?;
+    check_columns(&catalogue, &handed.mapping.columns)?;
     let record = ImportRecord {
         id: Uuid::now_v7(),
         state: ImportState::Reading,
@@ -276,21 +279,21 @@ fn check_source(source: &str) -> Result<(), ImportError> {
     Err(ImportError::Wrong { field: "source", message })
 }
 
-fn check_columns(columns: &[ColumnMapping]) -> Result<(), ImportError> {
+fn check_columns(catalogue: &Catalogue, columns: &[ColumnMapping]) -> Result<(), ImportError> {
     for column in columns {
-        Field::parse(&column.field).map_err(|message| ImportError::Wrong { field: "columns", message })?;
+        Field::parse(catalogue, &column.field).map_err(|message| ImportError::Wrong { field: "columns", message })?;
     }
     Ok(())
 }
 
-fn change(body: &mut Body, wanted: &MappingChange) -> Result<(), ImportError> {
-    check_columns(&wanted.columns)?;
+fn change(catalogue: &Catalogue, body: &mut Body, wanted: &MappingChange) -> Result<(), ImportError> {
+    check_columns(catalogue, &wanted.columns)?;
     for column in &wanted.columns {
         let Some(known) = body.columns.iter_mut().find(|known| known.heading == column.heading) else {
             let message = format!("the table has no column {:?}", column.heading.chars().take(80).collect::<String>());
             return Err(ImportError::Wrong { field: "columns", message });
         };
-        known.field = Field::parse(&column.field).map_or_else(|_| "ignore".to_owned(), |field| field.to_string());
+        known.field = Field::parse(catalogue, &column.field).map_or_else(|_| "ignore".to_owned(), |field| field.to_string());
     }
     let fields: Vec<&str> = body.columns.iter().map(|column| column.field.as_str()).filter(|field| *field != "ignore").collect();
     if let Some(twice) = fields.iter().enumerate().find(|(number, field)| fields[..*number].contains(field)) {
@@ -300,8 +303,8 @@ fn change(body: &mut Body, wanted: &MappingChange) -> Result<(), ImportError> {
     if let Some(class) = &wanted.class {
         body.class = match class.trim() {
             "" => None,
-            named => Some(match mapping::class_named(named) {
-                Some(class) => class.name.to_owned(),
+            named => Some(match mapping::class_named(catalogue, named) {
+                Some(class) => class.name.clone(),
                 None => {
                     let message =
                         format!("there is no class {:?}; GET /api/v1/classes lists them", named.chars().take(80).collect::<String>());
@@ -360,14 +363,16 @@ async fn read(work: &mut Work, file: File, columns: Vec<ColumnMapping>) -> Resul
     });
     let (headings, samples, parts, rows) = reading.await.map_err(|_| ImportError::Fault)??;
     let sample = |column: usize| samples.get(column).cloned().flatten();
-    work.body.columns = mapping::guess(&headings, work.body.class.as_deref(), &sample);
+    work.body.columns = mapping::guess(&work.app.catalogue(), &headings, work.body.class.as_deref(), &sample);
     (work.body.rows, work.body.parts) = (rows, vec![Counts::default(); parts as usize]);
     // A column that somebody has named takes its meaning from another that was only guessed.
     for wanted in &columns {
         let guessed = work.body.columns.iter_mut().filter(|known| known.field == wanted.field && known.heading != wanted.heading);
         guessed.for_each(|known| known.field = "ignore".to_owned());
     }
-    if let Err(ImportError::Wrong { message, .. }) = change(&mut work.body, &MappingChange { columns, ..MappingChange::default() }) {
+    if let Err(ImportError::Wrong { message, .. }) =
+        change(&work.app.catalogue(), &mut work.body, &MappingChange { columns, ..MappingChange::default() })
+    {
         return Err(TableError { row: Some(1), column: None, message, limit: None }.into());
     }
     preview(work).await
@@ -429,7 +434,7 @@ pub(crate) async fn change_mapping(app: &SharedApp, id: ImportId, wanted: &Mappi
     if work.record.state != ImportState::Preview {
         return Err(ImportError::State { state: work.record.state.as_str(), hint: "only what is not applied can be read in another way" });
     }
-    change(&mut work.body, wanted)?;
+    change(&work.app.catalogue(), &mut work.body, wanted)?;
     work.must_save(ImportState::Reading).await?;
     let view = work.view();
     tokio::spawn(async move {

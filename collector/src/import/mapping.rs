@@ -1,13 +1,11 @@
 //! Which column of a table says what.
 
 use rollcall_core::{
-    Lifecycle,
+    Catalogue, Lifecycle,
+    catalogue::{AttributeDefinition, AttributeKind, ClassDefinition, expectation},
     reconcile::commands::{Link, Reference, Row},
 };
-use rollcall_shared::{
-    Timestamp,
-    catalogue::{self, AttributeKind, ClassDefinition},
-};
+use rollcall_shared::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -46,11 +44,11 @@ const READ_ONLY: [&str; 9] =
 
 impl Field {
     /// Reads `id`, `external_id`, `class`, `name`, `lifecycle`, `ignore`, `relationship:TYPE`, `relationship:^TYPE` or an attribute's name.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(catalogue: &Catalogue, text: &str) -> Result<Self, String> {
         if let Some(kind) = text.strip_prefix("relationship:") {
             let (kind, reverse) = kind.strip_prefix('^').map_or((kind, false), |kind| (kind, true));
-            return match catalogue::relationship_type(kind) {
-                Some(kind) => Ok(Self::Relationship { kind: kind.name.to_owned(), reverse }),
+            return match catalogue.relationship_type(kind) {
+                Some(kind) => Ok(Self::Relationship { kind: kind.name.clone(), reverse }),
                 None => Err(format!("there is no relationship type {kind:?}; GET /api/v1/relationship-types lists them")),
             };
         }
@@ -63,9 +61,9 @@ impl Field {
             "lifecycle" => Self::Lifecycle,
             name => {
                 let name = name.strip_prefix("attributes.").unwrap_or(name);
-                let known =
-                    attribute(None, name).ok_or_else(|| format!("there is no attribute {name:?}; GET /api/v1/classes lists them"))?;
-                Self::Attribute(known.0.to_owned())
+                let known = catalogue.any_attribute(name);
+                let known = known.ok_or_else(|| format!("there is no attribute {name:?}; GET /api/v1/classes lists them"))?;
+                Self::Attribute(known.name.clone())
             }
         })
     }
@@ -182,8 +180,12 @@ const ALIASES: &[(&str, &str)] = &[
 /// What each column says, as far as its heading tells. No two columns say the same: of several the first, an exact name before an alias.
 ///
 /// `sample` is a first value of each column: an `id` that is none of ours is the source's own.
-pub(crate) fn guess(headings: &[String], class: Option<&str>, sample: &dyn Fn(usize) -> Option<String>) -> Vec<ColumnMapping> {
-    let class = class.and_then(catalogue::class);
+pub(crate) fn guess(
+    catalogue: &Catalogue,
+    headings: &[String],
+    class: Option<&str>,
+    sample: &dyn Fn(usize) -> Option<String>,
+) -> Vec<ColumnMapping> {
     let mut taken: Vec<Field> = Vec::new();
     let mut fields = vec![Field::Ignore; headings.len()];
     for only_exact in [true, false] {
@@ -191,7 +193,7 @@ pub(crate) fn guess(headings: &[String], class: Option<&str>, sample: &dyn Fn(us
             if fields[number] != Field::Ignore {
                 continue;
             }
-            let guessed = if only_exact { exact(heading) } else { alias(heading, class) };
+            let guessed = if only_exact { exact(catalogue, heading) } else { alias(catalogue, heading, class) };
             let guessed = match guessed {
                 Some(Field::Id) if sample(number).is_some_and(|value| value.parse::<uuid::Uuid>().is_err()) => Some(Field::ExternalId),
                 guessed => guessed,
@@ -205,27 +207,27 @@ pub(crate) fn guess(headings: &[String], class: Option<&str>, sample: &dyn Fn(us
     headings.iter().zip(fields).map(|(heading, field)| ColumnMapping { heading: heading.clone(), field: field.to_string() }).collect()
 }
 
-fn exact(heading: &str) -> Option<Field> {
-    (!READ_ONLY.contains(&heading)).then(|| Field::parse(heading).ok()).flatten()
+fn exact(catalogue: &Catalogue, heading: &str) -> Option<Field> {
+    (!READ_ONLY.contains(&heading)).then(|| Field::parse(catalogue, heading).ok()).flatten()
 }
 
-fn alias(heading: &str, class: Option<&'static ClassDefinition>) -> Option<Field> {
+fn alias(catalogue: &Catalogue, heading: &str, class: Option<&str>) -> Option<Field> {
     let word = plain(heading);
     if READ_ONLY.iter().any(|name| plain(name) == word) {
         return None;
     }
     let fixed = ["id", "external_id", "class", "name", "lifecycle"].into_iter().find(|name| plain(name) == word);
     if let Some(name) = fixed {
-        return Field::parse(name).ok();
+        return Field::parse(catalogue, name).ok();
     }
     // The table's own class first: other classes may call something else by the same word.
-    let of_class = class.into_iter().flat_map(|class| class.lineage()).flat_map(|class| class.attributes);
-    let all = of_class.chain(catalogue::CLASSES.iter().flat_map(|class| class.attributes));
-    if let Some(found) = all.into_iter().find(|known| plain(known.name) == word || plain(known.label) == word) {
-        return Some(Field::Attribute(found.name.to_owned()));
+    let of_class = class.into_iter().flat_map(|class| catalogue.attributes(class)).map(|(_, known)| known);
+    let mut all = of_class.chain(catalogue.classes().flat_map(|class| &class.attributes));
+    if let Some(found) = all.find(|known| plain(&known.name) == word || plain(&known.label) == word) {
+        return Some(Field::Attribute(found.name.clone()));
     }
     let (_, name) = ALIASES.iter().find(|(alias, _)| *alias == word)?;
-    Field::parse(name).ok()
+    Field::parse(catalogue, name).ok()
 }
 
 /// Letters and digits in lower case: "Serial No." and "serial_no" are one.
@@ -234,21 +236,24 @@ fn plain(heading: &str) -> String {
 }
 
 /// The attribute of that name: the class's, or else any class's.
-fn attribute(class: Option<&ClassDefinition>, name: &str) -> Option<(&'static str, AttributeKind)> {
-    let of_class = class.and_then(|class| class.attribute(name));
-    let any = || catalogue::CLASSES.iter().flat_map(|class| class.attributes).find(|known| known.name == name);
-    of_class.or_else(any).map(|known| (known.name, known.kind))
+fn attribute<'c>(catalogue: &'c Catalogue, class: Option<&str>, name: &str) -> Option<&'c AttributeDefinition> {
+    class.and_then(|class| catalogue.attribute(class, name)).or_else(|| catalogue.any_attribute(name))
 }
 
 /// The class that a text names: by name, label or plural, however written.
-pub(crate) fn class_named(text: &str) -> Option<&'static ClassDefinition> {
+pub(crate) fn class_named<'c>(catalogue: &'c Catalogue, text: &str) -> Option<&'c ClassDefinition> {
     let word = plain(text);
-    let is = |class: &&ClassDefinition| [class.name, class.label, class.plural].iter().any(|name| plain(name) == word);
-    catalogue::class(text).or_else(|| catalogue::CLASSES.iter().find(is))
+    let is = |class: &&ClassDefinition| [&class.name, &class.label, &class.plural].into_iter().any(|name| plain(name) == word);
+    catalogue.class(text).or_else(|| catalogue.classes().find(is))
 }
 
 /// A row of a table as what it says, or what is wrong with its cells, by field.
-pub(crate) fn row(record: &Record, fields: &[Field], default_class: Option<&str>) -> Result<Row, (Row, Vec<(String, String)>)> {
+pub(crate) fn row(
+    catalogue: &Catalogue,
+    record: &Record,
+    fields: &[Field],
+    default_class: Option<&str>,
+) -> Result<Row, (Row, Vec<(String, String)>)> {
     let mut row = Row { number: record.number, ..Row::default() };
     let mut wrong = Vec::new();
     let cell = |column: u32| fields.get(column as usize).filter(|field| **field != Field::Ignore);
@@ -261,8 +266,8 @@ pub(crate) fn row(record: &Record, fields: &[Field], default_class: Option<&str>
                 Err(_) => wrong.push(("id".to_owned(), format!("{:?} is not an id of this installation", short(&text(value))))),
             },
             Field::ExternalId => row.external_id = Some(text(value)),
-            Field::Class => match class_named(&text(value)) {
-                Some(class) => row.class = Some(class.name.to_owned()),
+            Field::Class => match class_named(catalogue, &text(value)) {
+                Some(class) => row.class = Some(class.name.clone()),
                 None => {
                     wrong
                         .push(("class".to_owned(), format!("there is no class {:?}; GET /api/v1/classes lists them", short(&text(value)))));
@@ -280,11 +285,11 @@ pub(crate) fn row(record: &Record, fields: &[Field], default_class: Option<&str>
             Field::Attribute(_) | Field::Ignore => {}
         }
     }
-    let class = row.class.as_deref().or(default_class).and_then(catalogue::class);
+    let class = row.class.as_deref().or(default_class).map(str::to_owned);
     for (field, value) in cells {
         let Field::Attribute(name) = field else { continue };
-        let Some((_, kind)) = attribute(class, name) else { continue };
-        match read(kind, value) {
+        let Some(definition) = attribute(catalogue, class.as_deref(), name) else { continue };
+        match read(definition, value) {
             Ok(Some(value)) => drop(row.attributes.insert(name.clone(), value)),
             Ok(None) => {}
             Err(needed) => {
@@ -303,25 +308,42 @@ fn members(value: &Value) -> Vec<String> {
 }
 
 /// A cell as a value of this kind; nothing for an empty one.
-fn read(kind: AttributeKind, cell: &Value) -> Result<Option<Value>, &'static str> {
+fn read(attribute: &AttributeDefinition, cell: &Value) -> Result<Option<Value>, String> {
     let text = table::text(cell);
     if text.is_empty() {
         return Ok(None);
     }
     let trimmed = text.trim();
-    Ok(Some(match kind {
-        AttributeKind::Text => match cell {
+    Ok(Some(match attribute.kind {
+        AttributeKind::Text | AttributeKind::Url => match cell {
             Value::String(text) => Value::from(text.as_str()),
             _ => Value::from(trimmed),
         },
-        AttributeKind::Integer(_) => {
+        AttributeKind::Integer => {
             let number = trimmed.parse::<u64>().map(Value::from).or_else(|_| trimmed.parse::<i64>().map(Value::from));
             number.map_err(|_| "a whole number, without unit or separators,")?
         }
+        AttributeKind::Number => match trimmed.parse::<f64>() {
+            Ok(number) if number.is_finite() => Value::from(number),
+            _ => return Err("a number, without unit, with a dot before the fraction,".to_owned()),
+        },
+        // However its case: people write lists of choices by hand.
+        AttributeKind::Choice => match attribute.allowed.iter().find(|allowed| plain(allowed) == plain(trimmed)) {
+            Some(allowed) => Value::from(allowed.as_str()),
+            None => return Err(expectation(attribute)),
+        },
+        AttributeKind::Reference => match Reference::parse(trimmed) {
+            Reference::Id(id) => Value::from(id.to_string()),
+            Reference::Name(_) => return Err(expectation(attribute)),
+        },
+        AttributeKind::Date => match trimmed.split_once('T') {
+            Some((day, _)) if trimmed.parse::<Timestamp>().is_ok() => Value::from(day),
+            _ => Value::from(trimmed),
+        },
         AttributeKind::Boolean => match trimmed.to_lowercase().as_str() {
             "true" | "yes" | "y" | "1" | "x" | "ja" => Value::Bool(true),
             "false" | "no" | "n" | "0" | "nein" => Value::Bool(false),
-            _ => return Err("yes or no"),
+            _ => return Err("yes or no".to_owned()),
         },
         AttributeKind::Instant => {
             let whole = |text: &str| text.parse::<Timestamp>().is_ok();
@@ -329,7 +351,7 @@ fn read(kind: AttributeKind, cell: &Value) -> Result<Option<Value>, &'static str
             match (whole(trimmed), whole(&as_day)) {
                 (true, _) => Value::from(trimmed),
                 (_, true) => Value::from(as_day),
-                _ => return Err("a day such as 2026-03-01, or a time such as 2026-03-01T12:00:00Z,"),
+                _ => return Err("a day such as 2026-03-01, or a time such as 2026-03-01T12:00:00Z,".to_owned()),
             }
         }
         AttributeKind::TextList => match cell {
@@ -351,7 +373,7 @@ mod tests {
 
     fn guessed(headings: &[&str], class: Option<&str>) -> Vec<String> {
         let headings: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
-        guess(&headings, class, &|_| Some("4711".to_owned())).into_iter().map(|column| column.field).collect()
+        guess(&Catalogue::built_in(), &headings, class, &|_| Some("4711".to_owned())).into_iter().map(|column| column.field).collect()
     }
 
     #[test]
@@ -368,15 +390,19 @@ mod tests {
 
     #[test]
     fn cells_become_values_of_their_attributes_kind_or_say_what_is_needed() {
+        let catalogue = Catalogue::built_in();
         let fields: Vec<Field> =
-            ["name", "class", "memory_bytes", "tags", "valid_until"].iter().map(|field| Field::parse(field).unwrap()).collect();
+            ["name", "class", "memory_bytes", "tags", "valid_until"].iter().map(|field| Field::parse(&catalogue, field).unwrap()).collect();
         let record =
             |values: &[Value]| Record { number: 7, cells: values.iter().enumerate().map(|(n, v)| (n as u32, v.clone())).collect() };
-        let good = row(&record(&[json!("a"), json!("Notebook"), json!("16"), json!("p; q"), json!("2027-01-01")]), &fields, None).unwrap();
+        let good =
+            row(&catalogue, &record(&[json!("a"), json!("Notebook"), json!("16"), json!("p; q"), json!("2027-01-01")]), &fields, None)
+                .unwrap();
         assert_eq!(good.class.as_deref(), Some("laptop"));
         assert_eq!(json!(good.attributes), json!({"memory_bytes": 16, "tags": ["p", "q"], "valid_until": "2027-01-01T00:00:00Z"}));
         let (_, wrong) =
-            row(&record(&[json!("a"), json!("toaster"), json!("16 GB"), json!(["x"]), json!("soon")]), &fields, None).unwrap_err();
+            row(&catalogue, &record(&[json!("a"), json!("toaster"), json!("16 GB"), json!(["x"]), json!("soon")]), &fields, None)
+                .unwrap_err();
         let fields: Vec<&str> = wrong.iter().map(|(field, _)| field.as_str()).collect();
         assert_eq!(fields, ["class", "attributes.memory_bytes", "attributes.valid_until"]);
     }

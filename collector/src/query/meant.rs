@@ -19,10 +19,7 @@ use std::{
 };
 
 use rollcall_core::{Ci, Estate, IdentityKeyKind, Lifecycle, NeedGroup, Relationship};
-use rollcall_shared::{
-    CiId, Timestamp,
-    catalogue::{self, Hardness},
-};
+use rollcall_shared::{CiId, Timestamp, catalogue::Hardness};
 use serde_json::Value;
 
 use super::{CiQuery, Filter, matching};
@@ -77,7 +74,7 @@ impl Meant {
     ///
     /// # Errors
     /// [`MeantError`] says what is understood.
-    pub fn parse(text: &str) -> Result<Self, MeantError> {
+    pub fn parse(catalogue: &rollcall_core::Catalogue, text: &str) -> Result<Self, MeantError> {
         let text = text.trim();
         let wrong = |problem: String| error(text, problem);
         if text.is_empty() {
@@ -99,7 +96,7 @@ impl Meant {
             "hypervisor" => Self::Hypervisor(value()?),
             "power" => Self::Power(value()?),
             "one-of" => Self::OneOf(value()?),
-            "filter" => Self::Filter(Filter::parse(&value()?).map_err(|error| wrong(error.to_string()))?),
+            "filter" => Self::Filter(Filter::parse(catalogue, &value()?).map_err(|error| wrong(error.to_string()))?),
             "subnet" => {
                 let value = value()?;
                 let (network, realm) = match value.split_once('@') {
@@ -140,7 +137,7 @@ impl Meant {
             }
             Self::Hypervisor(name) => {
                 let machine = one(estate, name, now)?;
-                carried(estate, BTreeSet::from([machine]), &["runs_on"], |ci| is_a(ci, "machine"))
+                carried(estate, BTreeSet::from([machine]), &["runs_on"], |ci| is_a(estate, ci, "machine"))
             }
             Self::Subnet(network, realm) => {
                 let inside = |ci: &&Ci| match realm {
@@ -195,7 +192,11 @@ pub fn one(estate: &Estate, text: &str, now: Timestamp) -> Result<CiId, MeantErr
         let runs_there = |ci: &&Ci| ci.name.to_lowercase() == name && on(estate, ci).to_lowercase() == format!(" on {machine}");
         found = estate.active_cis().filter(runs_there).take(NAMED + 1).collect();
     }
-    let filter = if found.is_empty() { Filter::parse(text).map_err(|wrong| error(text, wrong.to_string()))? } else { Filter::default() };
+    let filter = if found.is_empty() {
+        Filter::parse(estate.catalogue(), text).map_err(|wrong| error(text, wrong.to_string()))?
+    } else {
+        Filter::default()
+    };
     let query = CiQuery { filter, ..CiQuery::default() };
     if found.is_empty() && !text.is_empty() {
         found = matching(estate, &query, now).filter(|ci| is_active(ci)).take(NAMED + 1).collect();
@@ -224,7 +225,7 @@ fn on(estate: &Estate, ci: &Ci) -> String {
 fn named(estate: &Estate, class: &str, name: &str) -> Result<Vec<CiId>, String> {
     let wanted = name.to_lowercase();
     let id: Option<CiId> = name.parse().ok();
-    let is_it = |ci: &&Ci| is_a(ci, class) && (Some(ci.id) == id || ci.name.to_lowercase() == wanted);
+    let is_it = |ci: &&Ci| is_a(estate, ci, class) && (Some(ci.id) == id || ci.name.to_lowercase() == wanted);
     let found: Vec<&Ci> = estate.active_cis().filter(is_it).take(NAMED + 1).collect();
     match &found[..] {
         [] | [_] => Ok(found.iter().map(|ci| ci.id).collect()),
@@ -237,7 +238,7 @@ fn carried(estate: &Estate, roots: BTreeSet<CiId>, kinds: &[&str], wanted: impl 
     let mut waiting: VecDeque<CiId> = roots.iter().copied().collect();
     let mut found = roots;
     while let Some(at) = waiting.pop_front() {
-        for edge in estate.dependents(at).filter(|edge| kinds.contains(&edge.kind.as_str()) && is_hard(edge)) {
+        for edge in estate.dependents(at).filter(|edge| kinds.contains(&edge.kind.as_str()) && is_hard(estate, edge)) {
             let stands_in = estate.need_groups_of(edge.from).any(|group| group.members.contains(&at));
             let fails = |ci: &Ci| is_active(ci) && wanted(ci);
             if !stands_in && found.len() <= MOST_MEANT && estate.ci(edge.from).is_some_and(fails) && found.insert(edge.from) {
@@ -248,8 +249,8 @@ fn carried(estate: &Estate, roots: BTreeSet<CiId>, kinds: &[&str], wanted: impl 
     found
 }
 
-fn is_hard(edge: &Relationship) -> bool {
-    edge.hardness.or_else(|| catalogue::relationship_type(&edge.kind).map(|kind| kind.hardness)) == Some(Hardness::Hard)
+fn is_hard(estate: &Estate, edge: &Relationship) -> bool {
+    estate.hardness(edge) == Some(Hardness::Hard)
 }
 
 /// The members of the need group of that name or id, or of the only one that the item has.
@@ -277,8 +278,8 @@ fn is_active(ci: &Ci) -> bool {
     ci.lifecycle == Lifecycle::Active
 }
 
-fn is_a(ci: &Ci, class: &str) -> bool {
-    catalogue::class(&ci.class).is_some_and(|known| known.is_a(class))
+fn is_a(estate: &Estate, ci: &Ci, class: &str) -> bool {
+    estate.is_a(ci, class)
 }
 
 fn listed<'a>(ci: &'a Ci, attribute: &str) -> impl Iterator<Item = &'a str> {
@@ -369,7 +370,7 @@ mod tests {
 
     fn ci(number: u128, class: &str, name: &str, attributes: &[(&str, Value)]) -> Put {
         let claim = |(name, value): &(&str, Value)| {
-            let claim = Claim { value: value.clone(), source: Source::User("ada".into()), since: at(), pinned: false };
+            let claim = Claim { value: value.clone(), source: Source::User("ada".into()), since: at(), confirmed: at(), pinned: false };
             ((*name).to_owned(), Attribute::from_claims([claim]).unwrap())
         };
         Put::Ci(Ci {
@@ -377,6 +378,8 @@ mod tests {
             class: class.into(),
             name: name.into(),
             lifecycle: Lifecycle::Active,
+            stage: rollcall_core::Stage::InUse,
+            sighting: None,
             attributes: attributes.iter().map(claim).collect::<BTreeMap<_, _>>(),
             keys: Vec::new(),
             agent: None,
@@ -455,6 +458,7 @@ mod tests {
 
     #[test]
     fn sets_hold_what_fails_with_them_and_nothing_that_has_another() {
+        let built_in = rollcall_core::Catalogue::built_in();
         for (text, expected) in [
             ("db01", vec![6]),
             ("\"Room 4\"", vec![2]),
@@ -473,16 +477,17 @@ mod tests {
             ("one-of:power", vec![8, 9]),
             ("one-of:db01", vec![8, 9]),
         ] {
-            let meant = Meant::parse(text).unwrap();
+            let meant = Meant::parse(&built_in, text).unwrap();
             let resolved = meant.resolve(&estate(), at()).unwrap();
             assert_eq!(resolved.cis, expected.into_iter().map(id).collect::<Vec<_>>(), "{text}");
             assert_eq!(resolved.one_of, text.starts_with("one-of"));
-            assert_eq!(Meant::parse(&meant.to_string()).unwrap(), meant, "{text}");
+            assert_eq!(Meant::parse(&built_in, &meant.to_string()).unwrap(), meant, "{text}");
         }
     }
 
     #[test]
     fn what_means_nothing_or_too_much_says_so() {
+        let built_in = rollcall_core::Catalogue::built_in();
         for (text, says) in [
             ("", "name an item"),
             ("location:", "comes which"),
@@ -500,10 +505,10 @@ mod tests {
             ("one-of:vm1", "no need group"),
             ("power:host7", "nothing is meant"),
         ] {
-            let result = Meant::parse(text).and_then(|meant| meant.resolve(&estate(), at()));
+            let result = Meant::parse(&built_in, text).and_then(|meant| meant.resolve(&estate(), at()));
             let error = result.expect_err(text).to_string();
             assert!(error.contains(says), "{text}: {error}");
         }
-        assert!(Meant::parse(&"x".repeat(MOST_BYTES + 1)).is_err());
+        assert!(Meant::parse(&built_in, &"x".repeat(MOST_BYTES + 1)).is_err());
     }
 }

@@ -10,7 +10,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use rollcall_core::query::{Condition, Field, Filter, FilterError, MAX_FILTER_BYTES, MAX_TERMS, Matcher, Term, last_seen};
-use rollcall_core::{Ci, Estate};
+use rollcall_core::{Catalogue, Ci, Estate};
 use rollcall_shared::{CiId, Timestamp};
 pub use search::Search;
 use serde::{Deserialize, Serialize};
@@ -63,12 +63,12 @@ impl CiQuery {
     ///
     /// # Errors
     /// [`QueryError`] says what is wrong and what is understood.
-    pub fn parse(filter: &str, sort: &str, after: Option<String>, limit: Option<usize>) -> Result<Self, QueryError> {
-        let filter = Filter::parse(filter)?;
+    pub fn parse(catalogue: &Catalogue, filter: &str, sort: &str, after: Option<String>, limit: Option<usize>) -> Result<Self, QueryError> {
+        let filter = Filter::parse(catalogue, filter)?;
         // Who searches wants the best find first, who filters a list that reads well.
         let sort = match sort {
             "" if filter.texts().next().is_some() => Sort { column: Column::Relevance, descending: false },
-            sort => Sort::parse(sort)?,
+            sort => Sort::parse(catalogue, sort)?,
         };
         Ok(Self { filter, sort, after: after.filter(|cursor| !cursor.is_empty()), limit: limit.unwrap_or(DEFAULT_LIMIT), ranking: None })
     }
@@ -115,7 +115,7 @@ pub enum Column {
 
 impl Column {
     /// The column of that name.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub fn parse(catalogue: &Catalogue, name: &str) -> Option<Self> {
         Some(match name {
             "relevance" => Self::Relevance,
             "name" => Self::Name,
@@ -125,7 +125,7 @@ impl Column {
             "last_seen" => Self::LastSeen,
             "changed" => Self::Changed,
             "rank" => Self::Rank,
-            other => match rollcall_core::query::field(other) {
+            other => match rollcall_core::query::field(catalogue, other) {
                 Some(Field::Attributes(_, names)) => Self::Attribute(names.into_iter().next()?),
                 _ => return None,
             },
@@ -154,13 +154,13 @@ impl Sort {
     ///
     /// # Errors
     /// [`QueryError::Sort`] if there is no such column.
-    pub fn parse(text: &str) -> Result<Self, QueryError> {
+    pub fn parse(catalogue: &Catalogue, text: &str) -> Result<Self, QueryError> {
         let (descending, name) = match text.strip_prefix('-') {
             Some(name) => (true, name),
             None => (false, text),
         };
         let name = if name.is_empty() { "name" } else { name };
-        let column = Column::parse(name).filter(|column| !descending || *column != Column::Relevance);
+        let column = Column::parse(catalogue, name).filter(|column| !descending || *column != Column::Relevance);
         let column = column.ok_or_else(|| QueryError::Sort(name.chars().take(80).collect()))?;
         Ok(Self { column, descending })
     }
@@ -305,7 +305,7 @@ fn key_of(estate: &Estate, ci: &Ci, column: &Column) -> Key {
     match column {
         Column::Relevance | Column::Name => Key::Text(ci.name.to_lowercase()),
         Column::Class => Key::Text(ci.class.clone()),
-        Column::Lifecycle => Key::Text(ci.lifecycle.as_str().to_owned()),
+        Column::Lifecycle => Key::Text(ci.stage.as_str().to_owned()),
         Column::FirstSeen => time(ci.first_seen),
         Column::LastSeen => last_seen(estate, ci).map_or(Key::Missing, time),
         Column::Changed => time(ci.valid_from),

@@ -19,10 +19,12 @@ fn ci(number: u128, class: &str, name: &str, attributes: &[(&str, Value)]) -> Ci
         class: class.into(),
         name: name.into(),
         lifecycle: Lifecycle::Active,
+        stage: rollcall_core::Stage::InUse,
+        sighting: None,
         attributes: attributes
             .iter()
             .map(|(name, value)| {
-                let claim = Claim { value: value.clone(), source: Source::Agent, since: now(), pinned: false };
+                let claim = Claim { value: value.clone(), source: Source::Agent, since: now(), confirmed: now(), pinned: false };
                 ((*name).to_owned(), Attribute::from_claims([claim]).unwrap())
             })
             .collect::<BTreeMap<_, _>>(),
@@ -72,7 +74,7 @@ fn estate() -> Estate {
 
 fn listed(filter: &str, sort: &str) -> Vec<u128> {
     let estate = estate();
-    let query = CiQuery::parse(filter, sort, None, None).unwrap();
+    let query = CiQuery::parse(estate.catalogue(), filter, sort, None, None).unwrap();
     let page = list(&estate, &query, now()).unwrap();
     assert_eq!(page.total, page.items.len());
     page.items.iter().map(|ci| ci.id.0.as_u128()).collect()
@@ -128,13 +130,14 @@ fn what_has_no_value_comes_last_in_both_directions() {
     ] {
         assert_eq!(listed("", sort), expected, "{sort}");
     }
-    assert!(matches!(Sort::parse("nonsense"), Err(QueryError::Sort(_))));
+    assert!(matches!(Sort::parse(&rollcall_core::Catalogue::built_in(), "nonsense"), Err(QueryError::Sort(_))));
 }
 
 #[test]
 fn pages_join_to_the_whole_list_even_when_items_go_between_them() {
     let mut estate = estate();
-    let mut query = CiQuery { limit: 2, sort: Sort::parse("-memory_bytes").unwrap(), ..CiQuery::default() };
+    let mut query =
+        CiQuery { limit: 2, sort: Sort::parse(&rollcall_core::Catalogue::built_in(), "-memory_bytes").unwrap(), ..CiQuery::default() };
     let mut seen = Vec::new();
     loop {
         let page = list(&estate, &query, now()).unwrap();
@@ -154,7 +157,8 @@ fn pages_join_to_the_whole_list_even_when_items_go_between_them() {
 fn a_foreign_cursor_is_refused() {
     let estate = estate();
     let first = list(&estate, &CiQuery { limit: 1, ..CiQuery::default() }, now()).unwrap();
-    let other_order = CiQuery { after: first.next, sort: Sort::parse("class").unwrap(), ..CiQuery::default() };
+    let other_order =
+        CiQuery { after: first.next, sort: Sort::parse(&rollcall_core::Catalogue::built_in(), "class").unwrap(), ..CiQuery::default() };
     assert_eq!(list(&estate, &other_order, now()), Err(QueryError::Cursor));
     for cursor in ["x", "e30", "%00", "bnVsbA"] {
         let query = CiQuery { after: Some(cursor.into()), ..CiQuery::default() };
@@ -164,7 +168,7 @@ fn a_foreign_cursor_is_refused() {
 
 /// Every item of a list, page by page, by the index.
 fn pages(search: &Search, estate: &Estate, filter: &str, sort: &str, limit: usize) -> Vec<u128> {
-    let mut query = CiQuery::parse(filter, sort, None, Some(limit)).unwrap();
+    let mut query = CiQuery::parse(&rollcall_core::Catalogue::built_in(), filter, sort, None, Some(limit)).unwrap();
     let mut all = Vec::new();
     loop {
         let page = search.list(estate, &query, now()).unwrap();
@@ -186,7 +190,9 @@ fn the_index_lists_what_looking_at_everything_lists() {
             for sort in
                 ["", "name", "-name", "memory_bytes", "-memory_bytes", "-last_seen", "last_seen", "class", "changed", "-owner", "tags"]
             {
-                let plain = list(&estate, &CiQuery::parse(filter, sort, None, Some(1_000)).unwrap(), now()).unwrap();
+                let plain =
+                    list(&estate, &CiQuery::parse(&rollcall_core::Catalogue::built_in(), filter, sort, None, Some(1_000)).unwrap(), now())
+                        .unwrap();
                 let expected: Vec<u128> = plain.items.iter().map(|ci| ci.id.0.as_u128()).collect();
                 assert_eq!(
                     pages(&search, &estate, filter, sort, 1 + round as usize % 3),

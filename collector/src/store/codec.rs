@@ -5,6 +5,7 @@
 
 mod agent;
 mod ci;
+mod definition;
 mod event;
 mod frozen;
 mod import;
@@ -24,6 +25,7 @@ use serde_json::value::RawValue;
 pub(super) use self::{
     agent::{AgentRow, TokenRow},
     ci::{BindingRow, CiRow, ConflictRow, SoftwareRow, SoftwareSetRow, software_digest},
+    definition::DefinitionRow,
     event::{AuditRow, EventRow},
     frozen::FrozenAnswerRow,
     import::ImportRow,

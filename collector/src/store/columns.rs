@@ -4,7 +4,12 @@
 
 macro_rules! ci {
     () => {
-        "id, class, name, lifecycle, CAST(attributes AS TEXT), CAST(keys AS TEXT), agent, merged_into, first_seen, valid_from, version"
+        "id, class, name, lifecycle, CAST(attributes AS TEXT), CAST(keys AS TEXT), agent, merged_into, first_seen, valid_from, version, stage, sighting"
+    };
+}
+macro_rules! definition {
+    () => {
+        "id, CAST(body AS TEXT), lifecycle, valid_from, version"
     };
 }
 macro_rules! relationship {
@@ -82,6 +87,6 @@ macro_rules! frozen_answer {
 }
 
 pub(super) use {
-    agent, api_token, audit, binding, ci, conflict, event, frozen_answer, import_job, inventory, merge, need_group, person, relationship,
-    saved_view, session, software, token,
+    agent, api_token, audit, binding, ci, conflict, definition, event, frozen_answer, import_job, inventory, merge, need_group, person,
+    relationship, saved_view, session, software, token,
 };

@@ -85,6 +85,7 @@ impl DifferingPage {
 
 fn id_of(put: &Put) -> Uuid {
     match put {
+        Put::Definition(definition) => definition.id.0,
         Put::Ci(ci) => ci.id.0,
         Put::Relationship(relationship) => relationship.id.0,
         Put::NeedGroup(group) => group.id.0,

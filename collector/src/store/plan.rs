@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Batch, StoreError,
-    codec::{self, BindingRow, CiRow, ConflictRow, EventRow, MergeRow, NeedGroupRow, RelationshipRow, SoftwareSetRow},
+    codec::{self, BindingRow, CiRow, ConflictRow, DefinitionRow, EventRow, MergeRow, NeedGroupRow, RelationshipRow, SoftwareSetRow},
 };
 
 /// A row that stands from one instant to another, one of a chain of versions of one thing.
@@ -61,6 +61,7 @@ impl<T: Version> Versions<T> {
 
 /// Everything that the changes of a batch write.
 pub(super) struct Plan<'a> {
+    pub(super) definitions: Versions<DefinitionRow>,
     pub(super) cis: Versions<CiRow>,
     pub(super) relationships: Versions<RelationshipRow>,
     pub(super) need_groups: Versions<NeedGroupRow>,
@@ -77,12 +78,15 @@ pub(super) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// Sorts the changes of a batch by table.
     pub(super) fn new(batch: &'a Batch) -> Result<Self, StoreError> {
-        let (mut cis, mut relationships, mut need_groups, mut bindings) = (vec![], vec![], vec![], vec![]);
+        let (mut definitions, mut cis, mut relationships, mut need_groups, mut bindings) = (vec![], vec![], vec![], vec![], vec![]);
         let (mut conflicts, mut software): (HashMap<Uuid, ConflictRow>, _) = (HashMap::new(), HashMap::new());
         let mut merges: HashMap<Uuid, MergeRow> = HashMap::new();
         let at = batch.at.as_millis();
         for change in &batch.changes {
             match &change.change.put {
+                Put::Definition(definition) => {
+                    definitions.push(DefinitionRow::new(definition, &change.actor, &change.change.reason)?);
+                }
                 Put::Ci(ci) => cis.push(CiRow::new(ci, &change.actor, &change.change.reason, &change.change.differs)?),
                 Put::Relationship(relationship) => relationships.push(RelationshipRow::new(relationship)?),
                 Put::NeedGroup(group) => need_groups.push(NeedGroupRow::new(group)?),
@@ -95,6 +99,7 @@ impl<'a> Plan<'a> {
             }
         }
         Ok(Self {
+            definitions: Versions::chain(definitions),
             cis: Versions::chain(cis),
             relationships: Versions::chain(relationships),
             need_groups: Versions::chain(need_groups),
@@ -137,6 +142,7 @@ impl<'a> Plan<'a> {
             };
             let at_first_sight = |known: &mut HashSet<Uuid>, id: Uuid| if known.insert(id) { "created" } else { "updated" };
             let (kind, action, subject, ci, other_ci) = match &change.change.put {
+                Put::Definition(it) => ("definition", versioned(it.lifecycle, it.version), it.id.0, None, None),
                 Put::Ci(ci) => ("ci", versioned(ci.lifecycle, ci.version), ci.id.0, Some(ci.id), None),
                 Put::Relationship(it) => ("relationship", versioned(it.lifecycle, it.version), it.id.0, Some(it.from), Some(it.to)),
                 Put::NeedGroup(group) => ("need_group", versioned(group.lifecycle, group.version), group.id.0, Some(group.ci), None),

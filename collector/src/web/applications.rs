@@ -58,7 +58,7 @@ pub(super) async fn list(visitor: Visitor) -> Response {
         let row = |ci: &&Ci| Row {
             id: ci.id,
             name: ci.name.clone(),
-            class: words::class(&ci.class).to_owned(),
+            class: words::class(estate.catalogue(), &ci.class).to_owned(),
             parts: parts(&estate, ci.id).count(),
             drift: is_assembled(ci).then(|| {
                 let drift = infer::drift(&estate, ci.id, visitor.app.policy.shared_by);
@@ -193,7 +193,7 @@ fn member(estate: &Estate, member: &Member) -> MemberRow {
     MemberRow {
         id: member.ci,
         name: words::name_and_host(estate, member.ci),
-        class: ci.map_or_else(String::new, |ci| words::class(&ci.class).to_owned()),
+        class: ci.map_or_else(String::new, |ci| words::class(estate.catalogue(), &ci.class).to_owned()),
         hops: member.hops,
         because: member.via.map_or_else(|| "it begins here".to_owned(), |via| because(estate, via)),
         left_out: false,
@@ -211,7 +211,7 @@ fn because(estate: &Estate, via: RelationshipId) -> String {
         true => words::method(one.method).to_owned(),
         false => format!("{}: {}", words::method(one.method), one.detail),
     });
-    let said = format!("{} {} it", words::name_and_host(estate, edge.from), words::forward(&edge.kind));
+    let said = format!("{} {} it", words::name_and_host(estate, edge.from), words::forward(estate.catalogue(), &edge.kind));
     match evidence {
         Some(evidence) => format!("{said} ({evidence})"),
         None => said,
@@ -300,7 +300,7 @@ pub(super) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Res
             shell,
             id,
             name: ci.name.clone(),
-            class: words::class(&ci.class).to_owned(),
+            class: words::class(estate.catalogue(), &ci.class).to_owned(),
             assembled: !start.is_empty(),
             begins: start.into_iter().map(named).collect(),
             appeared: drift.appeared.iter().take(MOST_ROWS).map(|one| member(&estate, one)).collect(),

@@ -130,6 +130,6 @@ fn question(visitor: &Visitor, from: &str, to: &str, filter: &str) -> Result<Que
     if from > to {
         return Err("The first instant is later than the second; name the earlier one first.".to_owned());
     }
-    let filter = Filter::parse(filter).map_err(|error| error.to_string())?;
+    let filter = Filter::parse(visitor.app.estate().catalogue(), filter).map_err(|error| error.to_string())?;
     Ok(Question { from, to, filter, kind: None, after: diff::cursor(visitor.query.get("after")), limit: 100 })
 }

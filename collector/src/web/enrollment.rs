@@ -215,12 +215,17 @@ fn side(estate: &Estate, id: CiId, now: Timestamp) -> Option<Side> {
         ["hostname", "manufacturer", "model", "serial", "smbios_uuid", "machine_id", "ip_addresses", "operating_system"];
     let ci = estate.ci(id)?;
     let facts = COMPARED.iter().filter_map(|name| {
-        let definition = words::attribute(&ci.class, name)?;
-        let value = super::format::value(Some(definition.kind), ci.value(name)?, now);
+        let definition = estate.catalogue().attribute(&ci.class, name)?;
+        let value = super::format::value(Some(definition), ci.value(name)?, now);
         Some((definition.label.to_owned(), value.join(", ")))
     });
     let seen = query::last_seen(estate, ci).map(|seen| ("Last heard".to_owned(), relative(seen, now)));
-    Some(Side { id, name: ci.name.clone(), class: words::class(&ci.class).to_owned(), facts: facts.chain(seen).collect() })
+    Some(Side {
+        id,
+        name: ci.name.clone(),
+        class: words::class(estate.catalogue(), &ci.class).to_owned(),
+        facts: facts.chain(seen).collect(),
+    })
 }
 
 fn token_row(token: &TokenRecord, now: Timestamp) -> TokenRow {

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use askama::filters::HtmlSafe;
-use rollcall_shared::{Timestamp, catalogue::AttributeKind};
+use rollcall_core::catalogue::{AttributeDefinition, AttributeKind};
+use rollcall_shared::Timestamp;
 use serde_json::Value;
 
 /// `1,234,567`.
@@ -41,17 +42,21 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// An attribute's value as one line per entry.
-pub(super) fn value(kind: Option<AttributeKind>, value: &Value, now: Timestamp) -> Vec<String> {
+pub(super) fn value(kind: Option<&AttributeDefinition>, value: &Value, now: Timestamp) -> Vec<String> {
     match (kind, value) {
         (_, Value::Array(members)) => members.iter().map(|member| one(None, member, now)).collect(),
         (kind, value) => vec![one(kind, value, now)],
     }
 }
 
-fn one(kind: Option<AttributeKind>, value: &Value, now: Timestamp) -> String {
-    match (kind, value) {
-        (Some(AttributeKind::Integer("bytes")), Value::Number(number)) => number.as_u64().map_or_else(|| number.to_string(), bytes),
-        (Some(AttributeKind::Integer(unit)), Value::Number(number)) => match (number.as_u64(), unit) {
+fn one(definition: Option<&AttributeDefinition>, value: &Value, now: Timestamp) -> String {
+    let unit = definition.map_or("", |definition| definition.unit.as_str());
+    match (definition.map(|definition| definition.kind), value) {
+        (Some(AttributeKind::Integer), Value::Number(number)) if unit == "bytes" => {
+            number.as_u64().map_or_else(|| number.to_string(), bytes)
+        }
+        (Some(AttributeKind::Number), Value::Number(number)) if !unit.is_empty() => format!("{number} {unit}"),
+        (Some(AttributeKind::Integer), Value::Number(number)) => match (number.as_u64(), unit) {
             (Some(number), "") => count(number),
             (Some(number), unit) => format!("{} {unit}", count(number)),
             (None, _) => number.to_string(),
@@ -165,8 +170,8 @@ mod tests {
     #[test]
     fn values_read_as_their_kind() {
         let now = Timestamp::from_millis(0);
-        assert_eq!(value(Some(AttributeKind::Integer("bytes")), &1_073_741_824_u64.into(), now), ["1 GiB"]);
-        assert_eq!(value(Some(AttributeKind::TextList), &serde_json::json!(["a", "b"]), now), ["a", "b"]);
-        assert_eq!(value(Some(AttributeKind::Text), &true.into(), now), ["yes"]);
+        assert_eq!(value(rollcall_core::Catalogue::built_in().any_attribute("memory_bytes"), &1_073_741_824_u64.into(), now), ["1 GiB"]);
+        assert_eq!(value(rollcall_core::Catalogue::built_in().any_attribute("tags"), &serde_json::json!(["a", "b"]), now), ["a", "b"]);
+        assert_eq!(value(rollcall_core::Catalogue::built_in().any_attribute("owner"), &true.into(), now), ["yes"]);
     }
 }

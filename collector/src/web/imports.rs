@@ -6,8 +6,7 @@ use axum::{
     http::{HeaderValue, header},
     response::Response,
 };
-use rollcall_core::reconcile::commands::RowState;
-use rollcall_shared::catalogue;
+use rollcall_core::{Catalogue, reconcile::commands::RowState};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -36,7 +35,7 @@ const MAX_FIELD: usize = 1_024;
 struct ListPage {
     shell: Shell,
     imports: Vec<Listed>,
-    classes: Vec<(&'static str, &'static str)>,
+    classes: Vec<(String, String)>,
 }
 
 struct Listed {
@@ -72,7 +71,7 @@ struct ImportPage {
     columns: Vec<ColumnRow>,
     fields: Vec<String>,
     class: String,
-    classes: Vec<(&'static str, &'static str)>,
+    classes: Vec<(String, String)>,
     names_identify: bool,
     changes: u64,
     left_out: u64,
@@ -121,9 +120,9 @@ fn words(state: &str) -> &'static str {
     }
 }
 
-fn classes() -> Vec<(&'static str, &'static str)> {
-    let mut classes: Vec<_> = catalogue::CLASSES.iter().map(|class| (class.name, class.label)).collect();
-    classes.sort_by_key(|(_, label)| *label);
+fn classes(catalogue: &Catalogue) -> Vec<(String, String)> {
+    let mut classes: Vec<_> = catalogue.classes().map(|class| (class.name.clone(), class.label.clone())).collect();
+    classes.sort_by(|(_, a), (_, b)| a.cmp(b));
     classes
 }
 
@@ -143,7 +142,11 @@ pub(super) async fn list(visitor: Visitor) -> Result<Response, Problem> {
         source: import.source,
         by: import.by,
     };
-    let page = ListPage { shell: visitor.shell(Part::Inventory), imports: imports.into_iter().map(listed).collect(), classes: classes() };
+    let page = ListPage {
+        shell: visitor.shell(Part::Inventory),
+        imports: imports.into_iter().map(listed).collect(),
+        classes: classes(&visitor.app.catalogue()),
+    };
     Ok(visitor.page(&page))
 }
 
@@ -233,6 +236,7 @@ pub(super) async fn show(Path(id): Path<String>, visitor: Visitor) -> Result<Res
     chips.extend(labels.map(|(label, state)| chip(label, counts.of(state), Some(state))));
     let is_busy = import.is_busy() && import.problem.is_none();
     let left_out = counts.conflict + counts.error;
+    let catalogue = visitor.app.catalogue();
     let page = ImportPage {
         shell: visitor.shell(Part::Inventory),
         id,
@@ -258,9 +262,9 @@ pub(super) async fn show(Path(id): Path<String>, visitor: Visitor) -> Result<Res
             .enumerate()
             .map(|(number, column)| ColumnRow { number, heading: column.heading.clone(), field: column.field.clone() })
             .collect(),
-        fields: field_names(),
+        fields: field_names(&catalogue),
         class: import.class.clone().unwrap_or_default(),
-        classes: classes(),
+        classes: classes(&catalogue),
         names_identify: import.names_identify,
         changes: counts.create + counts.update,
         left_out,
@@ -290,13 +294,13 @@ fn summary(import: &ImportView) -> String {
 }
 
 /// Every field that a column may say.
-fn field_names() -> Vec<String> {
+fn field_names(catalogue: &Catalogue) -> Vec<String> {
     let mut names: Vec<String> = ["ignore", "name", "class", "lifecycle", "id", "external_id"].map(str::to_owned).to_vec();
-    let mut attributes: Vec<&str> = catalogue::CLASSES.iter().flat_map(|class| class.attributes).map(|attribute| attribute.name).collect();
+    let mut attributes: Vec<&str> = catalogue.attribute_names().collect();
     attributes.sort_unstable();
     attributes.dedup();
     names.extend(attributes.into_iter().map(str::to_owned));
-    for kind in catalogue::RELATIONSHIP_TYPES {
+    for kind in catalogue.relationship_types() {
         names.extend([format!("relationship:{}", kind.name), format!("relationship:^{}", kind.name)]);
     }
     names

@@ -1,11 +1,11 @@
 //! `GET /items`: the inventory as a list, filtered, sorted and paged by the collector; and adding an item by hand.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
-use rollcall_core::{Ci, Estate, Lifecycle};
-use rollcall_shared::{Timestamp, catalogue};
+use rollcall_core::{Catalogue, Ci, Estate, Lifecycle};
+use rollcall_shared::Timestamp;
 use serde_json::Value;
 
 use super::{
@@ -123,17 +123,18 @@ const USUAL: [&str; 8] = ["name", "class", "operating_system", "ip_addresses", "
 /// `GET /items`
 pub(super) async fn show(visitor: Visitor) -> Response {
     let (filter, sort, after) = (visitor.query.get("q"), visitor.query.get("sort"), visitor.query.get("after"));
+    let catalogue = Arc::clone(visitor.app.estate().catalogue());
     // Links carry one list, the form of check boxes each name.
     let chosen = visitor.query.get("columns").split(',').chain(visitor.query.all("column")).filter(|name| !name.is_empty());
-    let (chosen, columns_problem) = match views::columns(chosen) {
+    let (chosen, columns_problem) = match views::columns(&catalogue, chosen) {
         Ok(chosen) => (chosen, None),
         Err(problem) => (Vec::new(), Some(sentence(&problem))),
     };
     let chosen: Vec<String> = chosen.iter().map(ToString::to_string).filter(|name| name != "name").collect();
     let chosen = if chosen.is_empty() { chosen } else { [vec!["name".to_owned()], chosen].concat() };
     let columns: Vec<Column> = match chosen.as_slice() {
-        [] => USUAL.iter().filter_map(|name| Column::parse(name)).collect(),
-        chosen => chosen.iter().filter_map(|name| Column::parse(name)).collect(),
+        [] => USUAL.iter().filter_map(|name| Column::parse(&catalogue, name)).collect(),
+        chosen => chosen.iter().filter_map(|name| Column::parse(&catalogue, name)).collect(),
     };
     let shell = visitor.shell(Part::Inventory);
     let view = visitor.query.get("view");
@@ -148,7 +149,7 @@ pub(super) async fn show(visitor: Visitor) -> Response {
     let state = State { filter, sort, columns: &columns_chosen, view };
     let page = {
         let estate = visitor.app.estate();
-        let asked = CiQuery::parse(filter, sort, Some(after.to_owned()), Some(PAGE));
+        let asked = CiQuery::parse(&catalogue, filter, sort, Some(after.to_owned()), Some(PAGE));
         let ordered = asked.as_ref().map_or_else(|_| sort.to_owned(), |asked| asked.sort.to_string());
         let (listed, parsed, problem) = match asked {
             Ok(asked) => {
@@ -166,9 +167,9 @@ pub(super) async fn show(visitor: Visitor) -> Response {
             filter: filter.to_owned(),
             sort: sort.to_owned(),
             help: HELP,
-            classes: chips(visitor.app.search.count_by_class(&estate), &parsed, &state),
-            columns: headings(&columns, &ordered, &state),
-            choices: choices(&columns),
+            classes: chips(&catalogue, visitor.app.search.count_by_class(&estate), &parsed, &state),
+            columns: headings(&catalogue, &columns, &ordered, &state),
+            choices: choices(&catalogue, &columns),
             view: opened,
             shown: if problem.is_some() { String::new() } else { shown(items.len(), total, !after.is_empty()) },
             rows: items.into_iter().map(|ci| row(&visitor.app, &estate, ci, &columns, chosen.is_empty(), visitor.now)).collect(),
@@ -200,23 +201,22 @@ impl State<'_> {
 }
 
 /// Every column that can be shown, the shown ones marked.
-fn choices(columns: &[Column]) -> Vec<ColumnChoice> {
+fn choices(catalogue: &Catalogue, columns: &[Column]) -> Vec<ColumnChoice> {
     let fixed = [Column::Class, Column::Lifecycle, Column::FirstSeen, Column::LastSeen, Column::Changed, Column::Rank];
     let mut all: Vec<Column> = Vec::new();
-    let attributes =
-        catalogue::CLASSES.iter().flat_map(|class| class.attributes).map(|attribute| Column::Attribute(attribute.name.to_string()));
+    let attributes = catalogue.attribute_names().map(|name| Column::Attribute(name.to_owned()));
     for column in fixed.into_iter().chain(attributes) {
         if !all.contains(&column) {
             all.push(column);
         }
     }
     all.into_iter()
-        .map(|column| ColumnChoice { name: column.to_string(), label: label(&column), shown: columns.contains(&column) })
+        .map(|column| ColumnChoice { name: column.to_string(), label: label(catalogue, &column), shown: columns.contains(&column) })
         .collect()
 }
 
 /// A column's name for people.
-fn label(column: &Column) -> String {
+fn label(catalogue: &Catalogue, column: &Column) -> String {
     match column {
         Column::Relevance => "Relevance".to_owned(),
         Column::Name => "Name".to_owned(),
@@ -226,10 +226,7 @@ fn label(column: &Column) -> String {
         Column::LastSeen => "Last heard".to_owned(),
         Column::Changed => "Changed".to_owned(),
         Column::Rank => "Failure harms".to_owned(),
-        Column::Attribute(name) => {
-            let known = catalogue::CLASSES.iter().flat_map(|class| class.attributes).find(|attribute| attribute.name == *name);
-            known.map_or_else(|| name.clone(), |attribute| attribute.label.to_string())
-        }
+        Column::Attribute(name) => catalogue.any_attribute(name).map_or_else(|| name.clone(), |attribute| attribute.label.clone()),
     }
 }
 
@@ -264,8 +261,8 @@ fn cell(app: &App, estate: &Estate, ci: &Ci, column: &Column, is_usual: bool, no
     let time = |at: Option<Timestamp>| Cell { text: String::new(), when: at.map(|at| When::new(at, now)), class: "nowrap" };
     match column {
         Column::Relevance | Column::Name => text(ci.name.clone()),
-        Column::Class => Cell { class: "nowrap", ..text(words::class(&ci.class).to_owned()) },
-        Column::Lifecycle => text(ci.lifecycle.as_str().to_owned()),
+        Column::Class => Cell { class: "nowrap", ..text(words::class(estate.catalogue(), &ci.class).to_owned()) },
+        Column::Lifecycle => text(ci.stage.label().to_owned()),
         Column::FirstSeen => time(Some(ci.first_seen)),
         Column::Changed => time(Some(ci.valid_from)),
         Column::Rank => {
@@ -284,8 +281,8 @@ fn cell(app: &App, estate: &Estate, ci: &Ci, column: &Column, is_usual: bool, no
             Cell { class: "fit mono", ..text(first_of(ci.value(name).or_else(|| ci.value("endpoints")))) }
         }
         Column::Attribute(name) => {
-            let kind = words::attribute(&ci.class, name).map(|attribute| attribute.kind);
-            text(ci.value(name).map_or_else(String::new, |value| format::value(kind, value, now).join(", ")))
+            let known = estate.catalogue().attribute(&ci.class, name);
+            text(ci.value(name).map_or_else(String::new, |value| format::value(known, value, now).join(", ")))
         }
     }
 }
@@ -301,7 +298,7 @@ fn first_of(value: Option<&Value>) -> String {
 }
 
 /// One link for each class that has items, with the rest of the filter kept.
-fn chips(counts: Vec<(String, usize)>, filter: &Filter, state: &State<'_>) -> Vec<Chip> {
+fn chips(catalogue: &Catalogue, counts: Vec<(String, usize)>, filter: &Filter, state: &State<'_>) -> Vec<Chip> {
     let rest = Filter { terms: filter.terms.iter().filter(|term| !is_class(term)).cloned().collect() };
     let current = filter.class();
     let counts: BTreeMap<String, usize> = counts.into_iter().collect();
@@ -312,13 +309,13 @@ fn chips(counts: Vec<(String, usize)>, filter: &Filter, state: &State<'_>) -> Ve
         Chip { label, number: count(number as u64), href: state.link(&[("q", words.join(" ").as_str())]), current: class == current }
     };
     // In the catalogue's order, which is the order in which people think of them.
-    let classes = catalogue::CLASSES.iter().filter(|class| class.name != MACHINE);
-    let classes = classes.filter_map(|class| Some((class, *counts.get(class.name)?)));
-    let is_machine = |class: &str| catalogue::class(class).is_some_and(|class| class.is_a(MACHINE));
+    let classes = catalogue.classes().filter(|class| class.name != MACHINE);
+    let classes = classes.filter_map(|class| Some((class, *counts.get(&class.name)?)));
+    let is_machine = |class: &str| catalogue.is_a(class, MACHINE);
     let machines = counts.iter().filter(|(class, _)| is_machine(class)).map(|(_, count)| count).sum();
-    [chip("Everything".to_owned(), all, None), chip(words::classes(MACHINE).to_owned(), machines, Some(MACHINE))]
+    [chip("Everything".to_owned(), all, None), chip(words::classes(catalogue, MACHINE).to_owned(), machines, Some(MACHINE))]
         .into_iter()
-        .chain(classes.map(|(class, number)| chip(class.plural.to_owned(), number, Some(class.name))))
+        .chain(classes.map(|(class, number)| chip(class.plural.clone(), number, Some(&class.name))))
         .collect()
 }
 
@@ -326,7 +323,7 @@ fn is_class(term: &query::Term) -> bool {
     !term.negated && matches!(term.condition, Condition::Class(_))
 }
 
-fn headings(columns: &[Column], sorted: &str, state: &State<'_>) -> Vec<Heading> {
+fn headings(catalogue: &Catalogue, columns: &[Column], sorted: &str, state: &State<'_>) -> Vec<Heading> {
     let heading = |column: &Column| {
         let name = column.to_string();
         let ascending = sorted == name;
@@ -342,7 +339,7 @@ fn headings(columns: &[Column], sorted: &str, state: &State<'_>) -> Vec<Heading>
         let label = match column {
             Column::Attribute(name) if name == "operating_system" && state.columns.is_empty() => "System".to_owned(),
             Column::Attribute(name) if name == "ip_addresses" && state.columns.is_empty() => "Address".to_owned(),
-            column => label(column),
+            column => label(catalogue, column),
         };
         Heading {
             label,
@@ -371,7 +368,7 @@ pub(super) async fn names(visitor: Visitor) -> Response {
         let asked = CiQuery { filter, ..CiQuery::default() };
         let found = visitor.app.search.list(&estate, &asked, visitor.now).map(|page| page.items).unwrap_or_default();
         let name = |ci: &Ci| if field.is_empty() { ci.name.clone() } else { words::name_and_host(&estate, ci.id) };
-        found.into_iter().map(|ci| (name(ci), words::class(&ci.class).to_owned())).collect()
+        found.into_iter().map(|ci| (name(ci), words::class(estate.catalogue(), &ci.class).to_owned())).collect()
     };
     names.sort();
     names.truncate(20);
@@ -385,15 +382,16 @@ pub(super) async fn names(visitor: Visitor) -> Response {
 #[template(path = "item_new.html")]
 struct NewPage {
     shell: Shell,
-    classes: Vec<(&'static str, &'static str)>,
+    classes: Vec<(String, String)>,
 }
 
 /// `GET /items/new`
 pub(super) async fn new(visitor: Visitor) -> Result<Response, Problem> {
     visitor.require(Role::AssetManager)?;
+    let catalogue = Arc::clone(visitor.app.estate().catalogue());
     let mut classes: Vec<_> =
-        catalogue::CLASSES.iter().filter(|class| class.parent.is_some()).map(|class| (class.name, class.label)).collect();
-    classes.sort_by_key(|(name, label)| (*name != "business_service", *label));
+        catalogue.classes().filter(|class| class.parent.is_some()).map(|class| (class.name.clone(), class.label.clone())).collect();
+    classes.sort_by_cached_key(|(name, label)| (name != "business_service", label.clone()));
     Ok(visitor.page(&NewPage { shell: visitor.shell(Part::Inventory), classes }))
 }
 
@@ -404,10 +402,11 @@ mod tests {
     #[test]
     fn a_heading_turns_its_own_order_round_and_starts_times_at_the_newest() {
         let of = |sort: &str, label: &str| {
-            let columns: Vec<Column> = USUAL.iter().filter_map(|name| Column::parse(name)).collect();
+            let columns: Vec<Column> = USUAL.iter().filter_map(|name| Column::parse(&Catalogue::built_in(), name)).collect();
             let sorted = if sort.is_empty() { "name" } else { sort };
             let state = State { filter: "os:debian", sort, columns: "", view: "" };
-            let heading = headings(&columns, sorted, &state).into_iter().find(|heading| heading.label == label).unwrap();
+            let heading =
+                headings(&Catalogue::built_in(), &columns, sorted, &state).into_iter().find(|heading| heading.label == label).unwrap();
             (heading.href, heading.order)
         };
         assert_eq!(of("", "Name"), ("/items?q=os%3Adebian&sort=-name".to_owned(), Some("ascending")));

@@ -5,6 +5,7 @@
 mod applications;
 mod assets;
 mod audit;
+mod classes;
 mod duplicates;
 mod enrollment;
 mod export;
@@ -51,6 +52,8 @@ pub fn router(app: SharedApp) -> Router {
         .route("/items/{id}/edit", post(item::save))
         .route("/items/{id}/retire", post(item::retire))
         .route("/items/{id}/restore", post(item::restore))
+        .route("/items/{id}/lifecycle", post(item::enter_stage))
+        .route("/items/{id}/sightings", post(item::record_sighting))
         .route("/items/{id}/relationships", post(item::declare_relationship))
         .route("/items/{id}/relationships/{relationship}/retire", post(item::retire_relationship))
         .route("/items/{id}/need-groups", post(item::declare_group))
@@ -86,6 +89,14 @@ pub fn router(app: SharedApp) -> Router {
         .route("/enrollment/tokens/{id}/revoke", post(enrollment::revoke_token))
         .route("/enrollment/agents/{id}/{decision}", post(enrollment::decide_agent))
         .route("/enrollment/conflicts/{id}", post(enrollment::settle_conflict))
+        .route("/classes", get(classes::show).post(classes::add))
+        .route("/relationship-types", post(classes::add_type))
+        .route("/relationship-types/{name}/delete", post(classes::delete_type))
+        .route("/classes/{name}", get(classes::one))
+        .route("/classes/{name}/attributes", post(classes::add_attribute))
+        .route("/classes/{name}/attributes/{attribute}/delete", post(classes::delete_attribute))
+        .route("/classes/{name}/delete", post(classes::delete))
+        .route("/classes/{name}/rules", post(classes::save_rule))
         .route("/people", get(people::show).post(people::add))
         .route("/people/{id}", post(people::change))
         .route("/audit", get(audit::show))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::response::Response;
 use rollcall_core::{Ci, Estate};
-use rollcall_shared::{CiId, Timestamp, catalogue};
+use rollcall_shared::{CiId, Timestamp};
 
 use super::{
     fields::link,
@@ -93,10 +93,10 @@ pub(super) async fn show(visitor: Visitor) -> Result<Response, Problem> {
     let shell = visitor.shell(Part::Overview);
     let page = {
         let estate = app.estate();
-        let machines = estate.active_cis().filter(|ci| is_machine(ci)).count();
+        let machines = estate.active_cis().filter(|ci| is_machine(&estate, ci)).count();
         let items = estate.active_cis().count();
         let classes = tally(estate.active_cis().map(|ci| ci.class.as_str()));
-        let systems = tally(estate.active_cis().filter(|ci| is_machine(ci)).filter_map(|ci| ci.text("operating_system")));
+        let systems = tally(estate.active_cis().filter(|ci| is_machine(&estate, ci)).filter_map(|ci| ci.text("operating_system")));
         let software = estate.software().entries().filter(|(_, machines)| *machines > 0).count();
         Page {
             shell,
@@ -107,7 +107,7 @@ pub(super) async fn show(visitor: Visitor) -> Result<Response, Problem> {
             ),
             figures: vec![
                 figure(machines, "Machines", "class:machine"),
-                figure(estate.active_cis().filter(|ci| is_a(ci, "service_instance")).count(), "Services", "class:service_instance"),
+                figure(estate.active_cis().filter(|ci| estate.is_a(ci, "service_instance")).count(), "Services", "class:service_instance"),
                 figure(
                     estate.active_cis().filter(|ci| ci.class == "business_service").count(),
                     "Business services",
@@ -123,7 +123,7 @@ pub(super) async fn show(visitor: Visitor) -> Result<Response, Problem> {
             attention: attention(&health, &agents, &estate, silent_after_ms),
             agents: health.parts(),
             agents_total: count(agents.len() as u64),
-            classes: bars(&classes, |name| (words::classes(name).to_owned(), format!("class:{name}"))),
+            classes: bars(&classes, |name| (words::classes(estate.catalogue(), name).to_owned(), format!("class:{name}"))),
             systems: bars(&systems, |name| (name.to_owned(), format!("operating_system={}", quoted(name)))),
             changes,
         }
@@ -285,12 +285,8 @@ fn change(estate: &Estate, version: CiVersion, now: Timestamp) -> Change {
     }
 }
 
-fn is_machine(ci: &Ci) -> bool {
-    is_a(ci, "machine")
-}
-
-fn is_a(ci: &Ci, ancestor: &str) -> bool {
-    catalogue::class(&ci.class).is_some_and(|class| class.is_a(ancestor))
+fn is_machine(estate: &Estate, ci: &Ci) -> bool {
+    estate.is_a(ci, "machine")
 }
 
 /// A value as the filter language quotes it.
@@ -317,7 +313,9 @@ mod tests {
 
     #[test]
     fn values_are_quoted_as_the_filter_language_reads_them() {
-        let filter = crate::query::Filter::parse(&format!("operating_system={}", quoted(r#"a "b" \c"#))).unwrap();
+        let filter =
+            crate::query::Filter::parse(&rollcall_core::Catalogue::built_in(), &format!("operating_system={}", quoted(r#"a "b" \c"#)))
+                .unwrap();
         assert_eq!(filter.to_string(), r#"operating_system="a \"b\" \\c""#);
     }
 }

@@ -250,6 +250,8 @@ pub(super) enum Part {
     Review,
     /// Tokens, agents, conflicts.
     Enrollment,
+    /// Classes, attributes, relationship types, whose word stands.
+    Classes,
     /// Who did what.
     Audit,
     /// Who signs in.
@@ -298,13 +300,14 @@ pub(super) struct NavigationEntry {
 impl Shell {
     /// The main navigation as this person sees it.
     pub(super) fn navigation(&self) -> Vec<NavigationEntry> {
-        const PARTS: [(Part, &str, &str, Role); 8] = [
+        const PARTS: [(Part, &str, &str, Role); 9] = [
             (Part::Overview, "/", "Overview", Role::Viewer),
             (Part::Inventory, "/items?q=class:machine", "Inventory", Role::Viewer),
             (Part::Impact, "/impact", "Impact", Role::Viewer),
             (Part::Applications, "/applications", "Applications", Role::Viewer),
             (Part::Review, "/suggestions", "Review", Role::Viewer),
             (Part::Enrollment, "/enrollment", "Enrollment", Role::Viewer),
+            (Part::Classes, "/classes", "Classes", Role::Viewer),
             (Part::People, "/people", "People", Role::Admin),
             (Part::Audit, "/audit", "Audit log", Role::Admin),
         ];
@@ -380,7 +383,7 @@ mod tests {
             };
             shell.navigation().iter().map(|entry| entry.label).collect::<Vec<_>>()
         };
-        assert_eq!(labels(Role::AssetManager), ["Overview", "Inventory", "Impact", "Applications", "Review", "Enrollment"]);
+        assert_eq!(labels(Role::AssetManager), ["Overview", "Inventory", "Impact", "Applications", "Review", "Enrollment", "Classes"]);
         assert!(labels(Role::Admin).contains(&"Audit log"));
     }
 }

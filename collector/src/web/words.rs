@@ -1,26 +1,18 @@
 //! The catalogue's and the core's names in people's words.
 
-use rollcall_core::{ConflictKind, Estate, Evidence, Method, MinUp, Relationship, Source, impact::Toll};
-use rollcall_shared::{
-    CiId, Timestamp,
-    catalogue::{self, AttributeDefinition, Hardness},
-};
+use rollcall_core::{Catalogue, ConflictKind, Estate, Evidence, Method, MinUp, Relationship, Source, impact::Toll};
+use rollcall_shared::{CiId, Timestamp, catalogue::Hardness};
 
 use super::format::counted;
 
-/// A class in the singular; one that people added has only its name.
-pub(super) fn class(name: &str) -> &str {
-    catalogue::class(name).map_or(name, |class| class.label)
+/// A class in the singular; one that is deleted has only its name.
+pub(super) fn class<'n>(catalogue: &'n Catalogue, name: &'n str) -> &'n str {
+    catalogue.class(name).map_or(name, |class| &class.label)
 }
 
 /// A class in the plural.
-pub(super) fn classes(name: &str) -> &str {
-    catalogue::class(name).map_or(name, |class| class.plural)
-}
-
-/// What the catalogue says of a class's attribute.
-pub(super) fn attribute(class: &str, name: &str) -> Option<&'static AttributeDefinition> {
-    catalogue::class(class)?.attribute(name)
+pub(super) fn classes<'n>(catalogue: &'n Catalogue, name: &'n str) -> &'n str {
+    catalogue.class(name).map_or(name, |class| &class.plural)
 }
 
 /// What an item's failure would harm, for a list: business services if there are any, else items; empty if nothing.
@@ -35,19 +27,18 @@ pub(super) fn harmed(toll: &Toll) -> String {
 }
 
 /// A relationship's verb, read from the dependent.
-pub(super) fn forward(kind: &str) -> &str {
-    catalogue::relationship_type(kind).map_or(kind, |kind| kind.forward)
+pub(super) fn forward<'n>(catalogue: &'n Catalogue, kind: &'n str) -> &'n str {
+    catalogue.relationship_type(kind).map_or(kind, |kind| &kind.forward)
 }
 
 /// A relationship's verb, read from what is depended on.
-pub(super) fn reverse(kind: &str) -> &str {
-    catalogue::relationship_type(kind).map_or(kind, |kind| kind.reverse)
+pub(super) fn reverse<'n>(catalogue: &'n Catalogue, kind: &'n str) -> &'n str {
+    catalogue.relationship_type(kind).map_or(kind, |kind| &kind.reverse)
 }
 
 /// How badly a relationship is needed: a person's word, or its type's.
-pub(super) fn hardness(relationship: &Relationship) -> Hardness {
-    let of_type = catalogue::relationship_type(&relationship.kind).map_or(Hardness::None, |kind| kind.hardness);
-    relationship.hardness.unwrap_or(of_type)
+pub(super) fn hardness(estate: &Estate, relationship: &Relationship) -> Hardness {
+    estate.hardness(relationship).unwrap_or(Hardness::None)
 }
 
 /// Who claims something.
@@ -132,8 +123,8 @@ pub(super) fn name_and_host(estate: &Estate, id: CiId) -> String {
 /// An item's class and, for what runs on a machine, that machine's name.
 pub(super) fn class_and_host(estate: &Estate, class_name: &str, id: CiId) -> String {
     match host(estate, id) {
-        "" => class(class_name).to_owned(),
-        host => format!("{} on {host}", class(class_name)),
+        "" => class(estate.catalogue(), class_name).to_owned(),
+        host => format!("{} on {host}", class(estate.catalogue(), class_name)),
     }
 }
 

@@ -31,6 +31,8 @@ fn create(name: &str) -> Command {
             class: "server".to_owned(),
             name: name.clone(),
             lifecycle: Lifecycle::Active,
+            stage: rollcall_core::Stage::InUse,
+            sighting: None,
             attributes: BTreeMap::new(),
             keys: Vec::new(),
             agent: None,

@@ -3,5 +3,5 @@
 pub mod class;
 pub mod relationship;
 
-pub use class::{AttributeDefinition, AttributeKind, CLASSES, ClassDefinition, class};
-pub use relationship::{Hardness, RELATIONSHIP_TYPES, RelationshipTypeDefinition, relationship_type};
+pub use class::{AttributeDefinition, AttributeKind, CLASSES, ClassDefinition};
+pub use relationship::{Hardness, RELATIONSHIP_TYPES, RelationshipTypeDefinition};

@@ -56,8 +56,3 @@ const fn kind(
 ) -> RelationshipTypeDefinition {
     RelationshipTypeDefinition { name, forward, reverse, hardness, meaning }
 }
-
-/// The type of that name.
-pub fn relationship_type(name: &str) -> Option<&'static RelationshipTypeDefinition> {
-    RELATIONSHIP_TYPES.iter().find(|kind| kind.name == name)
-}

@@ -94,7 +94,7 @@ pub async fn run(cis: usize, rounds: usize) -> anyhow::Result<()> {
             answer = collector.api().get(&path).await?;
             times.push(begun.elapsed());
         }
-        let asked = CiQuery::parse(filter, sort, None, Some(50))?;
+        let asked = CiQuery::parse(&rollcall_core::Catalogue::built_in(), filter, sort, None, Some(50))?;
         let now = Timestamp::now();
         let (expected, plain) = timed(|| list(&estate, &asked, now));
         let expected = expected?;
@@ -181,7 +181,7 @@ fn item(number: usize, machines: usize, services_end: usize, now: Timestamp) -> 
     let ago = |days: usize| now.plus_millis(-(days as i64) * 86_400_000);
     let mut attributes: BTreeMap<String, Attribute> = BTreeMap::new();
     let mut say = |name: &str, value: Value, source: Source| {
-        let claim = Claim { value, source, since: now, pinned: false };
+        let claim = Claim { value, source, since: now, confirmed: now, pinned: false };
         attributes.extend(Attribute::from_claims([claim]).map(|attribute| (name.to_owned(), attribute)));
     };
     let old = || Source::Import("cmdb-old".into());
@@ -230,6 +230,8 @@ fn item(number: usize, machines: usize, services_end: usize, now: Timestamp) -> 
         class: class.into(),
         name,
         lifecycle: if number % 50 == 49 { Lifecycle::Retired } else { Lifecycle::Active },
+        stage: if number % 50 == 49 { rollcall_core::Stage::Retired } else { rollcall_core::Stage::InUse },
+        sighting: None,
         attributes,
         keys: Vec::new(),
         agent: None,

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rollcall::store::{Snapshot, StoreError};
+use rollcall_core::{
+    Attribute, Claim, Sighting, Source, Stage,
+    catalogue::{Definition, DefinitionId},
+};
 use rollcall_core::{Ci, Conflict, ConflictKind, ConflictState, Lifecycle, NeedGroup, Put, Relationship, Revision};
 use rollcall_shared::{CiId, Timestamp};
 use uuid::Uuid;
@@ -30,6 +34,7 @@ pub(super) fn state_of(snapshot: &Snapshot) -> State {
 
 pub(super) fn key(put: &Put) -> (&'static str, Uuid) {
     match put {
+        Put::Definition(definition) => ("definition", definition.id.0),
         Put::Ci(ci) => ("ci", ci.id.0),
         Put::Relationship(relationship) => ("relationship", relationship.id.0),
         Put::NeedGroup(group) => ("need_group", group.id.0),
@@ -44,6 +49,7 @@ pub(super) fn key(put: &Put) -> (&'static str, Uuid) {
 pub(super) fn replay<'a>(puts: impl IntoIterator<Item = &'a Put>) -> State {
     let mut state: State = puts.into_iter().map(|put| (key(put), put.clone())).collect();
     state.retain(|_, put| match put {
+        Put::Definition(definition) => definition.lifecycle == Lifecycle::Active,
         Put::Relationship(relationship) => relationship.lifecycle == Lifecycle::Active,
         Put::NeedGroup(group) => group.lifecycle == Lifecycle::Active,
         Put::Conflict(conflict) => conflict.state != ConflictState::Settled,
@@ -51,6 +57,21 @@ pub(super) fn replay<'a>(puts: impl IntoIterator<Item = &'a Put>) -> State {
         Put::Ci(_) | Put::Software { .. } | Put::AgentBinding { .. } => true,
     });
     state
+}
+
+/// A word that does not come first by the order that comes with Rollcall, and was said twice.
+fn said_again(since: Timestamp, confirmed: Timestamp) -> Attribute {
+    let claim = |source| Claim { value: HOSTILE.into(), source, since, confirmed, pinned: false };
+    Attribute::from_ordered(vec![claim(Source::Import("sap".into())), claim(Source::Agent)]).unwrap()
+}
+
+fn definition(n: u128, from: Timestamp) -> Definition {
+    let body = serde_json::json!({"class": {
+        "name": format!("class_{n}"), "label": HOSTILE, "plural": "x", "parent": "item",
+        "attributes": [{"name": "a", "label": "A", "kind": "text", "pattern": "[a-z]+"}],
+    }});
+    let body = serde_json::from_value(body).unwrap();
+    Definition { id: DefinitionId(uuid::Uuid::from_u128(n)), body, lifecycle: Lifecycle::Active, valid_from: from, version: 1 }
 }
 
 fn conflict(n: u128, state: ConflictState) -> Conflict {
@@ -70,9 +91,14 @@ fn conflict(n: u128, state: ConflictState) -> Conflict {
 /// Everything that a state is made of, with hostile text, survives a reopen.
 pub async fn a_whole_state_comes_back(place: Place) {
     let store = place.store().await;
+    let sighting = Sighting { at: at(7), place: HOSTILE.into(), by: HOSTILE.into(), source: "user:ada".into() };
+    let mut confirmed = ci(3, at(0));
+    confirmed.attributes.insert("owner".into(), said_again(at(0), at(9)));
     let puts = [
+        Put::Definition(definition(1, at(0))),
         Put::Ci(ci(1, at(0))),
         Put::Ci(Ci { lifecycle: Lifecycle::Retired, merged_into: Some(id(1)), agent: None, ..ci(2, at(0)) }),
+        Put::Ci(Ci { stage: Stage::InRepair, sighting: Some(sighting), ..confirmed }),
         Put::Relationship(relationship(1, id(1), id(2), at(0))),
         Put::Relationship(relationship(2, id(2), id(1), at(0))),
         Put::NeedGroup(need_group(1, id(1), &[id(2)], at(0))),
@@ -317,7 +343,8 @@ pub(super) fn any_put(random: &mut StdRng, versions: &mut BTreeMap<(&'static str
         *version
     };
     let other: CiId = id(random.random_range(1..6));
-    match random.random_range(0..6) {
+    match random.random_range(0..7) {
+        6 => Put::Definition(Definition { lifecycle, version: version("definition"), ..definition(n, now) }),
         0 => Put::Ci(Ci { lifecycle, version: version("ci"), ..ci(n, now) }),
         1 => Put::Relationship(Relationship { lifecycle, version: version("relationship"), ..relationship(n, id(n), other, now) }),
         2 => Put::NeedGroup(NeedGroup { lifecycle, version: version("need_group"), ..need_group(n, id(n), &[other], now) }),

@@ -26,13 +26,15 @@ pub fn id<T: From<Uuid>>(n: u128) -> T {
 
 /// A machine, first version.
 pub fn ci(n: u128, from: Timestamp) -> Ci {
-    let claim = |value: serde_json::Value, source| Claim { value, source, since: from, pinned: false };
-    let pinned = Claim { value: json!(HOSTILE), source: Source::User("ada:x".into()), since: from, pinned: true };
+    let claim = |value: serde_json::Value, source| Claim { value, source, since: from, confirmed: from, pinned: false };
+    let pinned = Claim { value: json!(HOSTILE), source: Source::User("ada:x".into()), since: from, confirmed: from, pinned: true };
     Ci {
         id: id(n),
         class: "server".into(),
         name: format!("srv{n} {HOSTILE}"),
         lifecycle: Lifecycle::Active,
+        stage: rollcall_core::Stage::InUse,
+        sighting: None,
         attributes: BTreeMap::from([
             ("serial".into(), Attribute::from_claims([claim(json!(format!("SN{n}")), Source::Agent), pinned]).unwrap()),
             ("memory_bytes".into(), Attribute::from_claims([claim(json!(u64::MAX), Source::Agent)]).unwrap()),

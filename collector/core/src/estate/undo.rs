@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use roaring::RoaringBitmap;
 use rollcall_shared::{AgentId, CiId, ConflictId, NeedGroupId, RelationshipId};
 
 use super::software::Marks;
+use crate::catalogue::Catalogue;
 use crate::model::{Ci, Conflict, Merge, NeedGroup, Relationship};
 
 /// What stood where a change set was applied, so that a failed commit can be taken back without a copy of the estate.
@@ -25,6 +28,7 @@ impl Undo {
 /// One thing as it stood before; `None` where there was nothing.
 #[derive(Debug)]
 pub(super) enum Step {
+    Catalogue(Arc<Catalogue>),
     Ci(CiId, Option<Box<Ci>>),
     Relationship(RelationshipId, Option<Relationship>),
     NeedGroup(NeedGroupId, Option<NeedGroup>),

@@ -4,10 +4,7 @@ use std::{
     sync::Arc,
 };
 
-use rollcall_shared::{
-    AgentId, CiId, NeedGroupId, RelationshipId,
-    catalogue::{self, Hardness},
-};
+use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, catalogue::Hardness};
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +12,10 @@ use super::{
     row::{NEED_GROUP_KIND, Row, RowEdge},
     table::{KeyIndex, RowWriter, mix},
 };
-use crate::model::{Method, MinUp, Revision};
+use crate::{
+    Catalogue,
+    model::{Method, MinUp, Revision},
+};
 
 /// What a graph is made of, in any order. A part that names a CI which is not among `nodes` does not count.
 #[derive(Clone, Debug, Default)]
@@ -393,7 +393,7 @@ impl KindNumbers {
 }
 
 pub(super) fn class(name: &str) -> Class {
-    Class { name: name.into(), is_business_service: catalogue::class(name).is_some_and(|class| class.is_a("business_service")) }
+    Class { name: name.into(), is_business_service: Catalogue::built_in().is_a(name, "business_service") }
 }
 
 /// How many of an edge's two ends have an agent of their own among its evidence. On one machine one agent sees both.

@@ -4,10 +4,7 @@ use std::{
     sync::Arc,
 };
 
-use rollcall_shared::{
-    CiId,
-    catalogue::{self, Hardness},
-};
+use rollcall_shared::{CiId, catalogue::Hardness};
 
 use super::{EdgeEvidence, EdgePart, Graph, GraphChange, GraphParts, GroupPart, NodePart, RowPart};
 use crate::{
@@ -20,7 +17,7 @@ use crate::{
 const MERGES_FOLLOWED: usize = 16;
 
 impl Graph {
-    /// The graph of an estate: active CIs, live relationships between them, declared need groups.
+    /// The graph of an estate: the CIs that take part ([`Ci::takes_part`]), live relationships between them, declared need groups.
     ///
     /// For a past instant, make the estate of what was valid then and give it here.
     pub fn from_estate(estate: &Estate) -> Self {
@@ -30,10 +27,11 @@ impl Graph {
         let groups = groups.map(|group| group_part(estate, group, survivor(estate, group.ci)));
         let mut graph = Self::from_parts(GraphParts {
             revision: estate.revision(),
-            nodes: estate.active_cis().map(node_part).collect(),
+            nodes: estate.active_cis().filter(|ci| ci.takes_part()).map(node_part).collect(),
             edges: edges.collect(),
             groups: groups.collect(),
         });
+        graph.know_classes(estate);
         graph.merged = Arc::new(estate.cis().filter_map(|ci| Some((ci.id, ci.merged_into?))).collect());
         graph
     }
@@ -62,7 +60,7 @@ impl Graph {
         }
         let mut change = GraphChange::default();
         for &id in &cis {
-            let active = estate.ci(id).filter(|ci| ci.lifecycle == Lifecycle::Active);
+            let active = estate.ci(id).filter(|ci| ci.takes_part());
             let known = self.node(id);
             let rewired = self.merged.get(&id) != merged.get(&id) || known.is_some() != active.is_some();
             if rewired || known.map(|node| node.agent) != active.map(|ci| ci.agent) {
@@ -86,12 +84,24 @@ impl Graph {
             sources.entry(survivor(estate, id)).or_default().push(id);
         }
         let rows: BTreeSet<CiId> = rows.into_iter().map(|id| survivor(estate, id)).collect();
-        let existing = rows.into_iter().filter(|id| estate.ci(*id).is_some_and(|ci| ci.lifecycle == Lifecycle::Active));
+        let existing = rows.into_iter().filter(|id| estate.ci(*id).is_some_and(Ci::takes_part));
         change.rows = existing.map(|id| row_part(estate, id, sources.get(&id).map_or(&[], Vec::as_slice))).collect();
         let mut graph = self.changed(&change);
         graph.merged = merged;
+        graph.know_classes(estate);
         graph.revision = estate.revision();
         graph
+    }
+
+    /// What people's own classes specialise, and how their relationship types read, the estate's catalogue knows.
+    fn know_classes(&mut self, estate: &Estate) {
+        self.catalogue = Some(Arc::clone(estate.catalogue()));
+        let is_business_service = |name: &str| estate.catalogue().is_a(name, "business_service");
+        if self.classes.iter().any(|class| class.is_business_service != is_business_service(&class.name)) {
+            for class in Arc::make_mut(&mut self.classes) {
+                class.is_business_service = is_business_service(&class.name);
+            }
+        }
     }
 }
 
@@ -117,7 +127,7 @@ fn edge_part<'a>(estate: &Estate, relationship: &'a Relationship, from: CiId) ->
         kind: &relationship.kind,
         from,
         to: survivor(estate, relationship.to),
-        hardness: hardness(relationship),
+        hardness: hardness(estate, relationship),
         evidence: relationship.evidence.iter().map(evidence).collect(),
     }
 }
@@ -150,8 +160,8 @@ fn followed(mut id: CiId, into: impl Fn(CiId) -> Option<CiId>) -> CiId {
 
 /// A person's word, else the type's. A type that the catalogue does not have and that nobody judged shows up as degrading: not
 /// silently lost, and not a false "down".
-fn hardness(relationship: &Relationship) -> Hardness {
-    relationship.hardness.or_else(|| catalogue::relationship_type(&relationship.kind).map(|kind| kind.hardness)).unwrap_or(Hardness::Soft)
+fn hardness(estate: &Estate, relationship: &Relationship) -> Hardness {
+    estate.hardness(relationship).unwrap_or(Hardness::Soft)
 }
 
 fn evidence(evidence: &Evidence) -> EdgeEvidence {

@@ -32,7 +32,10 @@ use std::{
 
 use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, Timestamp, catalogue::Hardness};
 
-use crate::model::{Method, Revision};
+use crate::{
+    Catalogue,
+    model::{Method, Revision},
+};
 
 pub use build::{EdgePart, GraphParts, GroupPart, NodePart};
 pub use components::{Components, Condensation};
@@ -82,6 +85,8 @@ pub struct Graph {
     absent: Arc<HashMap<CiId, BTreeSet<CiId>>>,
     /// CIs that were merged, into which.
     merged: Arc<HashMap<CiId, CiId>>,
+    /// The estate's; none: what comes with Rollcall.
+    catalogue: Option<Arc<Catalogue>>,
 }
 
 /// A configuration item as the graph knows it.
@@ -317,6 +322,13 @@ impl Graph {
     /// The name of a node's class in the catalogue.
     pub fn class_of(&self, node: &Node) -> &str {
         self.classes.get(usize::from(node.class)).map_or("", |class| &class.name)
+    }
+
+    /// How people read an edge of this kind from the dependent: `runs on`.
+    pub fn verb(&self, kind: &str) -> String {
+        let known = |catalogue: &Catalogue| catalogue.relationship_type(kind).map(|kind| kind.forward.clone());
+        let verb = self.catalogue.as_deref().map_or_else(|| known(&Catalogue::built_in()), known);
+        verb.unwrap_or_else(|| kind.replace('_', " "))
     }
 
     /// Whether a node is a business service: what an outage is measured by.

@@ -86,7 +86,7 @@ impl<'a> Assessment<'a> {
     pub fn reason(&self, ci: CiId) -> String {
         let needs = self.needs_of(ci);
         let worst = needs.first().map_or(State::Ok, |need| need.outcome);
-        let phrases: Vec<String> = needs.iter().filter(|need| need.outcome == worst).map(|need| phrase(need)).collect();
+        let phrases: Vec<String> = needs.iter().filter(|need| need.outcome == worst).map(|need| phrase(self.graph, need)).collect();
         list(&phrases, 3, "more need", "more needs")
     }
 
@@ -204,7 +204,7 @@ fn group_of(graph: &Graph, need: Need) -> Option<&Group> {
 }
 
 /// One need in words.
-fn phrase(need: &NeedReport<'_>) -> String {
+fn phrase(graph: &Graph, need: &NeedReport<'_>) -> String {
     match (need.group, need.providers.first()) {
         (Some(group), _) => {
             let degraded = need.providers.iter().filter(|provider| provider.state == State::Degraded).count();
@@ -220,8 +220,7 @@ fn phrase(need: &NeedReport<'_>) -> String {
             )
         }
         (None, Some(provider)) => {
-            let verb = provider.edges.first().and_then(|edge| rollcall_shared::catalogue::relationship_type(edge.kind));
-            let verb = verb.map_or("needs", |kind| kind.forward);
+            let verb = provider.edges.first().map_or_else(|| "needs".to_owned(), |edge| graph.verb(edge.kind));
             format!("{verb} {}, which is {}", shown(&provider.ci.name), provider.state.label())
         }
         (None, None) => String::new(),

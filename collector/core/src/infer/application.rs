@@ -1,9 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use rollcall_shared::{
-    CiId, RelationshipId,
-    catalogue::{self, Hardness},
-};
+use rollcall_shared::{CiId, RelationshipId, catalogue::Hardness};
 
 use super::hosting_machine;
 use crate::{
@@ -114,11 +111,11 @@ fn left_out(estate: &Estate, edge: &Relationship, pruned: &BTreeSet<CiId>, known
     if let Some(judgement) = edge.judgement.as_ref().filter(|judgement| judgement.purpose.is_infrastructure()) {
         return Some(judgement.reason.clone());
     }
-    let hardness = edge.hardness.or_else(|| catalogue::relationship_type(&edge.kind).map(|kind| kind.hardness));
+    let hardness = estate.hardness(edge);
     if hardness == Some(Hardness::None) {
         return Some("nothing depends on it".to_owned());
     }
-    let of = |id: CiId| estate.ci(id).map(|ci| hosting_machine(ci).unwrap_or(id));
+    let of = |id: CiId| estate.ci(id).map(|ci| hosting_machine(estate, ci).unwrap_or(id));
     let others: BTreeSet<CiId> = estate
         .dependents(edge.to)
         .filter(|other| other.kind == "connects_to" && !known.contains(&other.from) && is_active(estate, other.from))

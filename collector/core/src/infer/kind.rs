@@ -1,4 +1,4 @@
-use rollcall_shared::{CiId, catalogue};
+use rollcall_shared::CiId;
 
 use crate::{
     Estate,
@@ -6,11 +6,11 @@ use crate::{
 };
 
 /// The machine that a service runs on, or the machine itself; `None` for what is neither.
-pub(crate) fn hosting_machine(ci: &Ci) -> Option<CiId> {
+pub(crate) fn hosting_machine(estate: &Estate, ci: &Ci) -> Option<CiId> {
     let key = ci.keys.iter().find(|key| key.kind == IdentityKeyKind::ServiceOnMachine);
     match key {
         Some(key) => key.value.split_once('|').and_then(|(machine, _)| machine.parse().ok()),
-        None => catalogue::class(&ci.class).is_some_and(|class| class.is_a("machine")).then_some(ci.id),
+        None => estate.is_a(ci, "machine").then_some(ci.id),
     }
 }
 
@@ -19,7 +19,8 @@ pub(crate) fn hosting_machine(ci: &Ci) -> Option<CiId> {
 pub fn listening_at(estate: &Estate, realm: &str, endpoint: &Endpoint) -> Option<CiId> {
     let key = IdentityKey { kind: IdentityKeyKind::AddressInRealm, value: format!("{realm}|{}", endpoint.address.to_canonical()) };
     let active = |ci: &&Ci| ci.lifecycle == Lifecycle::Active;
-    let (machines, hosts): (Vec<&Ci>, Vec<&Ci>) = estate.with_key(&key).filter(active).partition(|ci| hosting_machine(ci) == Some(ci.id));
+    let (machines, hosts): (Vec<&Ci>, Vec<&Ci>) =
+        estate.with_key(&key).filter(active).partition(|ci| hosting_machine(estate, ci) == Some(ci.id));
     let host = match (&machines[..], &hosts[..]) {
         ([one], _) | ([], [one]) => *one,
         _ => return None,
@@ -29,7 +30,7 @@ pub fn listening_at(estate: &Estate, realm: &str, endpoint: &Endpoint) -> Option
         endpoints.filter_map(|text| text.as_str()?.parse::<Endpoint>().ok()).any(|it| it.receives(endpoint))
     };
     let on_it = host.agent.into_iter().flat_map(|agent| estate.reported_by(agent)).filter(active);
-    let mut services = on_it.filter(|ci| ci.id != host.id && hosting_machine(ci) == Some(host.id) && receives(ci));
+    let mut services = on_it.filter(|ci| ci.id != host.id && hosting_machine(estate, ci) == Some(host.id) && receives(ci));
     match (services.next(), services.next()) {
         (Some(one), None) => Some(one.id),
         _ => Some(host.id),

@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
-use rollcall_shared::{CiId, catalogue};
+use rollcall_shared::CiId;
 
 use super::hosting_machine;
 use crate::{
@@ -34,7 +34,7 @@ struct Ties {
 }
 
 fn ties(estate: &Estate) -> Ties {
-    let unit: HashMap<CiId, CiId> = estate.active_cis().map(|ci| (ci.id, hosting_machine(ci).unwrap_or(ci.id))).collect();
+    let unit: HashMap<CiId, CiId> = estate.active_cis().map(|ci| (ci.id, hosting_machine(estate, ci).unwrap_or(ci.id))).collect();
     let mut ties = Ties { needed: HashSet::new(), needing: HashSet::new() };
     for edge in estate.relationships().filter(|edge| counts(edge)) {
         if let (Some(&from), Some(&to)) = (unit.get(&edge.from), unit.get(&edge.to))
@@ -59,9 +59,9 @@ fn is_owned(estate: &Estate, ci: &Ci) -> bool {
     ci.text("owner").is_some_and(|owner| !owner.trim().is_empty()) || estate.dependencies(ci.id).any(|edge| edge.kind == "owned_by")
 }
 
-fn found(estate: &Estate, wanted: impl Fn(&Ci) -> bool) -> Vec<&Ci> {
-    let works = |ci: &Ci| catalogue::class(&ci.class).is_some_and(|class| WORKING.iter().any(|working| class.is_a(working)));
-    let stands_alone = |ci: &Ci| hosting_machine(ci).is_none_or(|machine| machine == ci.id);
+fn found<'a>(estate: &'a Estate, wanted: impl Fn(&Ci) -> bool) -> Vec<&'a Ci> {
+    let works = |ci: &Ci| WORKING.iter().any(|working| estate.is_a(ci, working));
+    let stands_alone = |ci: &Ci| hosting_machine(estate, ci).is_none_or(|machine| machine == ci.id);
     let mut found: Vec<&Ci> = estate.active_cis().filter(|ci| works(ci) && stands_alone(ci) && wanted(ci)).collect();
     found.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     found

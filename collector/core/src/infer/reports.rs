@@ -61,7 +61,7 @@ fn pairs(estate: &Estate, edge: &Relationship) -> impl Iterator<Item = (CiId, Ci
 /// The machine, or the host without an agent, where something is.
 fn places(estate: &Estate, id: CiId) -> Option<CiId> {
     let ci = estate.ci(id)?;
-    hosting_machine(ci).or_else(|| (ci.class == "unmanaged_host").then_some(id))
+    hosting_machine(estate, ci).or_else(|| (ci.class == "unmanaged_host").then_some(id))
 }
 
 /// Whether an agent looks after it.

@@ -31,10 +31,10 @@ impl Source {
         }
     }
 
-    /// Authority of a claim that is not pinned: people and API over imports over discovery would freeze what machines
-    /// know better, so discovery comes first; what it does not know, others fill in. What is declared in files stands before
-    /// what somebody typed, unless they pinned it: files are reviewed, and would be undone by every hasty edit.
-    fn authority(&self) -> u8 {
+    /// Authority of a claim that is not pinned, where no rule of the catalogue says otherwise: people and API over imports over discovery
+    /// would freeze what machines know better, so discovery comes first; what it does not know, others fill in. What is declared in files
+    /// stands before what somebody typed, unless they pinned it: files are reviewed, and would be undone by every hasty edit.
+    pub(crate) fn authority(&self) -> u8 {
         match self {
             Self::Agent => 4,
             Self::Code(_) => 3,
@@ -66,8 +66,22 @@ pub struct Claim {
     pub source: Source,
     /// Since when this source says this value, without interruption.
     pub since: Timestamp,
+    /// When this source last said it. Where a rule of precedence has a freshness window for it, this is kept up to date, but for a quarter of
+    /// the window: what is said again changes nothing else and would fill the history. Elsewhere it may stay at `since`. An agent's word
+    /// is confirmed by every check-in, see [`crate::Estate::agent_last_seen`].
+    pub confirmed: Timestamp,
     /// Set by a person to stand against discovery until released.
     pub pinned: bool,
+}
+
+impl Claim {
+    /// When its source last said it, where its item's agent was last heard at `heard`: an agent says all that it said with every check-in.
+    pub(crate) fn confirmed_by(&self, heard: Option<Timestamp>) -> Timestamp {
+        match (&self.source, heard) {
+            (Source::Agent, Some(heard)) => self.confirmed.max(heard),
+            _ => self.confirmed,
+        }
+    }
 }
 
 /// An attribute: every source's claim, the winner first. Never empty.
@@ -86,6 +100,12 @@ impl Attribute {
         (!attribute.claims.is_empty()).then_some(attribute)
     }
 
+    /// An attribute as it was stored: the winner first. `None` if there are no claims, or two of one source.
+    pub fn from_ordered(claims: Vec<Claim>) -> Option<Self> {
+        let twice = claims.iter().enumerate().any(|(at, claim)| claims[..at].iter().any(|before| before.source == claim.source));
+        (!claims.is_empty() && !twice).then_some(Self { claims })
+    }
+
     /// The value that stands.
     pub fn value(&self) -> &Value {
         &self.claims[0].value
@@ -101,16 +121,26 @@ impl Attribute {
         &self.claims
     }
 
-    /// Puts a claim in the place of this source's earlier one; the same value keeps its `since`. Returns whether
-    /// anything changed.
+    /// Puts a claim in the place of this source's earlier one; the same value keeps its `since` and is confirmed. Returns whether
+    /// anything else changed. Whose word stands is decided by the catalogue's rules when the change is planned to its end.
     pub fn put(&mut self, claim: Claim) -> bool {
         match self.claims.iter_mut().find(|known| known.source == claim.source) {
-            Some(known) if known.value == claim.value && known.pinned == claim.pinned => return false,
+            Some(known) if known.value == claim.value && known.pinned == claim.pinned => {
+                known.confirmed = known.confirmed.max(claim.confirmed);
+                return false;
+            }
             Some(known) => *known = claim,
             None => self.claims.push(claim),
         }
         self.claims.sort_by(precedence);
         true
+    }
+
+    /// The claims, to be put in order by rules: the winner must be first afterwards.
+    pub(crate) fn set_order(&mut self, claims: Vec<Claim>) {
+        if !claims.is_empty() {
+            self.claims = claims;
+        }
     }
 
     /// Takes this source's claim away. Returns whether it had one, and the attribute that is left, if any.
@@ -131,7 +161,8 @@ mod tests {
     use super::*;
 
     fn claim(value: &str, source: Source, since: i64, pinned: bool) -> Claim {
-        Claim { value: value.into(), source, since: Timestamp::from_millis(since), pinned }
+        let at = Timestamp::from_millis(since);
+        Claim { value: value.into(), source, since: at, confirmed: at, pinned }
     }
 
     #[test]
@@ -150,7 +181,8 @@ mod tests {
     fn the_same_word_again_is_no_change() {
         let mut attribute = Attribute::from_claims([claim("a", Source::Agent, 1, false)]).unwrap();
         assert!(!attribute.put(claim("a", Source::Agent, 5, false)));
-        assert_eq!(attribute.winner().since, Timestamp::from_millis(1));
+        let winner = attribute.winner();
+        assert_eq!((winner.since, winner.confirmed), (Timestamp::from_millis(1), Timestamp::from_millis(5)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use rollcall_shared::{AgentId, CiId};
 
 use super::{ci::Ci, conflict::Conflict, merge::Merge, need_group::NeedGroup, relationship::Relationship, software::SoftwareSet};
+use crate::catalogue::Definition;
 
 /// What reconciliation decided: whole new versions, in an order in which they can be applied, each with its reason.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Change {
 /// The whole new version of one thing. The store closes the version before it; the estate replaces it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Put {
+    /// A row of the catalogue.
+    Definition(Definition),
     /// A configuration item.
     Ci(Ci),
     /// A relationship.

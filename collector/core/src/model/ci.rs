@@ -3,7 +3,10 @@ use std::{collections::BTreeMap, fmt};
 use rollcall_shared::{AgentId, CiId, Timestamp};
 use serde_json::Value;
 
-use super::attribute::Attribute;
+use super::{
+    attribute::Attribute,
+    stage::{Sighting, Stage},
+};
 
 /// A configuration item, current version.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,8 +17,12 @@ pub struct Ci {
     pub class: String,
     /// What people call it.
     pub name: String,
-    /// Where it is in its life.
+    /// Whether it counts in lists: [`Stage::lifecycle`] of `stage`. Set both through [`Ci::enter`].
     pub lifecycle: Lifecycle,
+    /// Where it is in its life.
+    pub stage: Stage,
+    /// When somebody last stood before it.
+    pub sighting: Option<Sighting>,
     /// Attributes by name.
     pub attributes: BTreeMap<String, Attribute>,
     /// What it is recognised by, sorted.
@@ -33,6 +40,18 @@ pub struct Ci {
 }
 
 impl Ci {
+    /// Goes to another stage of its life. Returns whether it was in another one.
+    pub fn enter(&mut self, stage: Stage) -> bool {
+        let before = (self.stage, self.lifecycle);
+        (self.stage, self.lifecycle) = (stage, stage.lifecycle());
+        before != (self.stage, self.lifecycle)
+    }
+
+    /// Whether it takes part in graph and impact: it is there and may be what others need.
+    pub fn takes_part(&self) -> bool {
+        self.lifecycle == Lifecycle::Active && self.stage.takes_part()
+    }
+
     /// The value that stands for an attribute.
     pub fn value(&self, attribute: &str) -> Option<&Value> {
         self.attributes.get(attribute).map(Attribute::value)
@@ -44,10 +63,10 @@ impl Ci {
     }
 }
 
-/// Where a CI is in its life.
+/// Whether something counts. Of a CI see also [`Stage`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lifecycle {
-    /// Exists and counts in lists, graph and impact.
+    /// Exists and counts in lists; and in graph and impact, unless the stage of a CI says otherwise.
     Active,
     /// Gone or merged: kept for history, out of lists, graph and impact.
     Retired,

@@ -12,6 +12,7 @@ mod merge;
 mod need_group;
 mod relationship;
 mod software;
+mod stage;
 
 pub use attribute::{Attribute, Claim, Source};
 pub use change::{Change, ChangeSet, Put};
@@ -25,6 +26,7 @@ pub use merge::{Merge, MergeStep};
 pub use need_group::{MinUp, NeedGroup, Pattern, Standing, Suggestion};
 pub use relationship::{Evidence, Method, Relationship};
 pub use software::{SoftwareEntry, SoftwareId, SoftwareSet};
+pub use stage::{Requirement, Sighting, Stage, TRANSITIONS, Transition, transition};
 
 /// The number of a commit, counting up by one for each in the whole installation. 0 is the empty store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

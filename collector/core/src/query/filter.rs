@@ -8,7 +8,7 @@ use super::{
     operand::{Comparison, Operand},
     relation::Relation,
 };
-use crate::model::Lifecycle;
+use crate::model::{Lifecycle, Stage};
 
 /// A filter: every term must hold. Its [`Display`](fmt::Display) form parses to itself.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +35,12 @@ pub enum Condition {
     Class(String),
     /// In this state; `None`: in any.
     Lifecycle(Option<Lifecycle>),
+    /// In this stage of its life.
+    Stage(Stage),
+    /// Somebody stood before it within so many milliseconds.
+    SightedWithin(i64),
+    /// Nobody stood before it within so many milliseconds.
+    NotSightedFor(i64),
     /// Reported by an agent.
     HasAgent(bool),
     /// Reported by this agent.
@@ -117,7 +123,7 @@ impl Filter {
 
 fn names_lifecycle(terms: &[Term]) -> bool {
     terms.iter().any(|term| match &term.condition {
-        Condition::Lifecycle(_) => true,
+        Condition::Lifecycle(_) | Condition::Stage(_) => true,
         Condition::Any(alternatives) => alternatives.iter().any(|terms| names_lifecycle(terms)),
         _ => false,
     })
@@ -154,6 +160,9 @@ impl fmt::Display for Term {
         match &self.condition {
             Condition::Text(text) => write!(f, "{}", Quoted(text)),
             Condition::Class(class) => write!(f, "class:{class}"),
+            Condition::Stage(stage) => write!(f, "lifecycle:{}", stage.as_str()),
+            Condition::SightedWithin(millis) => write!(f, "sighted:{}m", millis / 60_000),
+            Condition::NotSightedFor(millis) => write!(f, "unsighted:{}m", millis / 60_000),
             Condition::Lifecycle(state) => write!(f, "lifecycle:{}", state.map_or("any", Lifecycle::as_str)),
             Condition::HasAgent(has) => write!(f, "agent:{}", yes_no(*has)),
             Condition::Agent(id) => write!(f, "agent:{id}"),

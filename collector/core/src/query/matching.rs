@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use rollcall_shared::{CiId, Timestamp, catalogue};
+use rollcall_shared::{CiId, Timestamp};
 use serde_json::Value;
 
 use super::{
@@ -89,8 +89,11 @@ impl<'a> Matcher<'a> {
     fn condition(&self, condition: &Condition, ci: &Ci) -> bool {
         let any_claim = |wanted: &dyn Fn(&crate::Claim) -> bool| ci.attributes.values().flat_map(|a| a.claims()).any(wanted);
         match condition {
-            Condition::Class(wanted) => catalogue::class(&ci.class).is_some_and(|class| class.is_a(wanted)),
+            Condition::Class(wanted) => self.estate.is_a(ci, wanted),
             Condition::Lifecycle(wanted) => wanted.is_none_or(|wanted| ci.lifecycle == wanted),
+            Condition::Stage(wanted) => ci.stage == *wanted,
+            Condition::SightedWithin(millis) => is_sighted(ci, self.now, *millis),
+            Condition::NotSightedFor(millis) => !is_sighted(ci, self.now, *millis),
             Condition::HasAgent(wanted) => ci.agent.is_some() == *wanted,
             Condition::Agent(wanted) => ci.agent == Some(*wanted),
             Condition::SeenWithin(millis) => last_seen(self.estate, ci).is_some_and(|seen| self.now.millis_since(seen) <= *millis),
@@ -181,7 +184,8 @@ fn related(estate: &Estate, relation: &Relation, filter: &Filter, now: Timestamp
         }
         return found;
     }
-    let needs = estate.relationships().filter(|relationship| carries_outage(relationship)).map(|edge| (edge.from, edge.to));
+    let needs =
+        estate.relationships().filter(|relationship| carries_outage(estate.catalogue(), relationship)).map(|edge| (edge.from, edge.to));
     let groups = estate.need_groups().flat_map(|group| group.members.iter().map(|member| (group.ci, *member)));
     let mut next: HashMap<CiId, Vec<CiId>> = HashMap::new();
     for (from, to) in needs.chain(groups).filter_map(|(from, to)| ends(from, to)) {
@@ -220,6 +224,11 @@ pub(super) fn is_source(source: &str, wanted: &str) -> bool {
 }
 
 /// Whether lists have items in this state unless their filter names a state.
+/// Whether somebody stood before it within so many milliseconds.
+pub(super) fn is_sighted(ci: &Ci, now: Timestamp, within_ms: i64) -> bool {
+    ci.sighting.as_ref().is_some_and(|sighting| now.millis_since(sighting.at) <= within_ms)
+}
+
 pub(super) fn is_listed(lifecycle: Lifecycle) -> bool {
     lifecycle == Lifecycle::Active
 }

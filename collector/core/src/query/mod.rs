@@ -9,7 +9,8 @@
 //! | --- | --- |
 //! | `web` | items in whose name, texts, addresses or software names it occurs |
 //! | `class:server`, `class:server,laptop` | items of that class or one that specialises it; after a comma, another choice |
-//! | `lifecycle:retired` | a state, or `any`; without this word: what is active |
+//! | `lifecycle:retired` | a state, or `any`; without this word: what is active. Or a stage: `planned`, `ordered`, `in_stock`, `in_use`, `in_repair`, `disposed` |
+//! | `sighted:30d` | somebody stood before it within that time; `unsighted:52w`: nobody did |
 //! | `agent:yes` | items that an agent reports; `no`; or the items of one agent by its id |
 //! | `seen:7d`, `quiet:7d` | items whose agent was, or was not, heard within that time |
 //! | `software:openssl`, `software=openssl` | machines with software in whose name it occurs, or that is called exactly that |

@@ -1,14 +1,15 @@
 //! From text to a filter.
 
-use rollcall_shared::catalogue;
-
 use super::{
     filter::{Condition, Field, Filter, Term},
     operand::{Comparison, Moment, Operand, duration_ms, number},
     relation::Relation,
     words::{self, CONDITIONS, Kind, suggestion},
 };
-use crate::model::Lifecycle;
+use crate::{
+    Catalogue,
+    model::{Lifecycle, Stage},
+};
 
 /// Longest filter, in bytes.
 pub const MAX_FILTER_BYTES: usize = 2_000;
@@ -39,9 +40,9 @@ impl Filter {
     ///
     /// # Errors
     /// [`FilterError`] names the word and what is understood instead.
-    pub fn parse(text: &str) -> Result<Self, FilterError> {
+    pub fn parse(catalogue: &Catalogue, text: &str) -> Result<Self, FilterError> {
         let chars: Vec<char> = text.chars().filter(|character| !character.is_control() || character.is_whitespace()).collect();
-        let mut parser = Parser { chars, at: 0, terms: 0, hops: 0 };
+        let mut parser = Parser { catalogue, chars, at: 0, terms: 0, hops: 0 };
         if text.len() > MAX_FILTER_BYTES {
             return Err(parser.error(0, format!("the filter is longer than {MAX_FILTER_BYTES} bytes")));
         }
@@ -53,7 +54,8 @@ impl Filter {
     }
 }
 
-struct Parser {
+struct Parser<'c> {
+    catalogue: &'c Catalogue,
     chars: Vec<char>,
     at: usize,
     terms: usize,
@@ -74,7 +76,7 @@ enum Operator {
     Compares(Comparison),
 }
 
-impl Parser {
+impl Parser<'_> {
     /// Terms, and `OR` between them, up to the end or, inside a group, its `)`.
     fn alternatives(&mut self, depth: usize) -> Result<Vec<Vec<Term>>, FilterError> {
         let start = self.at;
@@ -169,7 +171,7 @@ impl Parser {
                 && let Some(found) = self.key(&value)?
             {
                 if self.peek() == Some('(')
-                    && let Some(relation) = Relation::parse(&found.0)
+                    && let Some(relation) = Relation::parse(self.catalogue, &found.0)
                 {
                     return self.related(start, depth, relation, found.1).map(Some);
                 }
@@ -230,7 +232,7 @@ impl Parser {
         let written: String = before.iter().map(|(character, _)| *character).collect();
         let name = written.to_lowercase().replace('-', "_");
         let plain = written.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && written.chars().any(|c| c.is_ascii_alphabetic());
-        let is_key = if plain { !looks_like_address(&written, rest) } else { is_known(&name) };
+        let is_key = if plain { !looks_like_address(&written, rest) } else { is_known(self.catalogue, &name) };
         if !is_key {
             return Ok(None);
         }
@@ -296,9 +298,9 @@ impl Parser {
             self.no_order(start, key, operator)?;
             return self.special(start, key, operator, part, value);
         }
-        match words::field(key) {
+        match words::field(self.catalogue, key) {
             Some(field) => self.field(start, field, operator, part, value),
-            None => match Relation::parse(key) {
+            None => match Relation::parse(self.catalogue, key) {
                 Some(relation) if operator == Operator::Fits => {
                     self.hop(start)?;
                     let terms = match value {
@@ -309,8 +311,8 @@ impl Parser {
                 }
                 Some(relation) => Err(self.error(start, format!("after {relation} comes a colon, as in {relation}:(class:server)"))),
                 None => {
-                    let mut known = Relation::known_words();
-                    known.extend(words::field_names().chain(CONDITIONS.iter().copied()).map(str::to_owned));
+                    let mut known = Relation::known_words(self.catalogue);
+                    known.extend(words::field_names(self.catalogue).chain(CONDITIONS.iter().copied()).map(str::to_owned));
                     Err(self.error(
                         start,
                         format!(
@@ -342,14 +344,21 @@ impl Parser {
         let wrong = |problem: String| self.error(start, problem);
         Ok(match key {
             "class" => {
-                let known = catalogue::class(&value.to_lowercase());
-                let missing = || wrong(format!("there is no class {:?}{}", shorten(value), suggestion(value, words::class_names())));
+                let known = self.catalogue.class(&value.to_lowercase());
+                let missing =
+                    || wrong(format!("there is no class {:?}{}", shorten(value), suggestion(value, words::class_names(self.catalogue))));
                 Condition::Class(known.ok_or_else(missing)?.name.to_string())
             }
             "lifecycle" if value == "any" => Condition::Lifecycle(None),
-            "lifecycle" => Condition::Lifecycle(Some(
-                Lifecycle::parse(value).ok_or_else(|| wrong("a lifecycle is active, retired or any".to_owned()))?,
-            )),
+            // `retired` takes in what was disposed of as well.
+            "lifecycle" => match (Lifecycle::parse(value), Stage::parse(value)) {
+                (Some(state), _) => Condition::Lifecycle(Some(state)),
+                (None, Some(stage)) => Condition::Stage(stage),
+                (None, None) => {
+                    let stages = Stage::ALL.map(Stage::as_str).join(", ");
+                    return Err(wrong(format!("a lifecycle is active, retired or any, or one of {stages}")));
+                }
+            },
             "agent" => match value {
                 "yes" => Condition::HasAgent(true),
                 "no" => Condition::HasAgent(false),
@@ -357,6 +366,8 @@ impl Parser {
             },
             "seen" => Condition::SeenWithin(duration_ms(value).ok_or_else(|| wrong(NOT_A_DURATION.to_owned()))?),
             "quiet" => Condition::QuietFor(duration_ms(value).ok_or_else(|| wrong(NOT_A_DURATION.to_owned()))?),
+            "sighted" => Condition::SightedWithin(duration_ms(value).ok_or_else(|| wrong(NOT_A_DURATION.to_owned()))?),
+            "unsighted" => Condition::NotSightedFor(duration_ms(value).ok_or_else(|| wrong(NOT_A_DURATION.to_owned()))?),
             "id" => Condition::Id(value.parse().map_err(|_| wrong("an id is a UUID".to_owned()))?),
             "source" => Condition::Source(self.source(start, value)?),
             "pinned" => Condition::Pinned(self.yes_no(start, key, value)?),
@@ -400,7 +411,7 @@ impl Parser {
             Operator::Compares(comparison) => comparison,
             Operator::Fits | Operator::Differs => Comparison::Equal,
         };
-        let kind = words::kind(&field);
+        let kind = words::kind(self.catalogue, &field);
         if kind == Kind::Boolean || kind == Kind::Text {
             if comparison != Comparison::Equal {
                 return match kind {
@@ -529,13 +540,13 @@ fn shorten(text: &str) -> String {
 }
 
 /// Names that are more than letters, digits and `_` are keys only where they mean something: `web-01:8080` is text.
-fn is_known(name: &str) -> bool {
+fn is_known(catalogue: &Catalogue, name: &str) -> bool {
     match name.rsplit_once('.') {
         Some((attribute, "source" | "pinned")) => {
-            matches!(words::field(attribute), Some(Field::Attributes(_, names)) if names == [attribute])
+            matches!(words::field(catalogue, attribute), Some(Field::Attributes(_, names)) if names == [attribute])
         }
         Some(_) => false,
-        None => CONDITIONS.contains(&name) || words::field(name).is_some() || Relation::parse(name).is_some(),
+        None => CONDITIONS.contains(&name) || words::field(catalogue, name).is_some() || Relation::parse(catalogue, name).is_some(),
     }
 }
 
@@ -549,6 +560,10 @@ fn looks_like_address(before: &str, rest: &[char]) -> bool {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Filter, FilterError> {
+        Filter::parse(&Catalogue::built_in(), text)
+    }
+
     #[test]
     fn what_is_written_is_understood_and_written_again() {
         for (written, meant) in [
@@ -558,6 +573,7 @@ mod tests {
             (r#"owner:"Team A" -serial=ABC"#, r#"owner:"Team A" -serial="ABC""#),
             (r#"owner="" "class:server""#, r#"owner="" "class:server""#),
             ("seen:2h quiet:1w agent:no lifecycle:any", "seen:120m quiet:10080m agent:no lifecycle:any"),
+            ("lifecycle:in_stock sighted:1h unsighted:1w", "lifecycle:in_stock sighted:60m unsighted:10080m"),
             ("fe80::1 aa:bb:cc:dd:ee:ff 10.0.0.7:443 web-01:8080", r#""fe80::1" "aa:bb:cc:dd:ee:ff" "10.0.0.7:443" "web-01:8080""#),
             (r#""say \"hi\" \\""#, r#""say \"hi\" \\""#),
             ("web-01 -web", r#""web-01" -"web""#),
@@ -589,9 +605,9 @@ mod tests {
             ),
             ("-needs:(a OR b)", r#"-needs:(("a" OR "b"))"#),
         ] {
-            let filter = Filter::parse(written).unwrap_or_else(|error| panic!("{written}: {error}"));
+            let filter = parse(written).unwrap_or_else(|error| panic!("{written}: {error}"));
             assert_eq!(filter.to_string(), meant, "{written}");
-            assert_eq!(Filter::parse(meant).unwrap_or_else(|error| panic!("{meant}: {error}")), filter, "{written}");
+            assert_eq!(parse(meant).unwrap_or_else(|error| panic!("{meant}: {error}")), filter, "{written}");
         }
     }
 
@@ -626,7 +642,7 @@ mod tests {
             ("hosts=db01", "hosts=db01", 1, "a colon"),
             ("host:db01", "host:db01", 1, "did you mean"),
         ] {
-            let error = Filter::parse(written).unwrap_err();
+            let error = parse(written).unwrap_err();
             assert_eq!((error.word.as_str(), error.position), (word, position), "{written}");
             assert!(error.problem.contains(in_problem), "{written}: {}", error.problem);
         }
@@ -643,12 +659,12 @@ mod tests {
             ("hosts:x ".repeat(MAX_HOPS + 1), "relationships"),
             (format!("{}x{}", "hosts:(".repeat(MAX_DEPTH + 1), ")".repeat(MAX_DEPTH + 1)), "more than"),
         ] {
-            let error = Filter::parse(&written).unwrap_err();
+            let error = parse(&written).unwrap_err();
             assert!(error.problem.contains(in_problem), "{written}: {error}");
             assert!(error.word.chars().count() <= 80);
         }
         let deepest = format!("{}a{}", "(".repeat(MAX_DEPTH), ")".repeat(MAX_DEPTH));
-        assert!(Filter::parse(&deepest).is_ok());
+        assert!(parse(&deepest).is_ok());
     }
 
     #[test]
@@ -656,7 +672,7 @@ mod tests {
         for (written, class) in
             [("class:server", Some("server")), ("class:server class:laptop", None), ("-class:server", None), ("x", None)]
         {
-            assert_eq!(Filter::parse(written).unwrap().class(), class, "{written}");
+            assert_eq!(parse(written).unwrap().class(), class, "{written}");
         }
     }
 }

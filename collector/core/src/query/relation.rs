@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use rollcall_shared::catalogue::{self, Hardness};
+use rollcall_shared::catalogue::Hardness;
 
-use crate::model::Relationship;
+use crate::{
+    catalogue::{Catalogue, RelationshipTypeDefinition},
+    model::Relationship,
+};
 
 /// A relationship as one word of the language.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,13 +33,13 @@ pub enum Hop {
 
 impl Relation {
     /// The relation that a word means, `_` in it for spaces and `-`.
-    pub fn parse(word: &str) -> Option<Self> {
+    pub fn parse(catalogue: &Catalogue, word: &str) -> Option<Self> {
         let hop = match word {
             "needs" => Hop::Needs,
             "needed_by" => Hop::NeededBy,
             "related" => Hop::Any,
             other => {
-                let meant = words().into_iter().filter(|(known, ..)| known == other);
+                let meant = words(catalogue).into_iter().filter(|(known, ..)| known == other);
                 let mut types: Vec<(String, bool)> = meant.map(|(_, kind, forward)| (kind, forward)).collect();
                 types.sort();
                 types.dedup();
@@ -50,9 +53,9 @@ impl Relation {
     }
 
     /// Every word that means a relation.
-    pub(super) fn known_words() -> Vec<String> {
+    pub(super) fn known_words(catalogue: &Catalogue) -> Vec<String> {
         let fixed = ["needs", "needed_by", "related"].map(str::to_owned);
-        fixed.into_iter().chain(words().into_iter().map(|(word, ..)| word)).collect()
+        fixed.into_iter().chain(words(catalogue).into_iter().map(|(word, ..)| word)).collect()
     }
 }
 
@@ -67,8 +70,8 @@ impl Hop {
 }
 
 /// Whether an outage travels along a relationship. One of a type that the catalogue does not have counts, as it does in the graph.
-pub(super) fn carries_outage(relationship: &Relationship) -> bool {
-    let of_type = || catalogue::relationship_type(&relationship.kind).map_or(Hardness::Soft, |kind| kind.hardness);
+pub(super) fn carries_outage(catalogue: &Catalogue, relationship: &Relationship) -> bool {
+    let of_type = || catalogue.hardness(&relationship.kind).unwrap_or(Hardness::Soft);
     relationship.hardness.unwrap_or_else(of_type) != Hardness::None
 }
 
@@ -79,12 +82,12 @@ impl fmt::Display for Relation {
 }
 
 /// Word, type, and whether the item is the dependent.
-fn words() -> Vec<(String, String, bool)> {
-    let of = |kind: &catalogue::RelationshipTypeDefinition| {
+fn words(catalogue: &Catalogue) -> Vec<(String, String, bool)> {
+    let of = |kind: &RelationshipTypeDefinition| {
         let name = kind.name.to_string();
-        [(name.clone(), name.clone(), true), (slug(kind.forward), name.clone(), true), (slug(kind.reverse), name, false)]
+        [(name.clone(), name.clone(), true), (slug(&kind.forward), name.clone(), true), (slug(&kind.reverse), name, false)]
     };
-    catalogue::RELATIONSHIP_TYPES.iter().flat_map(of).collect()
+    catalogue.relationship_types().flat_map(of).collect()
 }
 
 /// "is used by" → `used_by`
@@ -108,16 +111,16 @@ mod tests {
             ("needed_by", Hop::NeededBy),
             ("needs", Hop::Needs),
         ] {
-            assert_eq!(Relation::parse(word).map(|relation| relation.hop), Some(hop), "{word}");
+            assert_eq!(Relation::parse(&Catalogue::built_in(), word).map(|relation| relation.hop), Some(hop), "{word}");
         }
-        assert_eq!(Relation::parse("owner"), None);
+        assert_eq!(Relation::parse(&Catalogue::built_in(), "owner"), None);
     }
 
     #[test]
     fn every_word_of_the_catalogue_can_be_written_in_a_filter() {
-        for word in Relation::known_words() {
+        for word in Relation::known_words(&Catalogue::built_in()) {
             assert!(word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{word}");
-            assert!(Relation::parse(&word).is_some(), "{word}");
+            assert!(Relation::parse(&Catalogue::built_in(), &word).is_some(), "{word}");
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn id(number: u128) -> CiId {
 pub(super) fn ci(number: u128, class: &str, name: &str, attributes: &[(&str, Source, Value)]) -> Ci {
     let attribute = |(name, source, value): &(&str, Source, Value)| {
         let pinned = matches!(source, Source::User(_));
-        let claim = Claim { value: value.clone(), source: source.clone(), since: now(), pinned };
+        let claim = Claim { value: value.clone(), source: source.clone(), since: now(), confirmed: now(), pinned };
         ((*name).to_owned(), Attribute::from_claims([claim]).unwrap())
     };
     Ci {
@@ -32,6 +32,8 @@ pub(super) fn ci(number: u128, class: &str, name: &str, attributes: &[(&str, Sou
         class: class.into(),
         name: name.into(),
         lifecycle: Lifecycle::Active,
+        stage: crate::Stage::InUse,
+        sighting: None,
         attributes: attributes.iter().map(attribute).collect::<BTreeMap<_, _>>(),
         keys: Vec::new(),
         agent: None,
@@ -173,7 +175,7 @@ fn filters_mean_what_they_say() {
         ("related:Office", vec![6]),
         ("-related:*", vec![8]),
     ] {
-        let filter = Filter::parse(written).unwrap_or_else(|error| panic!("{written}: {error}"));
+        let filter = Filter::parse(&crate::Catalogue::built_in(), written).unwrap_or_else(|error| panic!("{written}: {error}"));
         let matcher = Matcher::new(&estate, &filter, now());
         let mut found: Vec<u128> = estate.cis().filter(|ci| matcher.holds(ci)).map(|ci| ci.id.0.as_u128()).collect();
         found.sort_unstable();
@@ -267,16 +269,16 @@ pub(super) fn any_filter() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn what_is_displayed_means_the_same(written in any_filter()) {
-        if let Ok(filter) = Filter::parse(&written) {
+        if let Ok(filter) = Filter::parse(&crate::Catalogue::built_in(), &written) {
             let displayed = filter.to_string();
-            prop_assert_eq!(Filter::parse(&displayed), Ok(filter), "{} as {}", written, displayed);
+            prop_assert_eq!(Filter::parse(&crate::Catalogue::built_in(), &displayed), Ok(filter), "{} as {}", written, displayed);
         }
     }
 
     #[test]
     fn nothing_that_is_sent_breaks_the_parser(written in "\\PC{0,60}") {
-        if let Ok(filter) = Filter::parse(&written) {
-            prop_assert_eq!(Filter::parse(&filter.to_string()), Ok(filter), "{}", written);
+        if let Ok(filter) = Filter::parse(&crate::Catalogue::built_in(), &written) {
+            prop_assert_eq!(Filter::parse(&crate::Catalogue::built_in(), &filter.to_string()), Ok(filter), "{}", written);
         }
     }
 }

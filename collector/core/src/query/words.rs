@@ -1,6 +1,6 @@
 //! The words of the language that the catalogue gives: fields and what kind of value they have.
 
-use rollcall_shared::catalogue::{self, AttributeDefinition, AttributeKind};
+use crate::catalogue::{AttributeKind, Catalogue};
 
 use super::filter::Field;
 
@@ -13,7 +13,8 @@ const SHORT_NAMES: &[(&str, &[&str])] = &[
 ];
 
 /// Words that are conditions of their own.
-pub(super) const CONDITIONS: &[&str] = &["class", "lifecycle", "agent", "seen", "quiet", "software", "id", "source", "pinned"];
+pub(super) const CONDITIONS: &[&str] =
+    &["class", "lifecycle", "agent", "seen", "quiet", "sighted", "unsighted", "software", "id", "source", "pinned"];
 
 /// What kind of value a field has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(super) enum Kind {
 }
 
 /// The field of that name, short or not.
-pub fn field(name: &str) -> Option<Field> {
+pub fn field(catalogue: &Catalogue, name: &str) -> Option<Field> {
     match name {
         "name" => return Some(Field::Name),
         "first_seen" => return Some(Field::FirstSeen),
@@ -40,37 +41,37 @@ pub fn field(name: &str) -> Option<Field> {
     if let Some((name, attributes)) = SHORT_NAMES.iter().find(|(short, _)| *short == name) {
         return Some(Field::Attributes((*name).to_owned(), attributes.iter().map(|name| (*name).to_owned()).collect()));
     }
-    definition(name).map(|_| Field::Attributes(name.to_owned(), vec![name.to_owned()]))
+    catalogue.any_attribute(name).map(|_| Field::Attributes(name.to_owned(), vec![name.to_owned()]))
 }
 
 /// What kind of value a field has.
-pub(super) fn kind(field: &Field) -> Kind {
+pub(super) fn kind(catalogue: &Catalogue, field: &Field) -> Kind {
     match field {
         Field::Name => Kind::Text,
         Field::FirstSeen | Field::LastSeen | Field::Changed => Kind::Time,
-        Field::Attributes(_, names) => match names.first().and_then(|name| definition(name)).map(|attribute| attribute.kind) {
-            Some(AttributeKind::Integer(unit)) => Kind::Number(unit.to_string()),
-            Some(AttributeKind::Instant) => Kind::Time,
-            Some(AttributeKind::Boolean) => Kind::Boolean,
-            _ => Kind::Text,
+        Field::Attributes(_, names) => match names.first().and_then(|name| catalogue.any_attribute(name)) {
+            None => Kind::Text,
+            Some(attribute) => match attribute.kind {
+                AttributeKind::Integer | AttributeKind::Number => Kind::Number(attribute.unit.clone()),
+                AttributeKind::Instant | AttributeKind::Date => Kind::Time,
+                AttributeKind::Boolean => Kind::Boolean,
+                AttributeKind::Text | AttributeKind::Url | AttributeKind::Choice | AttributeKind::Reference | AttributeKind::TextList => {
+                    Kind::Text
+                }
+            },
         },
     }
 }
 
-/// The first definition of an attribute in the catalogue.
-fn definition(name: &str) -> Option<&'static AttributeDefinition> {
-    catalogue::CLASSES.iter().flat_map(|class| class.attributes).find(|attribute| attribute.name == name)
-}
-
 /// Every name of a field.
-pub(super) fn field_names() -> impl Iterator<Item = &'static str> {
+pub(super) fn field_names(catalogue: &Catalogue) -> impl Iterator<Item = &str> {
     let fixed = ["name", "first_seen", "last_seen", "changed"].into_iter().chain(SHORT_NAMES.iter().map(|(short, _)| *short));
-    fixed.chain(catalogue::CLASSES.iter().flat_map(|class| class.attributes).map(|attribute| attribute.name))
+    fixed.chain(catalogue.attribute_names())
 }
 
 /// Every class's name.
-pub(super) fn class_names() -> impl Iterator<Item = &'static str> {
-    catalogue::CLASSES.iter().map(|class| class.name)
+pub(super) fn class_names(catalogue: &Catalogue) -> impl Iterator<Item = &str> {
+    catalogue.classes().map(|class| class.name.as_str())
 }
 
 /// `; did you mean "server"?` where a known name shares a beginning with, or is in, what was written.

@@ -11,7 +11,7 @@ use super::{
     plan::Plan,
     segments,
 };
-use crate::model::{Ci, IdentityKey, IdentityKeyKind, Lifecycle, NeedGroup};
+use crate::model::{Ci, IdentityKey, IdentityKeyKind, Lifecycle, NeedGroup, Stage};
 
 pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, realm: &str) {
     let mut residents = Residents::default();
@@ -56,7 +56,7 @@ fn has_addresses(ci: &Ci) -> bool {
 }
 
 fn is_unmanaged(plan: &Plan<'_>, id: CiId) -> bool {
-    plan.ci(id).is_some_and(|ci| ci.lifecycle == Lifecycle::Active && ci.class == "unmanaged_host" && !is_machine(ci))
+    plan.ci(id).is_some_and(|ci| ci.lifecycle == Lifecycle::Active && ci.class == "unmanaged_host" && !is_machine(plan.estate, ci))
 }
 
 fn endpoints_changed(plan: &Plan<'_>, machine: CiId) -> bool {
@@ -79,7 +79,7 @@ fn adopt(plan: &mut Plan<'_>, residents: &mut Residents, host: CiId, machine: Ci
     }
     replace_in_groups(plan, host, machine, reason);
     plan.edit_ci(host, reason, |ci| {
-        ci.lifecycle = Lifecycle::Retired;
+        ci.enter(Stage::Retired);
         ci.merged_into = Some(machine);
         true
     });

@@ -127,7 +127,7 @@ fn rules(plan: &Plan<'_>, a: &Ci, b: &Ci) -> Vec<RuleCheck> {
 
 fn check(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &'static identify::Rule, a: &Ci, b: &Ci) -> RuleCheck {
     let said = |verdict, why: String| RuleCheck { rule: rule.name, verdict, why };
-    if !is_machine(a) || !is_machine(b) {
+    if !is_machine(plan.estate, a) || !is_machine(plan.estate, b) {
         return said(RuleVerdict::NotMet, "only machines are recognised by rules".to_owned());
     }
     if rule.basis == Basis::Agent {

@@ -76,7 +76,7 @@ pub fn duplicates(estate: &Estate, now: Timestamp, policy: &Policy) -> Vec<Dupli
     let mut pairs: BTreeMap<(CiId, CiId), Vec<(Strength, String)>> = BTreeMap::new();
     for (key, holders) in estate.shared_keys() {
         let Some((_, words, strength)) = TELLING.iter().find(|(kind, _, _)| *kind == key.kind) else { continue };
-        let living: Vec<&Ci> = holders.filter(|ci| is_living_machine(ci)).collect();
+        let living: Vec<&Ci> = holders.filter(|ci| is_living_machine(estate, ci)).collect();
         note(&mut pairs, policy, &living, *strength, &format!("{words}: {}", shown(&key.value)));
     }
     for (name, living) in by_name_and_model(estate) {
@@ -87,8 +87,8 @@ pub fn duplicates(estate: &Estate, now: Timestamp, policy: &Policy) -> Vec<Dupli
     found
 }
 
-fn is_living_machine(ci: &Ci) -> bool {
-    ci.lifecycle == Lifecycle::Active && is_machine(ci)
+fn is_living_machine(estate: &Estate, ci: &Ci) -> bool {
+    ci.lifecycle == Lifecycle::Active && is_machine(estate, ci)
 }
 
 fn note(pairs: &mut BTreeMap<(CiId, CiId), Vec<(Strength, String)>>, policy: &Policy, living: &[&Ci], strength: Strength, reason: &str) {
@@ -106,7 +106,7 @@ fn note(pairs: &mut BTreeMap<(CiId, CiId), Vec<(Strength, String)>>, policy: &Po
 /// Machines of one name and model that are not all reported by agents: who registers a machine by hand has little else to say.
 fn by_name_and_model(estate: &Estate) -> Vec<(String, Vec<&Ci>)> {
     let mut named: HashMap<(String, String), Vec<&Ci>> = HashMap::new();
-    for ci in estate.active_cis().filter(|ci| is_machine(ci)) {
+    for ci in estate.active_cis().filter(|ci| is_machine(estate, ci)) {
         let (name, model) = (short_name(&ci.name).to_lowercase(), ci.text("model").unwrap_or_default().to_lowercase());
         if likeness::is_chosen(&name) && !model.is_empty() {
             named.entry((name, model)).or_default().push(ci);

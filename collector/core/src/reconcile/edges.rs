@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, catalogue, wire::v1::ServiceKey};
+use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, wire::v1::ServiceKey};
 
 use super::{identify::listed, noise, plan::Plan};
 use crate::model::{Ci, Endpoint, Evidence, IdentityKey, IdentityKeyKind, Judge, Judgement, Lifecycle, Method, Purpose, Source};
@@ -151,7 +151,7 @@ fn declared_as(plan: &mut Plan<'_>, kind: &str, from: CiId, to: CiId) -> Option<
     let is_said = |id: &RelationshipId| plan.relationship(*id).is_some_and(|it| it.evidence.iter().all(|it| it.method.is_said()));
     let id = DECLARED_WORDS.iter().find_map(|word| plan.between(word, from, to).filter(is_said))?;
     let declared = plan.relationship(id)?;
-    let hardness = declared.hardness.or_else(|| catalogue::relationship_type(&declared.kind).map(|kind| kind.hardness));
+    let hardness = plan.estate.hardness(declared);
     let (word, source) = (declared.kind.replace('_', " "), declared.evidence.first()?.source.clone());
     let reason = format!("declared as {word:?} by {source}");
     let judgement = declared.judgement.clone().unwrap_or(Judgement { purpose: Purpose::Work, by: Judge::Person(source), reason });

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use rollcall_shared::{AgentId, CiId, Timestamp};
 
-use super::{Policy, edges, plan::Plan};
+use super::{Policy, edges, plan::Plan, precedence};
 use crate::{
     Estate,
-    model::{ChangeSet, Ci, Conflict, ConflictKind, ConflictState, Evidence, IdSource, Lifecycle, Method, Source},
+    model::{ChangeSet, Ci, Conflict, ConflictKind, ConflictState, Evidence, IdSource, Lifecycle, Method, Source, Stage},
 };
 
 /// Plans what has become due by `now`. To be called every hour or so.
@@ -16,6 +16,9 @@ pub fn housekeeping(estate: &Estate, now: Timestamp, policy: &Policy, ids: &mut 
     drop_unconfirmed(&mut plan);
     retire_lonely_hosts(&mut plan);
     settle_without_cause(&mut plan);
+    if estate.catalogue().has_windows() {
+        precedence::settle(&mut plan, "a word was not said again within its freshness window");
+    }
     plan.finish()
 }
 
@@ -77,7 +80,7 @@ fn retire_lonely_hosts(plan: &mut Plan<'_>) {
     for host in hosts.difference(&grouped) {
         if plan.from(*host).is_empty() && plan.to(*host).is_empty() {
             plan.edit_ci(*host, "no agent has found it or talked to it for a long time", |ci| {
-                ci.lifecycle = Lifecycle::Retired;
+                ci.enter(Stage::Retired);
                 true
             });
         }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use rollcall_shared::{AgentId, CiId, catalogue};
+use rollcall_shared::{AgentId, CiId};
 
 use super::{
     likeness::{self, Adapters},
     plan::Plan,
 };
 use crate::{
+    Estate,
     model::{AgentFacts, Ci, ConflictKind, IdentityKey, IdentityKeyKind, Lifecycle, Source},
     observe::{IdentityFacts, identity_claimed_by},
 };
@@ -254,7 +255,7 @@ fn candidates(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule) -> Vec<(CiI
 fn carriers(plan: &Plan<'_>, newcomer: &Newcomer<'_>, key: &IdentityKey) -> Vec<CiId> {
     let own = newcomer.reporter.own(plan);
     let standing: BTreeSet<CiId> = plan.with_key(key).into_iter().map(|id| plan.standing(id)).filter(|id| !own.contains(id)).collect();
-    let mut carriers: Vec<&Ci> = standing.iter().filter_map(|id| plan.ci(*id)).filter(|ci| is_machine(ci)).collect();
+    let mut carriers: Vec<&Ci> = standing.iter().filter_map(|id| plan.ci(*id)).filter(|ci| is_machine(plan.estate, ci)).collect();
     if carriers.len() > plan.policy.most_carriers {
         return Vec::new();
     }
@@ -388,8 +389,8 @@ pub(super) fn listed(ci: &Ci, attribute: &str) -> BTreeSet<String> {
     values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
 }
 
-pub(super) fn is_machine(ci: &Ci) -> bool {
-    catalogue::class(&ci.class).is_some_and(|class| class.is_a("machine"))
+pub(super) fn is_machine(estate: &Estate, ci: &Ci) -> bool {
+    estate.is_a(ci, "machine")
 }
 
 /// A value as a sentence shows it.

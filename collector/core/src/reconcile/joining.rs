@@ -70,7 +70,7 @@ pub(super) fn merge(plan: &mut Plan<'_>, known: CiId, other: CiId, by_rule: bool
 }
 
 fn merge_services(plan: &mut Plan<'_>, known: CiId, other: CiId, reason: &str) {
-    if !plan.ci(other).is_some_and(is_machine) {
+    if !plan.ci(other).is_some_and(|ci| is_machine(plan.estate, ci)) {
         return;
     }
     let agent = plan.ci(known).and_then(|ci| ci.agent).or_else(|| plan.ci(other).and_then(|ci| ci.agent));

@@ -79,7 +79,8 @@ pub(super) fn hardware_differs<'a>(plan: &Plan<'_>, ours: impl IntoIterator<Item
 /// Whether several machines have what should be one machine's own.
 fn is_shared(plan: &Plan<'_>, key: &IdentityKey) -> bool {
     let standing: BTreeSet<CiId> = plan.with_key(key).into_iter().map(|id| plan.standing(id)).collect();
-    standing.into_iter().filter_map(|id| plan.ci(id)).filter(|ci| is_machine(ci) && ci.lifecycle == Lifecycle::Active).count() > 1
+    standing.into_iter().filter_map(|id| plan.ci(id)).filter(|ci| is_machine(plan.estate, ci) && ci.lifecycle == Lifecycle::Active).count()
+        > 1
 }
 
 /// Whether ids of the hardware say that these are one machine.

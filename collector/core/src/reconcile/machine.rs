@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use rollcall_shared::{AgentId, CiId, Timestamp, catalogue, wire::v1::PlatformKind};
+use rollcall_shared::{AgentId, CiId, Timestamp, wire::v1::PlatformKind};
 use serde_json::Value;
 
 use super::{
@@ -12,7 +12,9 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    model::{AgentFacts, Attribute, Ci, Claim, ConflictKind, IdentityKey, IdentityKeyKind, Lifecycle, SoftwareSet, Source},
+    Estate,
+    catalogue::fits,
+    model::{AgentFacts, Attribute, Ci, Claim, ConflictKind, IdentityKey, IdentityKeyKind, Lifecycle, SoftwareSet, Source, Stage},
     observe::{ChassisClass, IdentityFacts, Listed, MachineFacts, NetworkFacts, Observed, identity_claimed_by},
 };
 
@@ -43,6 +45,7 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, facts: &AgentFacts, observed: &Obse
         plan.bind(facts.agent, machine, reason);
     }
     take_over(plan, machine, before, facts.agent, &found.reason);
+    put_into_use(plan, machine);
     return_from_retirement(plan, machine, Some(facts.agent), "somebody retires it and revokes its agent");
     describe(plan, machine, facts, said, &keys);
     if found.machine.is_none() {
@@ -121,12 +124,19 @@ fn take_over(plan: &mut Plan<'_>, machine: CiId, before: Option<AgentId>, agent:
     }
 }
 
+/// What was planned, ordered or in stock and has an agent that reports is in use, whatever the register says.
+pub(super) fn put_into_use(plan: &mut Plan<'_>, machine: CiId) {
+    let waits = |stage: Stage| matches!(stage, Stage::Planned | Stage::Ordered | Stage::InStock);
+    plan.edit_ci(machine, "it reports, so it is in use", |ci| waits(ci.stage) && ci.enter(Stage::InUse));
+}
+
 /// A retired machine that reports is active again at once: a machine that is on the network counts in impact and in every list, whatever
 /// the register says. Whether it was retired by mistake is asked.
 pub(super) fn return_from_retirement(plan: &mut Plan<'_>, machine: CiId, agent: Option<AgentId>, until: &str) {
     let Some(ci) = plan.ci(machine).filter(|ci| ci.lifecycle == Lifecycle::Retired) else { return };
-    let detail = format!("{:?} was retired on {} and reports again; it is active until {until}", shown(&ci.name), ci.valid_from);
-    revive(plan, machine, "reports again after it was retired");
+    let was = if ci.stage == Stage::Disposed { "disposed of" } else { "retired" };
+    let detail = format!("{:?} was {was} on {} and reports again; it is in use until {until}", shown(&ci.name), ci.valid_from);
+    revive(plan, machine, &format!("reports again after it was {was}"));
     plan.open_conflict(ConflictKind::ReturnedFromRetirement, machine, None, agent, detail);
 }
 
@@ -139,16 +149,17 @@ pub(super) fn revive(plan: &mut Plan<'_>, id: CiId, reason: &str) {
         .collect();
     for id in together.into_iter().chain([id]) {
         plan.edit_ci(id, reason, |ci| {
-            let was = std::mem::replace(&mut ci.lifecycle, Lifecycle::Active);
-            ci.merged_into.take().is_some() || was == Lifecycle::Retired
+            let was_merged = ci.merged_into.take().is_some();
+            (ci.lifecycle == Lifecycle::Retired && ci.enter(Stage::InUse)) || was_merged
         });
     }
 }
 
 fn describe(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, said: &MachineFacts, keys: &BTreeSet<IdentityKey>) {
+    let estate = plan.estate;
     plan.edit_ci(machine, "the agent's inventory", |ci| {
         let mut changed = rename(ci, said.identity.as_ref(), facts.agent);
-        changed |= reclassify(ci, said);
+        changed |= reclassify(estate, ci, said);
         changed |= claim_attributes(ci, said, &Source::Agent);
         if let Some(identity) = &said.identity {
             changed |= set_keys(ci, keys, identity.complete, is_identity);
@@ -298,11 +309,11 @@ pub(super) fn known_platform(ci: &Ci) -> Option<PlatformKind> {
 
 /// The class follows the evidence while it is the general one, and when the platform changes (a machine made virtual); in between
 /// it is a person's to correct.
-fn reclassify(ci: &mut Ci, said: &MachineFacts) -> bool {
+fn reclassify(estate: &Estate, ci: &mut Ci, said: &MachineFacts) -> bool {
     let before = word(ci, "platform", &Source::Agent).and_then(Value::as_str).and_then(platform_of);
     let now = platform(said).or(before);
     let moved = before.is_some() && now != before;
-    if ci.class != "machine" && is_machine(ci) && !moved {
+    if ci.class != "machine" && is_machine(estate, ci) && !moved {
         return false;
     }
     let class = class_of(now, said.chassis).unwrap_or("machine");
@@ -318,9 +329,9 @@ pub(super) fn claim(ci: &mut Ci, attribute: &str, value: Option<Value>, source: 
         (Some(mut known), Some(value)) => {
             // A pin is the pinner's to release: the same source saying something else keeps it.
             let pinned = known.claims().iter().any(|claim| claim.source == source && claim.pinned);
-            (known.put(Claim { value, source, since, pinned }), Some(known))
+            (known.put(Claim { value, source, since, confirmed: since, pinned }), Some(known))
         }
-        (None, Some(value)) => (true, Attribute::from_claims([Claim { value, source, since, pinned: false }])),
+        (None, Some(value)) => (true, Attribute::from_claims([Claim { value, source, since, confirmed: since, pinned: false }])),
         (Some(known), None) => known.without(&source),
         (None, None) => (false, None),
     };
@@ -333,9 +344,8 @@ pub(super) fn claim(ci: &mut Ci, attribute: &str, value: Option<Value>, source: 
 /// What the enrollment token assigns now; what it no longer assigns is taken back. Names and values that do not fit the
 /// class were refused when the token was made.
 fn assign(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts) {
-    let now = plan.now;
+    let (now, catalogue) = (plan.now, plan.estate.catalogue());
     plan.edit_ci(machine, "assigned by the enrollment token", |ci| {
-        let Some(class) = catalogue::class(&ci.class) else { return false };
         let source = enrollment();
         let claimed = ci.attributes.iter().filter(|(_, attribute)| attribute.claims().iter().any(|claim| claim.source == source));
         let gone: Vec<String> = claimed.map(|(name, _)| name.clone()).filter(|name| !facts.assigned.contains_key(name)).collect();
@@ -344,7 +354,7 @@ fn assign(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts) {
             changed |= claim(ci, &name, None, source.clone(), now);
         }
         for (name, value) in &facts.assigned {
-            if class.attribute(name).is_some_and(|attribute| super::commands::fits(attribute.kind, value)) {
+            if catalogue.attribute(&ci.class, name).is_some_and(|attribute| fits(attribute, value).is_ok()) {
                 changed |= claim(ci, name, Some(value.clone()), source.clone(), now);
             }
         }

@@ -25,6 +25,7 @@ mod owner;
 mod pattern;
 mod plan;
 mod policy;
+mod precedence;
 mod redundancy;
 mod segments;
 mod services;

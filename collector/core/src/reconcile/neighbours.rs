@@ -15,7 +15,7 @@ use super::{
     segments,
 };
 use crate::{
-    model::{AgentFacts, Ci, Lifecycle, Method, Source},
+    model::{AgentFacts, Ci, Lifecycle, Method, Source, Stage},
     observe::{Observed, is_in},
 };
 
@@ -110,7 +110,10 @@ pub(super) fn unmanaged(plan: &mut Plan<'_>, machine: CiId, realm: &str, address
     let before = plan.with_key(&key).into_iter().find(|id| plan.ci(*id).is_some_and(is_it));
     if let Some(id) = before {
         plan.edit_ci(id, "seen again at this address", |ci| {
-            (ci.lifecycle, ci.merged_into) = (Lifecycle::Active, None);
+            if ci.lifecycle == Lifecycle::Retired {
+                ci.enter(Stage::InUse);
+            }
+            ci.merged_into = None;
             true
         });
         return Some(id);

@@ -5,14 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use rollcall_shared::{
-    CiId,
-    catalogue::{self, Hardness},
-    wire::v1::Protocol,
-};
+use rollcall_shared::{CiId, catalogue::Hardness, wire::v1::Protocol};
 
 use super::plan::Plan;
 use crate::{
+    Estate,
     infer::{hosting_machine, kind_of},
     model::{Ci, Endpoint, Evidence, Judge, Judgement, Method, Purpose, Relationship},
 };
@@ -144,9 +141,9 @@ pub(super) fn judge(plan: &Plan<'_>, kind: &str, from: CiId, to: CiId, evidence:
     if kind != "connects_to" || !observed_only || (endpoints.is_empty() && was_seen) {
         return (None, None);
     }
-    let (from, to) = (plan.ci(from), plan.ci(to));
-    let is_service = from.is_some_and(|ci| is_a(ci, "service_instance"));
-    let purpose = purpose(from, to, &endpoints);
+    let (estate, from, to) = (plan.estate, plan.ci(from), plan.ci(to));
+    let is_service = from.is_some_and(|ci| estate.is_a(ci, "service_instance"));
+    let purpose = purpose(estate, from, to, &endpoints);
     let (purpose, reason) = match (purpose, is_service) {
         (Some((purpose, reason)), _) => (purpose, reason),
         (None, true) if was_seen => return (None, None),
@@ -156,12 +153,12 @@ pub(super) fn judge(plan: &Plan<'_>, kind: &str, from: CiId, to: CiId, evidence:
         }
         (None, false) => (Purpose::Unattributed, "it comes from somewhere on the machine; which service opens it is not known".to_owned()),
     };
-    let hardness = hardness(purpose, is_service, to);
+    let hardness = hardness(estate, purpose, is_service, to);
     (Some(hardness), Some(Judgement { purpose, by: Judge::Signature, reason }))
 }
 
 /// How failure travels along a connection of that purpose.
-fn hardness(purpose: Purpose, is_service: bool, to: Option<&Ci>) -> Hardness {
+fn hardness(estate: &Estate, purpose: Purpose, is_service: bool, to: Option<&Ci>) -> Hardness {
     match purpose {
         Purpose::Work => Hardness::Hard,
         // A copy goes on serving what it has.
@@ -169,7 +166,7 @@ fn hardness(purpose: Purpose, is_service: bool, to: Option<&Ci>) -> Hardness {
         // A service that administers (a deployment, a copy over ssh) does worse without; a person's session is no need at all.
         Purpose::Administration if is_service => Hardness::Soft,
         // Its own store, or one of the many that it looks at: nobody can tell from here.
-        Purpose::Monitoring if to.is_some_and(|ci| is_a(ci, "database")) => Hardness::Soft,
+        Purpose::Monitoring if to.is_some_and(|ci| estate.is_a(ci, "database")) => Hardness::Soft,
         Purpose::Monitoring
         | Purpose::Time
         | Purpose::Logging
@@ -180,9 +177,9 @@ fn hardness(purpose: Purpose, is_service: bool, to: Option<&Ci>) -> Hardness {
     }
 }
 
-fn purpose(from: Option<&Ci>, to: Option<&Ci>, endpoints: &BTreeSet<Endpoint>) -> Option<(Purpose, String)> {
-    let (clients, servers) = (from.map(names).unwrap_or_default(), to.map(names).unwrap_or_default());
-    if let Some(make) = copies(from, to) {
+fn purpose(estate: &Estate, from: Option<&Ci>, to: Option<&Ci>, endpoints: &BTreeSet<Endpoint>) -> Option<(Purpose, String)> {
+    let (clients, servers) = (from.map(|ci| names(estate, ci)).unwrap_or_default(), to.map(|ci| names(estate, ci)).unwrap_or_default());
+    if let Some(make) = copies(estate, from, to) {
         return Some((Purpose::Replication, format!("{make} on two machines: the one copies from the other, or both are of one cluster")));
     }
     if let Some((purpose, name)) = known(CLIENTS, &clients) {
@@ -210,9 +207,9 @@ fn purpose(from: Option<&Ci>, to: Option<&Ci>, endpoints: &BTreeSet<Endpoint>) -
 }
 
 /// Two databases of one make on two machines.
-fn copies<'c>(from: Option<&'c Ci>, to: Option<&Ci>) -> Option<&'c str> {
-    let (from, to) = (from.filter(|ci| is_a(ci, "database"))?, to.filter(|ci| is_a(ci, "database"))?);
-    (kind_of(from) == kind_of(to) && hosting_machine(from) != hosting_machine(to)).then(|| kind_of(from))
+fn copies<'c>(estate: &Estate, from: Option<&'c Ci>, to: Option<&Ci>) -> Option<&'c str> {
+    let (from, to) = (from.filter(|ci| estate.is_a(ci, "database"))?, to.filter(|ci| estate.is_a(ci, "database"))?);
+    (kind_of(from) == kind_of(to) && hosting_machine(estate, from) != hosting_machine(estate, to)).then(|| kind_of(from))
 }
 
 fn known<'n>(table: &[(Purpose, &[&str])], names: &'n BTreeSet<String>) -> Option<(Purpose, &'n str)> {
@@ -220,8 +217,8 @@ fn known<'n>(table: &[(Purpose, &[&str])], names: &'n BTreeSet<String>) -> Optio
 }
 
 /// What a service may be known by: daemon, executable, unit and name; lower case, `_` for every other sign.
-fn names(ci: &Ci) -> BTreeSet<String> {
-    if !is_a(ci, "service_instance") {
+fn names(estate: &Estate, ci: &Ci) -> BTreeSet<String> {
+    if !estate.is_a(ci, "service_instance") {
         return BTreeSet::new();
     }
     let executable = ci.text("executable").and_then(|path| path.rsplit(['/', '\\']).next());
@@ -251,10 +248,6 @@ pub(super) const fn in_words(purpose: Purpose) -> &'static str {
         Purpose::Updates => "software updates",
         Purpose::Replication => "copies",
     }
-}
-
-fn is_a(ci: &Ci, class: &str) -> bool {
-    catalogue::class(&ci.class).is_some_and(|it| it.is_a(class))
 }
 
 /// Whether a person's word stands on the hardness of a relationship, so that observation leaves it alone.

@@ -52,7 +52,7 @@ pub(super) fn owner(plan: &Plan<'_>, asking: Option<CiId>, realm: &str, address:
     let asking = asking.and_then(|id| plan.ci(id));
     let elsewhere = |ci: &Ci| asking.is_some_and(|asking| segments::are_apart(asking, ci, address));
     let active = |ids: BTreeSet<CiId>| ids.into_iter().filter_map(|id| plan.ci(id)).filter(|ci| ci.lifecycle == Lifecycle::Active);
-    let (mut holding, mut hosts): (Vec<&Ci>, Vec<&Ci>) = active(plan.with_key(&key)).partition(|ci| is_machine(ci));
+    let (mut holding, mut hosts): (Vec<&Ci>, Vec<&Ci>) = active(plan.with_key(&key)).partition(|ci| is_machine(plan.estate, ci));
     let before = holding.len();
     holding.retain(|ci| !elsewhere(ci));
     let is_overlapping = holding.len() < before;
@@ -61,7 +61,7 @@ pub(super) fn owner(plan: &Plan<'_>, asking: Option<CiId>, realm: &str, address:
     let of_now =
         holding.iter().map(|ci| (ci.id, if several && is_gone(plan, ci.id, at) { Held::No } else { now_holding(ci, address, at) }));
     let of_then = active(plan.with_key(&former_key(&key)))
-        .filter(|ci| is_machine(ci) && !elsewhere(ci))
+        .filter(|ci| is_machine(plan.estate, ci) && !elsewhere(ci))
         .map(|ci| (ci.id, formerly_holding(ci, address, at)));
     let mut holders: Vec<(CiId, Held)> = of_now.chain(of_then).filter(|(_, held)| *held != Held::No).collect();
     holders.sort();

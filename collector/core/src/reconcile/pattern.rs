@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall_shared::{CiId, catalogue, catalogue::Hardness};
+use rollcall_shared::{CiId, catalogue::Hardness};
 
 use super::{identify::listed, noise, plan::Plan};
 use crate::{
@@ -56,7 +56,7 @@ pub(super) fn reconcile(plan: &mut Plan<'_>) {
 /// Machines with an agent by realm.
 fn fleet(plan: &Plan<'_>) -> BTreeMap<String, BTreeSet<CiId>> {
     let mut fleet: BTreeMap<String, BTreeSet<CiId>> = BTreeMap::new();
-    for ci in plan.estate.active_cis().filter(|ci| ci.agent.is_some() && hosting_machine(ci) == Some(ci.id)) {
+    for ci in plan.estate.active_cis().filter(|ci| ci.agent.is_some() && hosting_machine(plan.estate, ci) == Some(ci.id)) {
         if let Some(realm) = realm_of(ci) {
             fleet.entry(realm.to_owned()).or_default().insert(ci.id);
         }
@@ -71,17 +71,17 @@ fn realm_of(machine: &Ci) -> Option<&str> {
 
 /// Why this service is taken for one that looks after machines.
 fn looks_after(plan: &Plan<'_>, ci: &Ci, edges: &[&Relationship], fleet: &BTreeMap<String, BTreeSet<CiId>>) -> Option<String> {
-    let is_service = catalogue::class(&ci.class).is_some_and(|class| class.is_a("service_instance"));
+    let is_service = plan.estate.is_a(ci, "service_instance");
     if !is_service || edges.len() < plan.policy.fan_out_machines || serves(plan, ci) {
         return None;
     }
-    let machine = hosting_machine(ci)?;
+    let machine = hosting_machine(plan.estate, ci)?;
     let others = fleet.get(realm_of(plan.estate.ci(machine)?)?)?;
     let mut machines = BTreeSet::new();
     let mut kinds = BTreeSet::new();
     for target in edges.iter().filter_map(|edge| plan.estate.ci(edge.to)).filter(|target| target.lifecycle == Lifecycle::Active) {
-        machines.extend(hosting_machine(target).filter(|it| *it != machine && others.contains(it)));
-        kinds.insert(if hosting_machine(target) == Some(target.id) { "" } else { kind_of(target) });
+        machines.extend(hosting_machine(plan.estate, target).filter(|it| *it != machine && others.contains(it)));
+        kinds.insert(if hosting_machine(plan.estate, target) == Some(target.id) { "" } else { kind_of(target) });
     }
     let fleet_size = others.len().saturating_sub(1);
     let enough =

@@ -1,15 +1,19 @@
 //! Drafts over an estate. Edits are free; [`Plan::finish`] keeps what differs in the end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use rollcall_shared::{AgentId, CiId, ConflictId, NeedGroupId, RelationshipId, Timestamp};
 
 use super::Policy;
 use crate::{
-    Estate,
+    Catalogue, Estate,
+    catalogue::{Definition, Governing, decide},
     model::{
-        Change, ChangeSet, Ci, Conflict, ConflictKind, ConflictState, IdSource, IdentityKey, Lifecycle, Merge, MergeStep, NeedGroup, Put,
-        Relationship, SoftwareSet,
+        Change, ChangeSet, Ci, Claim, Conflict, ConflictKind, ConflictState, IdSource, IdentityKey, Lifecycle, Merge, MergeStep, NeedGroup,
+        Put, Relationship, SoftwareSet, Stage,
     },
 };
 
@@ -19,6 +23,9 @@ pub(super) struct Plan<'a> {
     pub(super) now: Timestamp,
     pub(super) policy: &'a Policy,
     ids: &'a mut dyn IdSource,
+    /// The estate's, with the definitions that this plan changes.
+    catalogue: Arc<Catalogue>,
+    definitions: Vec<Change>,
     cis: Drafts<CiId, Ci>,
     relationships: Drafts<RelationshipId, Relationship>,
     need_groups: Drafts<NeedGroupId, NeedGroup>,
@@ -108,6 +115,8 @@ impl<'a> Plan<'a> {
             now,
             policy,
             ids,
+            catalogue: Arc::clone(estate.catalogue()),
+            definitions: Vec::new(),
             cis: Drafts::new(),
             relationships: Drafts::new(),
             need_groups: Drafts::new(),
@@ -139,6 +148,8 @@ impl<'a> Plan<'a> {
             class: class.to_owned(),
             name,
             lifecycle: Lifecycle::Active,
+            stage: Stage::InUse,
+            sighting: None,
             attributes: Default::default(),
             keys,
             agent,
@@ -323,6 +334,18 @@ impl<'a> Plan<'a> {
         }
     }
 
+    // --- The catalogue ---
+
+    /// The catalogue as this plan leaves it.
+    pub(super) fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    pub(super) fn put_definition(&mut self, definition: Definition, reason: String, differs: Vec<String>) {
+        self.catalogue = Arc::new(self.catalogue.with([&definition]));
+        self.definitions.push(Change { put: Put::Definition(definition), reason, differs });
+    }
+
     // --- The rest ---
 
     pub(super) fn put_software(&mut self, ci: CiId, software: SoftwareSet, reason: String) {
@@ -431,10 +454,16 @@ impl<'a> Plan<'a> {
 
     /// What differs from the estate, in an order in which it can be applied.
     pub(super) fn finish(self) -> ChangeSet {
-        let mut changes = Vec::new();
+        let (estate, catalogue, now) = (self.estate, self.catalogue, self.now);
+        let mut changes = self.definitions;
         for draft in self.cis.drafts {
             let before = self.estate.ci(draft.value.id);
-            let (reason, mut ci) = (draft.reason(), draft.value);
+            let (mut reason, mut ci) = (draft.reason(), draft.value);
+            settle_stage(&mut ci);
+            settle_claims(estate, &catalogue, before, &mut ci, now);
+            if reason.is_empty() {
+                reason = "said again".to_owned();
+            }
             (ci.version, ci.valid_from) = before.map_or((1, self.now), |before| (before.version, before.valid_from));
             if before == Some(&ci) {
                 continue;
@@ -487,11 +516,46 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// Code that only knows of active and retired leaves the stage behind.
+fn settle_stage(ci: &mut Ci) {
+    match (ci.lifecycle, ci.stage.lifecycle()) {
+        (Lifecycle::Retired, Lifecycle::Active) => drop(ci.enter(Stage::Retired)),
+        (Lifecycle::Active, Lifecycle::Retired) => drop(ci.enter(Stage::InUse)),
+        _ => {}
+    }
+}
+
+/// Puts every attribute's claims in the order of the catalogue's rules. That a source said the same again is only kept where a rule asks
+/// how long ago that was, and only once a quarter of its window has passed: an inventory a day must not be a version a day.
+fn settle_claims(estate: &Estate, catalogue: &Catalogue, before: Option<&Ci>, ci: &mut Ci, now: Timestamp) {
+    let heard = ci.agent.and_then(|agent| estate.agent_last_seen(agent));
+    for (name, attribute) in &mut ci.attributes {
+        let known = before.and_then(|before| before.attributes.get(name));
+        if known == Some(attribute) && attribute.claims().len() == 1 {
+            continue;
+        }
+        let rule = catalogue.rule(&ci.class, name);
+        let mut claims = attribute.claims().to_vec();
+        for claim in &mut claims {
+            let same = |it: &&Claim| it.source == claim.source && it.value == claim.value && it.pinned == claim.pinned;
+            let Some(was) = known.and_then(|known| known.claims().iter().find(same)).map(|was| was.confirmed) else { continue };
+            let window = rule.and_then(|rule| rule.window(&claim.source));
+            if window.is_none_or(|window| claim.confirmed.millis_since(was) < window / 4) {
+                claim.confirmed = was;
+            }
+        }
+        let governing = rule.map_or(Governing::BuiltIn, Governing::Rule);
+        let decision = decide(governing, claims, |claim| claim.confirmed_by(heard), now);
+        attribute.set_order(decision.claims.into_iter().map(|(claim, _)| claim).collect());
+    }
+}
+
 fn ci_differences(before: &Ci, after: &Ci) -> Vec<String> {
     let fields = [
         ("class", before.class != after.class),
         ("name", before.name != after.name),
-        ("lifecycle", before.lifecycle != after.lifecycle),
+        ("lifecycle", before.stage != after.stage),
+        ("sighting", before.sighting != after.sighting),
         ("keys", before.keys != after.keys),
         ("agent", before.agent != after.agent),
         ("merged_into", before.merged_into != after.merged_into),

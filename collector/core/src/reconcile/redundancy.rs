@@ -6,10 +6,7 @@ use std::{
     net::IpAddr,
 };
 
-use rollcall_shared::{
-    CiId, NeedGroupId,
-    catalogue::{self, Hardness},
-};
+use rollcall_shared::{CiId, NeedGroupId, catalogue::Hardness};
 
 use super::{identify::listed, plan::Plan, services::is_stopped, upstreams::VIRTUAL_ADDRESSES};
 use crate::{
@@ -123,7 +120,7 @@ fn renew(plan: &mut Plan<'_>, group: &NeedGroup, candidate: Candidate) {
 /// Whether an outage travels along it and it is somebody's own work.
 fn is_need(estate: &Estate, edge: &Relationship) -> bool {
     let is_work = edge.judgement.as_ref().is_none_or(|judgement| judgement.purpose == Purpose::Work);
-    let hardness = edge.hardness.or_else(|| catalogue::relationship_type(&edge.kind).map(|kind| kind.hardness));
+    let hardness = estate.hardness(edge);
     let kind = matches!(edge.kind.as_str(), "connects_to" | "balances_to" | "part_of");
     // What is configured and was not seen yet stands in for the others all the same.
     let counts = hardness == Some(Hardness::Hard)
@@ -141,7 +138,7 @@ fn candidates_of(estate: &Estate, client: CiId, edges: &[&Relationship], cluster
     let mut grouped: BTreeMap<(String, Vec<u16>), Vec<&Relationship>> = BTreeMap::new();
     let mut met: BTreeSet<&BTreeSet<CiId>> = BTreeSet::new();
     for edge in edges {
-        let Some(target) = estate.ci(edge.to).filter(|ci| is_service(ci)) else { continue };
+        let Some(target) = estate.ci(edge.to).filter(|ci| is_service(estate, ci)) else { continue };
         match clusters.get(&edge.to).filter(|cluster| !cluster.members.contains(&client)) {
             // Whichever of them it uses, the others hold the same.
             Some(cluster) if met.insert(&cluster.members) => candidates.push(Candidate {
@@ -167,12 +164,12 @@ fn candidates_of(estate: &Estate, client: CiId, edges: &[&Relationship], cluster
 /// The same program at the same port on several machines.
 fn peers(estate: &Estate, of: &Ci, kind: &str, ports: &[u16], edges: &[&Relationship]) -> Option<Candidate> {
     let members: BTreeSet<CiId> = edges.iter().map(|edge| edge.to).collect();
-    let machines: BTreeSet<CiId> = members.iter().filter_map(|member| hosting_machine(estate.ci(*member)?)).collect();
+    let machines: BTreeSet<CiId> = members.iter().filter_map(|member| hosting_machine(estate, estate.ci(*member)?)).collect();
     if machines.len() < 2 || machines.len() != members.len() || members.len() > MOST_MEMBERS {
         return None;
     }
     let moving = same_endpoint(edges);
-    let is_database = members.iter().any(|member| estate.ci(*member).is_some_and(|ci| is_a(ci, "database")));
+    let is_database = members.iter().any(|member| estate.ci(*member).is_some_and(|ci| estate.is_a(ci, "database")));
     let pattern = match moving {
         Some(_) => Pattern::MovingAddress,
         None if BALANCERS.contains(&kind_of(of)) => Pattern::BehindBalancer,
@@ -220,7 +217,7 @@ fn moving_addresses(estate: &Estate) -> BTreeMap<IpAddr, BTreeSet<CiId>> {
     let mut moving: BTreeMap<IpAddr, BTreeSet<CiId>> = BTreeMap::new();
     for ci in estate.active_cis().filter(|ci| ci.attributes.contains_key(VIRTUAL_ADDRESSES)) {
         for address in listed(ci, VIRTUAL_ADDRESSES).iter().filter_map(|text| text.parse().ok()) {
-            moving.entry(address).or_default().extend(hosting_machine(ci));
+            moving.entry(address).or_default().extend(hosting_machine(estate, ci));
         }
     }
     moving.retain(|_, machines| machines.len() > 1);
@@ -237,16 +234,16 @@ fn on_moving_addresses(
     let Some(of) = estate.ci(client) else { return Vec::new() };
     let mut candidates = Vec::new();
     for edge in edges {
-        let Some(target) = estate.ci(edge.to).filter(|ci| is_service(ci)) else { continue };
+        let Some(target) = estate.ci(edge.to).filter(|ci| is_service(estate, ci)) else { continue };
         let endpoints = edge.evidence.iter().flat_map(|evidence| &evidence.endpoints);
         let Some((endpoint, machines)) = endpoints.filter_map(|endpoint| Some((endpoint, moving.get(&endpoint.address)?))).next() else {
             continue;
         };
-        if !hosting_machine(target).is_some_and(|machine| machines.contains(&machine)) {
+        if !hosting_machine(estate, target).is_some_and(|machine| machines.contains(&machine)) {
             continue;
         }
         let takes_over =
-            |ci: &&Ci| is_service(ci) && ci.lifecycle == Lifecycle::Active && !is_stopped(ci) && kind_of(ci) == kind_of(target);
+            |ci: &&Ci| is_service(estate, ci) && ci.lifecycle == Lifecycle::Active && !is_stopped(ci) && kind_of(ci) == kind_of(target);
         let of_machine =
             |machine: &CiId| estate.ci(*machine).and_then(|ci| ci.agent).into_iter().flat_map(|agent| estate.reported_by(agent));
         let members: BTreeSet<CiId> = machines.iter().flat_map(of_machine).filter(takes_over).map(|ci| ci.id).collect();
@@ -279,7 +276,7 @@ fn clusters(estate: &Estate) -> BTreeMap<CiId, Cluster> {
     let alive = |edge: &&Relationship| is_active(estate, edge.from) && is_active(estate, edge.to) && edge.hardness != Some(Hardness::None);
     for edge in estate.relationships().filter(copying).filter(alive) {
         let (Some(from), Some(to)) = (estate.ci(edge.from), estate.ci(edge.to)) else { continue };
-        let (here, there) = (hosting_machine(from), hosting_machine(to));
+        let (here, there) = (hosting_machine(estate, from), hosting_machine(estate, to));
         let name = |machine: Option<CiId>| machine.and_then(|id| estate.ci(id)).map_or("?", |ci| ci.name.as_str());
         let how = edge.evidence.first().map_or("", |evidence| evidence.detail.as_str());
         evidence.insert((edge.from, edge.to), format!("{} on {} talks to the one on {} ({how})", kind_of(from), name(here), name(there)));
@@ -309,10 +306,6 @@ fn list(names: &[String]) -> String {
     }
 }
 
-fn is_service(ci: &Ci) -> bool {
-    is_a(ci, "service_instance")
-}
-
-fn is_a(ci: &Ci, class: &str) -> bool {
-    catalogue::class(&ci.class).is_some_and(|it| it.is_a(class))
+fn is_service(estate: &Estate, ci: &Ci) -> bool {
+    estate.is_a(ci, "service_instance")
 }

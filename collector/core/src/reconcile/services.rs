@@ -16,7 +16,7 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    model::{AgentFacts, Ci, Endpoint, Lifecycle, Method, Source},
+    model::{AgentFacts, Ci, Endpoint, Lifecycle, Method, Source, Stage},
     observe::{Listed, Observed, ServiceFacts, daemon_class},
 };
 
@@ -92,7 +92,10 @@ fn ensure(
     if let Some(id) = known {
         plan.edit_ci(id, "the machine's agent lists it", |ci| {
             let was = (ci.lifecycle, ci.agent);
-            (ci.lifecycle, ci.agent, ci.merged_into) = (Lifecycle::Active, Some(agent), None);
+            if ci.lifecycle == Lifecycle::Retired {
+                ci.enter(Stage::InUse);
+            }
+            (ci.agent, ci.merged_into) = (Some(agent), None);
             was != (ci.lifecycle, ci.agent)
         });
         return id;
@@ -183,7 +186,7 @@ fn talks(plan: &Plan<'_>, id: CiId) -> bool {
 /// Its connections stay as they are: they count again if it comes back, and are retired for age if not.
 fn retire(plan: &mut Plan<'_>, id: CiId, machine: CiId, agent: AgentId) {
     plan.edit_ci(id, "the machine's agent no longer lists it", |ci| {
-        ci.lifecycle = Lifecycle::Retired;
+        ci.enter(Stage::Retired);
         true
     });
     if let Some(runs_on) = plan.between("runs_on", id, machine) {

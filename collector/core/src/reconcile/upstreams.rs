@@ -92,7 +92,7 @@ fn target(
         return Some((residents.receiver(plan, host, &endpoint).unwrap_or(host), Some(endpoint)));
     }
     let host = names::machine_named(plan, machine, &facts.realm, &upstream.host)?;
-    let ci = plan.ci(host).filter(|ci| is_machine(ci))?;
+    let ci = plan.ci(host).filter(|ci| is_machine(plan.estate, ci))?;
     let own = ci.keys.iter().filter(|key| key.kind == IdentityKeyKind::AddressInRealm);
     let mut addresses: Vec<IpAddr> = own.filter_map(|key| key.value.rsplit_once('|')?.1.parse().ok()).collect();
     if host == machine {

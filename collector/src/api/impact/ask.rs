@@ -175,7 +175,7 @@ impl Ground {
                 (Some(ci), None) if self.graph.node(CiId(ci)).is_some() => failures.push((CiId(ci), kind)),
                 (Some(ci), None) => return Err(no_ci(CiId(ci)).at(place())),
                 (None, Some(text)) => {
-                    let meant = Meant::parse(text).map_err(|error| not_meant(&error).at(format!("{}.set", place())))?;
+                    let meant = Meant::parse(estate.catalogue(), text).map_err(|error| not_meant(&error).at(format!("{}.set", place())))?;
                     let resolved = meant.resolve(&estate, self.at).map_err(|error| not_meant(&error).at(format!("{}.set", place())))?;
                     read.push((meant, resolved, kind));
                 }
@@ -310,5 +310,5 @@ pub(super) async fn export(
 pub(crate) async fn drawn(app: &SharedApp, question: Question, language: Language) -> Result<String, Refusal> {
     let answer = ask(app, Question { picture: true, paths: Some(0), ..question }, EXPORTED).await?;
     let picture = answer.picture.ok_or_else(Refusal::internal)?;
-    Ok(language.write(&answer.verdict, &picture))
+    Ok(language.write(&app.catalogue(), &answer.verdict, &picture))
 }

@@ -1,13 +1,14 @@
 //! An answer as a picture, and in other programs' languages.
 
 use rollcall_core::{
+    Catalogue,
     graph::Graph,
     impact::{
         self, State,
         export::{self, Sketch, SketchEdge, SketchNode},
     },
 };
-use rollcall_shared::{CiId, catalogue};
+use rollcall_shared::CiId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -133,8 +134,8 @@ impl Language {
     }
 
     /// A picture in this language.
-    pub(crate) fn write(self, title: &str, picture: &PictureView) -> String {
-        let sketch = sketch(title, picture);
+    pub(crate) fn write(self, catalogue: &Catalogue, title: &str, picture: &PictureView) -> String {
+        let sketch = sketch(catalogue, title, picture);
         match self {
             Self::Dot => export::dot(&sketch),
             Self::Mermaid => export::mermaid(&sketch),
@@ -144,11 +145,11 @@ impl Language {
     }
 }
 
-fn sketch(title: &str, picture: &PictureView) -> Sketch {
+fn sketch(catalogue: &Catalogue, title: &str, picture: &PictureView) -> Sketch {
     let node = |node: &PictureNodeView| SketchNode {
         id: CiId(node.ci.id),
         name: node.ci.name.clone(),
-        class: catalogue::class(&node.ci.class).map_or(node.ci.class.as_str(), |class| class.label).to_owned(),
+        class: catalogue.class(&node.ci.class).map_or(node.ci.class.as_str(), |class| &class.label).to_owned(),
         state: State::parse(&node.state).unwrap_or_default(),
         is_subject: matches!(node.role.as_str(), "failing" | "asked"),
         layer: node.layer,

@@ -51,7 +51,7 @@ pub(super) async fn ranking(
     _: Viewer,
     Params(params): Params<RankingParams>,
 ) -> Result<Json<Page<BlastView>>, Refusal> {
-    let filter = Filter::parse(&params.filter).map_err(|error| query_refusal(QueryError::Filter(error)))?;
+    let filter = Filter::parse(app.estate().catalogue(), &params.filter).map_err(|error| query_refusal(QueryError::Filter(error)))?;
     let limit = params.limit.unwrap_or(50).clamp(1, 1_000);
     let graph = app.graph().await;
     blocking(move || {

@@ -1,6 +1,8 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
-use rollcall_core::{Attribute, Ci, Claim, Conflict, ConflictKind, ConflictState, IdentityKey, IdentityKeyKind, Put, SoftwareEntry};
+use rollcall_core::{
+    Attribute, Ci, Claim, Conflict, ConflictKind, ConflictState, IdentityKey, IdentityKeyKind, Put, Sighting, SoftwareEntry, Stage,
+};
 use rollcall_shared::{AgentId, CiId, ConflictId, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +25,9 @@ pub(in crate::store) struct CiRow {
     first_seen: i64,
     valid_from: i64,
     version: u32,
+    #[serde(default = "in_use")]
+    stage: String,
+    sighting: Option<String>,
     #[serde(default)]
     valid_to: Option<i64>,
     // The history needs these; the current state is read without.
@@ -34,6 +39,11 @@ pub(in crate::store) struct CiRow {
     reason: String,
     #[serde(default)]
     differs: String,
+}
+
+/// Where an item was that was written down before there were stages.
+fn in_use() -> String {
+    Stage::InUse.as_str().to_owned()
 }
 
 impl Row for CiRow {
@@ -55,6 +65,8 @@ impl CiRow {
             first_seen: ci.first_seen.as_millis(),
             valid_from: ci.valid_from.as_millis(),
             version: ci.version,
+            stage: ci.stage.as_str().into(),
+            sighting: ci.sighting.as_ref().map(|sighting| json(&SightingJson::from(sighting))).transpose()?,
             valid_to: None,
             revision: 0,
             actor: actor.into(),
@@ -71,6 +83,8 @@ impl CiRow {
             class: self.class.clone(),
             name: self.name.clone(),
             lifecycle: at.lifecycle(&self.lifecycle)?,
+            stage: at.word("stage", &self.stage, Stage::parse)?,
+            sighting: self.sighting.as_deref().map(|text| at.json::<SightingJson>("sighting", text)).transpose()?.map(Sighting::from),
             attributes: attributes(at, &self.attributes)?,
             keys: keys
                 .into_iter()
@@ -116,12 +130,37 @@ impl Version for CiRow {
     }
 }
 
+/// A sighting as JSON.
+#[derive(Serialize, Deserialize)]
+struct SightingJson {
+    at: i64,
+    place: String,
+    by: String,
+    source: String,
+}
+
+impl From<&Sighting> for SightingJson {
+    fn from(sighting: &Sighting) -> Self {
+        let Sighting { at, place, by, source } = sighting.clone();
+        Self { at: at.as_millis(), place, by, source }
+    }
+}
+
+impl From<SightingJson> for Sighting {
+    fn from(json: SightingJson) -> Self {
+        Self { at: time(json.at), place: json.place, by: json.by, source: json.source }
+    }
+}
+
 /// A claim as JSON.
 #[derive(Serialize, Deserialize)]
 struct ClaimJson<'a> {
     value: Cow<'a, Value>,
     source: Cow<'a, str>,
     since: i64,
+    /// Absent: as `since`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    confirmed: Option<i64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pinned: bool,
 }
@@ -131,6 +170,7 @@ fn attributes_json(attributes: &BTreeMap<String, Attribute>) -> Result<String, S
         value: Cow::Owned(claim.value.clone()),
         source: claim.source.to_string().into(),
         since: claim.since.as_millis(),
+        confirmed: (claim.confirmed != claim.since).then(|| claim.confirmed.as_millis()),
         pinned: claim.pinned,
     };
     let by_name: BTreeMap<&str, Vec<ClaimJson<'_>>> =
@@ -147,10 +187,12 @@ fn attributes(at: At<'_>, text: &str) -> Result<BTreeMap<String, Attribute>, Sto
                 .into_iter()
                 .map(|claim| {
                     let source = at.source("attributes", &claim.source)?;
-                    Ok(Claim { value: claim.value.into_owned(), source, since: time(claim.since), pinned: claim.pinned })
+                    let (since, confirmed) = (time(claim.since), time(claim.confirmed.unwrap_or(claim.since)));
+                    Ok(Claim { value: claim.value.into_owned(), source, since, confirmed, pinned: claim.pinned })
                 })
                 .collect::<Result<Vec<_>, StoreError>>()?;
-            let attribute = Attribute::from_claims(claims).ok_or_else(|| at.corrupt("attributes", format!("{name:?} has no claim")))?;
+            let attribute = Attribute::from_ordered(claims)
+                .ok_or_else(|| at.corrupt("attributes", format!("{name:?} has no claim, or two of one source")))?;
             Ok((name, attribute))
         })
         .collect()

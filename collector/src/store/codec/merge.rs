@@ -96,7 +96,8 @@ impl PutJson {
                 Self::Software { ci: ci.0, software: software.iter().map(entry).collect() }
             }
             Put::AgentBinding { agent, ci } => Self::AgentBinding { agent: agent.0, ci: ci.0 },
-            Put::Merge(_) => Self::Nothing,
+            // A merge changes no definition either.
+            Put::Merge(_) | Put::Definition(_) => Self::Nothing,
         })
     }
 

@@ -41,14 +41,22 @@ macro_rules! close {
 
 const CLOSE_CIS: &str = close!("ci_version", "id");
 const INSERT_CIS: &str = "INSERT INTO ci_version
-    (id, version, class, name, lifecycle, attributes, keys, agent, merged_into, first_seen, valid_from, valid_to, revision, actor, reason, differs)
+    (id, version, class, name, lifecycle, attributes, keys, agent, merged_into, first_seen, valid_from, valid_to, revision, actor, reason, differs, stage, sighting)
     SELECT r.id, r.version, r.class, r.name, r.lifecycle, r.attributes::json,
            r.keys::json, r.agent, r.merged_into, r.first_seen, r.valid_from,
-           r.valid_to, $2, r.actor, r.reason, r.differs::json
+           r.valid_to, $2, r.actor, r.reason, r.differs::json, r.stage, r.sighting
     FROM json_to_recordset($1::json) AS r (
         id uuid, version bigint, class text, name text, lifecycle text, attributes text, keys text, agent
         uuid, merged_into uuid, first_seen bigint, valid_from bigint, valid_to bigint, actor text, reason
-        text, differs text)";
+        text, differs text, stage text, sighting text)";
+
+const CLOSE_DEFINITIONS: &str = close!("definition_version", "id");
+const INSERT_DEFINITIONS: &str = "INSERT INTO definition_version
+    (id, version, kind, name, body, lifecycle, valid_from, valid_to, revision, actor, reason)
+    SELECT r.id, r.version, r.kind, r.name, r.body::json, r.lifecycle, r.valid_from, r.valid_to, $2, r.actor, r.reason
+    FROM json_to_recordset($1::json) AS r (
+        id uuid, version bigint, kind text, name text, body text, lifecycle text, valid_from bigint, valid_to bigint, actor text,
+        reason text)";
 
 const CLOSE_RELATIONSHIPS: &str = close!("relationship_version", "id");
 const INSERT_RELATIONSHIPS: &str = "INSERT INTO relationship_version
@@ -123,6 +131,7 @@ impl PostgresStore {
         }
         let revision = Revision(base.0 + 1);
         let mut write = Write { tx, revision: count(revision.0) };
+        write.versions(&plan.definitions, CLOSE_DEFINITIONS, INSERT_DEFINITIONS).await?;
         write.versions(&plan.cis, CLOSE_CIS, INSERT_CIS).await?;
         write.versions(&plan.relationships, CLOSE_RELATIONSHIPS, INSERT_RELATIONSHIPS).await?;
         write.versions(&plan.need_groups, CLOSE_NEED_GROUPS, INSERT_NEED_GROUPS).await?;

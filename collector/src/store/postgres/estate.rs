@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{PostgresStore, Result};
 use crate::store::{
     Snapshot,
-    codec::{self, BindingRow, CiRow, ConflictRow, Decode, MergeRow, NeedGroupRow, RelationshipRow, SeenRow, SoftwareRow},
+    codec::{self, BindingRow, CiRow, ConflictRow, Decode, DefinitionRow, MergeRow, NeedGroupRow, RelationshipRow, SeenRow, SoftwareRow},
     columns, installed,
 };
 
@@ -80,6 +80,7 @@ macro_rules! since {
 
 /// The statements that read a whole state, page by page; $2 is the instant, where there is one.
 struct Pages {
+    definitions: &'static str,
     cis: &'static str,
     relationships: &'static str,
     need_groups: &'static str,
@@ -88,6 +89,7 @@ struct Pages {
 }
 
 const CURRENT: Pages = Pages {
+    definitions: current!("definition_version", "id", columns::definition!(), " AND lifecycle = 'active'"),
     cis: current!("ci_version", "id", columns::ci!(), ""),
     relationships: current!("relationship_version", "id", columns::relationship!(), " AND lifecycle = 'active'"),
     need_groups: current!("need_group_version", "id", columns::need_group!(), " AND lifecycle = 'active'"),
@@ -96,6 +98,7 @@ const CURRENT: Pages = Pages {
 };
 
 const PAST: Pages = Pages {
+    definitions: past!("definition_version", "id", "version", columns::definition!(), " AND lifecycle = 'active'"),
     cis: past!("ci_version", "id", "version", columns::ci!(), ""),
     relationships: past!("relationship_version", "id", "version", columns::relationship!(), " AND lifecycle = 'active'"),
     need_groups: past!("need_group_version", "id", "version", columns::need_group!(), " AND lifecycle = 'active'"),
@@ -108,6 +111,7 @@ const STANDING_MERGES: &str = page!("absorbed", columns::merge!(), "merge_record
 const SEEN: &str = page!("agent", "agent, last_seen", "seen WHERE last_seen IS NOT NULL AND agent > $1::uuid", "agent");
 const SOFTWARE: &str = json_rows!(columns::software!(), "FROM (SELECT * FROM software WHERE id > $1 ORDER BY id LIMIT 5000) AS page");
 
+const DEFINITIONS_SINCE: &str = since!("definition_version", columns::definition!());
 const CIS_SINCE: &str = since!("ci_version", columns::ci!());
 const RELATIONSHIPS_SINCE: &str = since!("relationship_version", columns::relationship!());
 const NEED_GROUPS_SINCE: &str = since!("need_group_version", columns::need_group!());
@@ -135,7 +139,8 @@ impl PostgresStore {
     pub(super) async fn load_since(&self, after: Revision) -> Result<Snapshot> {
         let mut reader = self.read_at_one_instant().await?;
         let after = codec::count(after.0);
-        let mut puts = reader.since::<CiRow>(CIS_SINCE, after).await?;
+        let mut puts = reader.since::<DefinitionRow>(DEFINITIONS_SINCE, after).await?;
+        puts.extend(reader.since::<CiRow>(CIS_SINCE, after).await?);
         puts.extend(reader.since::<RelationshipRow>(RELATIONSHIPS_SINCE, after).await?);
         puts.extend(reader.since::<NeedGroupRow>(NEED_GROUPS_SINCE, after).await?);
         puts.extend(reader.since::<BindingRow>(BINDINGS_SINCE, after).await?);
@@ -166,7 +171,9 @@ struct Reader {
 
 impl Reader {
     async fn state(&mut self, pages: &Pages, at: Option<i64>) -> Result<Snapshot> {
-        let mut puts = self.records::<CiRow>(pages.cis, at).await?;
+        // The catalogue first: what follows is read by it.
+        let mut puts = self.records::<DefinitionRow>(pages.definitions, at).await?;
+        puts.extend(self.records::<CiRow>(pages.cis, at).await?);
         puts.extend(self.records::<RelationshipRow>(pages.relationships, at).await?);
         puts.extend(self.records::<NeedGroupRow>(pages.need_groups, at).await?);
         puts.extend(self.records::<BindingRow>(pages.bindings, at).await?);

@@ -12,6 +12,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 7, sql: include_str!("../../../migrations/postgres/0007_merges.sql") },
     Migration { version: 8, sql: include_str!("../../../migrations/postgres/0008_superseded.sql") },
     Migration { version: 9, sql: include_str!("../../../migrations/postgres/0009_keyed_requests.sql") },
+    Migration { version: 10, sql: include_str!("../../../migrations/postgres/0010_classes.sql") },
 ];
 
 /// Held while the schema changes, so that collectors that start together do it once. Any number of our own.

@@ -38,10 +38,17 @@ macro_rules! close {
 
 const CLOSE_CIS: &str = close!("ci_version", "id");
 const INSERT_CIS: &str = "INSERT INTO ci_version
-    (id, version, class, name, lifecycle, attributes, keys, agent, merged_into, first_seen, valid_from, valid_to, revision, actor, reason, differs)
+    (id, version, class, name, lifecycle, attributes, keys, agent, merged_into, first_seen, valid_from, valid_to, revision, actor, reason, differs, stage, sighting)
     SELECT value ->> 'id', value ->> 'version', value ->> 'class', value ->> 'name', value ->> 'lifecycle', value ->> 'attributes',
            value ->> 'keys', value ->> 'agent', value ->> 'merged_into', value ->> 'first_seen', value ->> 'valid_from',
-           value ->> 'valid_to', ?2, value ->> 'actor', value ->> 'reason', value ->> 'differs'
+           value ->> 'valid_to', ?2, value ->> 'actor', value ->> 'reason', value ->> 'differs', value ->> 'stage', value ->> 'sighting'
+    FROM json_each(?1)";
+
+const CLOSE_DEFINITIONS: &str = close!("definition_version", "id");
+const INSERT_DEFINITIONS: &str = "INSERT INTO definition_version
+    (id, version, kind, name, body, lifecycle, valid_from, valid_to, revision, actor, reason)
+    SELECT value ->> 'id', value ->> 'version', value ->> 'kind', value ->> 'name', value ->> 'body', value ->> 'lifecycle',
+           value ->> 'valid_from', value ->> 'valid_to', ?2, value ->> 'actor', value ->> 'reason'
     FROM json_each(?1)";
 
 const CLOSE_RELATIONSHIPS: &str = close!("relationship_version", "id");
@@ -106,6 +113,7 @@ impl SqliteStore {
         }
         let revision = Revision(base.0 + 1);
         let mut write = Write { tx, revision: count(revision.0) };
+        write.versions(&plan.definitions, CLOSE_DEFINITIONS, INSERT_DEFINITIONS).await?;
         write.versions(&plan.cis, CLOSE_CIS, INSERT_CIS).await?;
         write.versions(&plan.relationships, CLOSE_RELATIONSHIPS, INSERT_RELATIONSHIPS).await?;
         write.versions(&plan.need_groups, CLOSE_NEED_GROUPS, INSERT_NEED_GROUPS).await?;

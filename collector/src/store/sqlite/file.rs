@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 7, sql: include_str!("../../../migrations/sqlite/0007_merges.sql") },
     Migration { version: 8, sql: include_str!("../../../migrations/sqlite/0008_superseded.sql") },
     Migration { version: 9, sql: include_str!("../../../migrations/sqlite/0009_keyed_requests.sql") },
+    Migration { version: 10, sql: include_str!("../../../migrations/sqlite/0010_classes.sql") },
 ];
 
 /// Enough that a page of the UI never waits for another; more would only take memory.

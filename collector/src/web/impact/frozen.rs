@@ -101,14 +101,14 @@ pub(in crate::web) async fn show(visitor: Visitor, Path(id): Path<String>) -> Re
     let view = kept(&visitor, &id).await?;
     let summary = view.summary.clone();
     let (pretended, differences) = match &view.content.comparison {
-        Some(comparison) => (comparison.pretended.clone(), Some(differences(comparison))),
+        Some(comparison) => (comparison.pretended.clone(), Some(differences(&visitor.app.catalogue(), comparison))),
         None => (Vec::new(), None),
     };
     let question = Question::kept(&view.content.question, &pretended);
     let answer = answer_of(view)?;
     let at = summary.frozen_at.0;
     let href = format!("{LIST}/{}", summary.id);
-    let shown = Shown::of(&answer, at);
+    let shown = Shown::of(&visitor.app.catalogue(), &answer, at);
     let export = |language: &str, label| (label, format!("{href}/export?format={language}"));
     let page = Page {
         shell: visitor.shell(Part::Impact),
@@ -150,7 +150,7 @@ pub(in crate::web) async fn export(visitor: Visitor, Path(id): Path<String>) -> 
     match Language::parse(visitor.query.get("format")) {
         Some(language) => {
             let answer = answer_of(view)?;
-            Ok(file(language, language.write(&answer.verdict, &answer.picture.unwrap_or_default())))
+            Ok(file(language, language.write(&visitor.app.catalogue(), &answer.verdict, &answer.picture.unwrap_or_default())))
         }
         None => Ok(json_file(&view).into_response()),
     }

@@ -164,13 +164,13 @@ async fn answered(visitor: &Visitor, question: &Question) -> (Option<Shown>, Opt
             None => ask(&visitor.app, asked, Limits::default()).await.map(|answer| (answer, None)).map_err(said),
             Some(before) => {
                 let comparison = between(&visitor.app, CompareBody { question: asked, before }, Limits::default()).await.map_err(said)?;
-                let differences = shown::differences(&comparison);
+                let differences = shown::differences(&visitor.app.catalogue(), &comparison);
                 Ok((comparison.after, Some(differences)))
             }
         }
     };
     match result.await {
-        Ok((answer, differences)) => (Some(Shown::of(&answer, visitor.now)), differences, None),
+        Ok((answer, differences)) => (Some(Shown::of(&visitor.app.catalogue(), &answer, visitor.now)), differences, None),
         Err(problem) => (None, None, Some(problem)),
     }
 }
@@ -181,7 +181,8 @@ fn choices(estate: &Estate, visitor: &Visitor, find: &str, question: &Question) 
         return (Vec::new(), None);
     }
     if SETS.iter().any(|word| find.starts_with(word)) {
-        let resolved = query::meant::Meant::parse(find).and_then(|meant| meant.resolve(estate, visitor.now).map(|_| meant.to_string()));
+        let resolved = query::meant::Meant::parse(estate.catalogue(), find)
+            .and_then(|meant| meant.resolve(estate, visitor.now).map(|_| meant.to_string()));
         return match resolved {
             Ok(text) => {
                 let (name, detail) = described(estate, &text, visitor.now);
@@ -191,7 +192,7 @@ fn choices(estate: &Estate, visitor: &Visitor, find: &str, question: &Question) 
         };
     }
     let chosen: Vec<CiId> = question.failing.iter().filter_map(|failing| failing.text.parse().ok()).collect();
-    let asked = match CiQuery::parse(find, "", None, Some(CHOICES + chosen.len())) {
+    let asked = match CiQuery::parse(estate.catalogue(), find, "", None, Some(CHOICES + chosen.len())) {
         Ok(asked) => asked,
         Err(error) => return (Vec::new(), Some(sentence(&error.to_string()))),
     };
@@ -210,7 +211,8 @@ fn choices(estate: &Estate, visitor: &Visitor, find: &str, question: &Question) 
 
 /// The items that most others depend on directly.
 fn suggestions(estate: &Estate) -> Vec<Choice> {
-    let live = estate.active_cis().map(|ci| (estate.dependents(ci.id).filter(|one| words::hardness(one) != Hardness::None).count(), ci));
+    let live =
+        estate.active_cis().map(|ci| (estate.dependents(ci.id).filter(|one| words::hardness(estate, one) != Hardness::None).count(), ci));
     let mut ranked: Vec<(usize, &Ci)> = live.filter(|(dependents, _)| *dependents > 0).collect();
     ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
     let suggest = |(dependents, ci): (usize, &Ci)| Choice {
@@ -262,7 +264,7 @@ fn drawing(estate: &Estate, picture: &PictureView) -> Drawing {
         id: CiId(node.ci.id),
         name: node.ci.name.clone(),
         detail: match &node.ci.on {
-            None => words::class(&node.ci.class).to_owned(),
+            None => words::class(estate.catalogue(), &node.ci.class).to_owned(),
             Some(host) => format!("on {host}"),
         },
         state: rollcall_core::impact::State::parse(&node.state).unwrap_or_default().as_str(),
@@ -271,7 +273,8 @@ fn drawing(estate: &Estate, picture: &PictureView) -> Drawing {
         y,
         href: format!("/items/{}", node.ci.id),
     });
-    let is_hard = |id: &uuid::Uuid| estate.relationship(RelationshipId(*id)).is_some_and(|one| words::hardness(one) == Hardness::Hard);
+    let is_hard =
+        |id: &uuid::Uuid| estate.relationship(RelationshipId(*id)).is_some_and(|one| words::hardness(estate, one) == Hardness::Hard);
     let edges = picture.edges.iter().map(|edge| DrawnEdge {
         from: CiId(edge.from),
         to: CiId(edge.to),

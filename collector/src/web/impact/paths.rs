@@ -59,7 +59,9 @@ pub(in crate::web) async fn show(visitor: Visitor) -> Response {
 }
 
 fn found(view: &PathsView, visitor: &Visitor) -> Found {
-    let rows = |paths: &[Vec<StepView>]| paths.iter().map(|path| path.iter().map(|one| step(one, visitor.now)).collect()).collect();
+    let catalogue = visitor.app.catalogue();
+    let rows =
+        |paths: &[Vec<StepView>]| paths.iter().map(|path| path.iter().map(|one| step(&catalogue, one, visitor.now)).collect()).collect();
     let (from, to) = (full(&view.from), full(&view.to));
     let ways = [(&from, &to, &view.forward), (&to, &from, &view.backward)].into_iter().filter(|(.., paths)| !paths.is_empty());
     let ways =

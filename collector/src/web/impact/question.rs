@@ -161,7 +161,7 @@ pub(super) fn described(estate: &Estate, text: &str, now: Timestamp) -> (String,
     if let Some(ci) = text.parse::<CiId>().ok().and_then(|id| estate.ci(id)) {
         return (ci.name.clone(), words::class_and_host(estate, &ci.class, ci.id));
     }
-    let resolved = Meant::parse(text).and_then(|meant| meant.resolve(estate, now));
+    let resolved = Meant::parse(estate.catalogue(), text).and_then(|meant| meant.resolve(estate, now));
     let detail = match resolved {
         Ok(resolved) if resolved.one_of => format!("one of {}", counted(resolved.cis.len(), "member", "members")),
         Ok(resolved) => counted(resolved.cis.len(), "item", "items"),

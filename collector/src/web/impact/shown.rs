@@ -1,6 +1,6 @@
 //! An answer as the pages show it: fresh ones and those that were kept look the same.
 
-use rollcall_core::{Method, impact::State};
+use rollcall_core::{Catalogue, Method, impact::State};
 use rollcall_shared::Timestamp;
 
 use super::super::{
@@ -98,7 +98,7 @@ pub(super) struct DifferenceRow {
 
 impl Shown {
     /// `at` is what ages of evidence are counted from: now, or when the answer was kept.
-    pub(super) fn of(answer: &Answer, at: Timestamp) -> Self {
+    pub(super) fn of(catalogue: &Catalogue, answer: &Answer, at: Timestamp) -> Self {
         let worst = answer.affected.iter().map(|one| state(&one.state)).max().unwrap_or(State::Ok);
         let counts = &answer.counts;
         Self {
@@ -112,7 +112,7 @@ impl Shown {
                 .map(|(tone, number, words)| (tone, format!("{} {words}", count(number as u64))))
                 .collect(),
             sets: answer.sets.iter().map(set_row).collect(),
-            affected: answer.affected.iter().take(MOST_ROWS).map(|one| affected_row(one, at)).collect(),
+            affected: answer.affected.iter().take(MOST_ROWS).map(|one| affected_row(catalogue, one, at)).collect(),
             more: answer.affected.len().saturating_sub(MOST_ROWS),
             people: answer.people.iter().map(person_row).collect(),
             absorbed: answer
@@ -132,7 +132,7 @@ impl Shown {
 }
 
 /// What differs between two answers.
-pub(super) fn differences(comparison: &Comparison) -> Vec<DifferenceRow> {
+pub(super) fn differences(catalogue: &Catalogue, comparison: &Comparison) -> Vec<DifferenceRow> {
     let label = |text: &Option<String>| match text.as_deref() {
         None => ("unknown", "not there"),
         Some("ok") => ("ok", "ok"),
@@ -140,7 +140,7 @@ pub(super) fn differences(comparison: &Comparison) -> Vec<DifferenceRow> {
     };
     let row = |difference: &crate::api::impact::compare::DifferenceView| DifferenceRow {
         item: item(&difference.ci),
-        class: words::class(&difference.ci.class).to_owned(),
+        class: words::class(catalogue, &difference.ci.class).to_owned(),
         before: label(&difference.before),
         after: label(&difference.after),
     };
@@ -148,10 +148,10 @@ pub(super) fn differences(comparison: &Comparison) -> Vec<DifferenceRow> {
 }
 
 /// One step of a chain of dependencies.
-pub(in crate::web) fn step(step: &StepView, at: Timestamp) -> StepRow {
+pub(in crate::web) fn step(catalogue: &Catalogue, step: &StepView, at: Timestamp) -> StepRow {
     StepRow {
         dependent: full(&step.dependent),
-        verb: step.edges.first().map_or("needs", |edge| words::forward(&edge.kind)).to_owned(),
+        verb: step.edges.first().map_or_else(|| "needs".to_owned(), |edge| words::forward(catalogue, &edge.kind).to_owned()),
         provider: full(&step.provider),
         state: String::new(),
         evidence: step.edges.iter().map(|edge| evidence(edge, at)).collect::<Vec<_>>().join("; "),
@@ -175,10 +175,10 @@ pub(in crate::web) fn full(ci: &CiReference) -> ItemLink {
     ItemLink { href: format!("/items/{}", ci.id), name }
 }
 
-fn class(ci: &CiReference) -> String {
+fn class(catalogue: &Catalogue, ci: &CiReference) -> String {
     match &ci.on {
-        Some(machine) => format!("{} on {machine}", words::class(&ci.class)),
-        None => words::class(&ci.class).to_owned(),
+        Some(machine) => format!("{} on {machine}", words::class(catalogue, &ci.class)),
+        None => words::class(catalogue, &ci.class).to_owned(),
     }
 }
 
@@ -204,18 +204,18 @@ fn set_row(set: &SetView) -> SetRow {
     }
 }
 
-fn affected_row(one: &AffectedView, at: Timestamp) -> AffectedRow {
+fn affected_row(catalogue: &Catalogue, one: &AffectedView, at: Timestamp) -> AffectedRow {
     let mut people: Vec<&str> = one.people.iter().map(String::as_str).collect();
     people.extend(one.owner.as_deref().filter(|owner| !one.people.iter().any(|known| known == owner)));
     AffectedRow {
         item: item(&one.ci),
-        class: class(&one.ci),
+        class: class(catalogue, &one.ci),
         state: state(&one.state).as_str(),
         state_label: state(&one.state).label(),
         hops: one.hops,
         reason: sentence(&one.reason),
         causes: one.causes.iter().filter(|need| need.group.is_some()).map(cause).collect(),
-        path: one.path.iter().map(|hop| hop_row(hop, at)).collect(),
+        path: one.path.iter().map(|hop| hop_row(catalogue, hop, at)).collect(),
         unknown: one.rests_on_stale,
         weak: match (one.rests_on_stale, one.rests_on_one_ended) {
             (true, _) => "Rests on stale evidence.".to_owned(),
@@ -234,11 +234,11 @@ fn cause(need: &NeedView) -> String {
     format!("{group}: {} of {} needed serve ({})", need.serving, need.needed, providers.join(", "))
 }
 
-fn hop_row(hop: &HopView, at: Timestamp) -> StepRow {
+fn hop_row(catalogue: &Catalogue, hop: &HopView, at: Timestamp) -> StepRow {
     StepRow {
         verb: match (&hop.group, hop.edges.first()) {
             (Some(group), _) => format!("needs {group} from"),
-            (None, Some(edge)) => words::forward(&edge.kind).to_owned(),
+            (None, Some(edge)) => words::forward(catalogue, &edge.kind).to_owned(),
             (None, None) => "needs".to_owned(),
         },
         dependent: full(&hop.dependent),

@@ -3,10 +3,7 @@
 use askama::Template;
 use axum::response::Response;
 use rollcall_core::{Ci, Estate, Judge, Method, NeedGroup, Relationship, Standing};
-use rollcall_shared::{
-    CiId, NeedGroupId, RelationshipId, Timestamp,
-    catalogue::{Hardness, RELATIONSHIP_TYPES},
-};
+use rollcall_shared::{CiId, NeedGroupId, RelationshipId, Timestamp, catalogue::Hardness};
 
 use super::{Head, no_such_item};
 use crate::web::{
@@ -31,7 +28,7 @@ struct Page {
     needs: Vec<Row>,
     needed_by: Vec<Row>,
     groups: Vec<GroupRow>,
-    kinds: Vec<(String, &'static str)>,
+    kinds: Vec<(String, String)>,
     providers: Vec<(CiId, String)>,
     open: String,
 }
@@ -83,7 +80,7 @@ pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
             groups: groups(&estate, ci),
             needs,
             needed_by,
-            kinds: kinds(),
+            kinds: kinds(&estate),
             providers,
             open: visitor.query.get("declare").to_owned(),
         }
@@ -94,7 +91,11 @@ pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
 /// A relationship from one of its ends; `None` if the other end is unknown.
 fn row(estate: &Estate, relationship: &Relationship, from_dependent: bool, now: Timestamp) -> Option<Row> {
     let other = estate.ci(if from_dependent { relationship.to } else { relationship.from })?;
-    let verb = if from_dependent { words::forward(&relationship.kind) } else { words::reverse(&relationship.kind) };
+    let verb = if from_dependent {
+        words::forward(estate.catalogue(), &relationship.kind)
+    } else {
+        words::reverse(estate.catalogue(), &relationship.kind)
+    };
     let confirmed =
         relationship.evidence.iter().map(|evidence| words::confirmed(estate, evidence)).max().unwrap_or(relationship.valid_from);
     let declared = relationship.evidence.iter().all(|evidence| evidence.method == Method::Declared);
@@ -120,10 +121,10 @@ fn row(estate: &Estate, relationship: &Relationship, from_dependent: bool, now: 
         id: relationship.id,
         other: other.id,
         name: other.name.clone(),
-        class: words::class(&other.class).to_owned(),
+        class: words::class(estate.catalogue(), &other.class).to_owned(),
         on: words::host(estate, other.id).to_owned(),
         verb: verb.to_owned(),
-        hardness: match words::hardness(relationship) {
+        hardness: match words::hardness(estate, relationship) {
             Hardness::Hard => "down",
             Hardness::Soft => "degraded",
             Hardness::None => "nothing",
@@ -168,12 +169,12 @@ fn group_row(estate: &Estate, group: &NeedGroup, own: bool) -> GroupRow {
 }
 
 /// What can be declared, both ways: `depends_on` and the reverse of it.
-fn kinds() -> Vec<(String, &'static str)> {
-    let both =
-        RELATIONSHIP_TYPES.iter().flat_map(|kind| [(kind.name.to_owned(), kind.forward), (format!("{}:reverse", kind.name), kind.reverse)]);
-    let mut kinds: Vec<(String, &'static str)> = both.collect();
+fn kinds(estate: &Estate) -> Vec<(String, String)> {
+    let types = estate.catalogue().relationship_types();
+    let both = types.flat_map(|kind| [(kind.name.clone(), kind.forward.clone()), (format!("{}:reverse", kind.name), kind.reverse.clone())]);
+    let mut kinds: Vec<(String, String)> = both.collect();
     // The plain word first; two types may read alike from one end.
     kinds.sort_by_key(|(name, _)| !name.starts_with("depends_on"));
-    kinds.dedup_by_key(|(_, words)| *words);
+    kinds.dedup_by_key(|(_, words)| words.clone());
     kinds
 }

@@ -17,7 +17,6 @@ use crate::{
     web::{
         problem::{Problem, sentence},
         visitor::{Form, Part, Shell, Visitor, done, refused, settled},
-        words,
     },
     writer::WriteError,
 };
@@ -43,7 +42,7 @@ struct Page {
 
 struct Field {
     name: &'static str,
-    label: &'static str,
+    label: String,
     hint: &'static str,
     value: String,
     pinned: bool,
@@ -63,7 +62,7 @@ pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
         };
         let field = |(name, hint): (&'static str, &'static str)| Field {
             name,
-            label: words::attribute(&ci.class, name).map_or(name, |attribute| attribute.label),
+            label: estate.catalogue().attribute(&ci.class, name).map_or(name, |attribute| &attribute.label).to_owned(),
             hint,
             value: ci.text(name).unwrap_or_default().to_owned(),
             pinned: ci.attributes.get(name).is_some_and(|attribute| attribute.winner().pinned),
@@ -162,6 +161,7 @@ pub(in crate::web) async fn create(form: Form) -> Result<Response, Problem> {
         name: form.fields.get("name").to_owned(),
         attributes: attributes.collect(),
         external_id: None,
+        stage: None,
     };
     let name = new.name.clone();
     let result =
@@ -192,6 +192,8 @@ mod tests {
             class: "server".into(),
             name: "db01".into(),
             lifecycle: Lifecycle::Active,
+            stage: rollcall_core::Stage::InUse,
+            sighting: None,
             attributes: Attribute::from_claims(claims).map(|attribute| ("owner".to_owned(), attribute)).into_iter().collect(),
             keys: Vec::new(),
             agent: None,
@@ -209,6 +211,7 @@ mod tests {
             value: value.into(),
             source: source.clone(),
             since: Timestamp::default(),
+            confirmed: Timestamp::default(),
             pinned,
         };
         let set = |value: &str, pin| Some(AttributeEdit::Set { value: value.into(), pin });

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::Response;
-use rollcall_core::{Ci, Estate};
+use rollcall_core::{Catalogue, Ci, Estate};
 use rollcall_shared::{CiId, Timestamp};
 
 use super::{Head, no_such_item};
@@ -61,7 +61,7 @@ pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Proble
     let page = {
         let estate = visitor.app.estate();
         let ci = estate.ci(id).ok_or_else(no_such_item)?;
-        let compared = versions.iter().enumerate().map(|(at, version)| describe(version, versions.get(at + 1), now));
+        let compared = versions.iter().enumerate().map(|(at, version)| describe(estate.catalogue(), version, versions.get(at + 1), now));
         let around = events.iter().filter(|event| event.kind != "ci").map(|event| describe_event(&estate, event, id, now));
         Page {
             shell,
@@ -74,9 +74,10 @@ pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Proble
     Ok(visitor.page(&page))
 }
 
-fn describe(version: &CiVersion, before: Option<&CiVersion>, now: Timestamp) -> Version {
-    let changes = before
-        .map_or_else(Vec::new, |before| version.differs.iter().filter_map(|what| difference(what, &before.ci, &version.ci, now)).collect());
+fn describe(catalogue: &Catalogue, version: &CiVersion, before: Option<&CiVersion>, now: Timestamp) -> Version {
+    let changes = before.map_or_else(Vec::new, |before| {
+        version.differs.iter().filter_map(|what| difference(catalogue, what, &before.ci, &version.ci, now)).collect()
+    });
     Version {
         number: version.ci.version,
         when: When::new(version.ci.valid_from, now),
@@ -87,14 +88,14 @@ fn describe(version: &CiVersion, before: Option<&CiVersion>, now: Timestamp) -> 
 }
 
 /// What differs, old and new; `None` where a name differs in nothing that can be shown.
-fn difference(what: &str, old: &Ci, new: &Ci, now: Timestamp) -> Option<Change> {
+fn difference(catalogue: &Catalogue, what: &str, old: &Ci, new: &Ci, now: Timestamp) -> Option<Change> {
     let change = |what: &str, old: Option<String>, new: Option<String>| Some(Change { what: what.to_owned(), old, new });
     match what.split_once('.') {
         Some(("attributes", name)) => {
-            let label = words::attribute(&new.class, name).map_or_else(|| name.replace('_', " "), |known| known.label.to_owned());
+            let label = catalogue.attribute(&new.class, name).map_or_else(|| name.replace('_', " "), |known| known.label.clone());
             let shown = |ci: &Ci| {
-                let kind = words::attribute(&ci.class, name).map(|known| known.kind);
-                ci.value(name).map(|value| format::value(kind, value, now).join(", "))
+                let known = catalogue.attribute(&ci.class, name);
+                ci.value(name).map(|value| format::value(known, value, now).join(", "))
             };
             let (before, after) = (shown(old), shown(new));
             if before == after {
@@ -111,8 +112,14 @@ fn difference(what: &str, old: &Ci, new: &Ci, now: Timestamp) -> Option<Change> 
         }
         _ => match what {
             "name" => change("Name", Some(old.name.clone()), Some(new.name.clone())),
-            "class" => change("Class", Some(words::class(&old.class).to_owned()), Some(words::class(&new.class).to_owned())),
-            "lifecycle" => change("Lifecycle", Some(old.lifecycle.as_str().to_owned()), Some(new.lifecycle.as_str().to_owned())),
+            "class" => {
+                change("Class", Some(words::class(catalogue, &old.class).to_owned()), Some(words::class(catalogue, &new.class).to_owned()))
+            }
+            "lifecycle" => change("Lifecycle", Some(old.stage.label().to_owned()), Some(new.stage.label().to_owned())),
+            "sighting" => {
+                let seen = |ci: &Ci| ci.sighting.as_ref().map(|it| format!("{} by {}", it.place, it.by));
+                change("Seen", seen(old), seen(new))
+            }
             other => {
                 let keys = |ci: &Ci| Some(ci.keys.iter().map(|key| key.value.as_str()).collect::<Vec<_>>().join(", "));
                 if other == "keys" { change("Recognised by", keys(old), keys(new)) } else { None }

@@ -5,13 +5,15 @@ mod edit;
 mod hardware;
 mod history;
 mod identity;
+mod life;
 mod software;
 mod summary;
 
 use axum::{extract::Path, response::Response};
 pub(super) use dependencies::{declare_group, declare_relationship, retire_group, retire_relationship};
 pub(super) use edit::{create, restore, retire, save};
-use rollcall_core::{Ci, Estate, Lifecycle};
+pub(super) use life::{enter_stage, record_sighting};
+use rollcall_core::{Ci, Estate, Lifecycle, Stage};
 use rollcall_shared::{CiId, Timestamp};
 
 use super::{
@@ -102,8 +104,8 @@ impl Head {
         Self {
             id: ci.id,
             name: ci.name.clone(),
-            class_label: words::class(&ci.class).to_owned(),
-            class_plural: words::classes(&ci.class).to_owned(),
+            class_label: words::class(estate.catalogue(), &ci.class).to_owned(),
+            class_plural: words::classes(estate.catalogue(), &ci.class).to_owned(),
             class_href: link("/items", [("q", format!("class:{}", ci.class).as_str())]),
             badges: badges(estate, ci, now),
             retired: ci.lifecycle == Lifecycle::Retired,
@@ -125,8 +127,9 @@ const QUIET_AFTER_MS: i64 = 86_400_000;
 
 fn badges(estate: &Estate, ci: &Ci, now: Timestamp) -> Vec<Badge> {
     let mut badges = Vec::new();
-    if ci.lifecycle == Lifecycle::Retired {
-        badges.push(Badge { label: "retired".to_owned(), tone: "unknown", title: String::new() });
+    if ci.stage != Stage::InUse {
+        let title = if ci.takes_part() { "" } else { "It takes no part in graph and impact" };
+        badges.push(Badge { label: ci.stage.label().to_lowercase(), tone: "unknown", title: title.to_owned() });
     }
     match query::last_seen(estate, ci) {
         Some(seen) => {

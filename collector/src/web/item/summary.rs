@@ -9,10 +9,10 @@ use rollcall_core::{
     graph::Graph,
     impact::{self, Basis, Outage, State},
 };
-use rollcall_shared::{CiId, Timestamp, catalogue};
+use rollcall_shared::{CiId, Timestamp};
 use serde_json::Value;
 
-use super::{Head, no_such_item};
+use super::{Head, life::Life, no_such_item};
 use crate::{
     blast::BlastRadius,
     query,
@@ -32,6 +32,7 @@ struct Page {
     impact: Option<Impact>,
     rank: Option<String>,
     facts: Vec<Fact>,
+    life: Life,
     first_seen: When,
     last_seen: Option<When>,
     changed: When,
@@ -53,6 +54,10 @@ struct Fact {
     pinned: bool,
     since: When,
     others: Vec<OtherClaim>,
+    /// The rule that decided between several: its class and its name.
+    rule: Option<(String, String)>,
+    /// Whether it was not said again within the window of its rule.
+    stale: bool,
 }
 
 /// Another source's word that differs from the one that stands.
@@ -85,9 +90,10 @@ pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Proble
         Page {
             shell,
             head: Head::new(&estate, ci, "", now),
-            impact: (ci.lifecycle == Lifecycle::Active).then(|| impact_of(&graph, &estate, id, now)),
+            impact: ci.takes_part().then(|| impact_of(&graph, &estate, id, now)),
             rank: visitor.app.blast_radii.of(id).map(rank_words),
-            facts: facts(ci, now),
+            life: Life::of(&estate, ci, now),
+            facts: facts(&estate, ci, now),
             first_seen: When::new(ci.first_seen, now),
             last_seen: query::last_seen(&estate, ci).map(|seen| When::new(seen, now)),
             changed: When::new(ci.valid_from, now),
@@ -119,30 +125,33 @@ fn rank_words(BlastRadius { rank, of, toll, .. }: BlastRadius) -> String {
 }
 
 /// The facts in the catalogue's order, then those of attributes that it does not know.
-fn facts(ci: &Ci, now: Timestamp) -> Vec<Fact> {
-    let lineage: Vec<_> = catalogue::class(&ci.class).into_iter().flat_map(|class| class.lineage()).collect();
-    let ordered = lineage.iter().rev().flat_map(|class| class.attributes).map(|attribute| attribute.name);
+fn facts(estate: &Estate, ci: &Ci, now: Timestamp) -> Vec<Fact> {
+    let lineage: Vec<_> = estate.catalogue().lineage(&ci.class).collect();
+    let ordered = lineage.iter().rev().flat_map(|class| &class.attributes).map(|attribute| attribute.name.as_str());
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     let mut names: Vec<&str> = ordered.filter(|name| seen.insert(name)).collect();
     names.extend(ci.attributes.keys().map(String::as_str).filter(|name| !seen.contains(name)));
-    names.into_iter().filter_map(|name| Some(fact(ci, name, ci.attributes.get(name)?, now))).collect()
+    names.into_iter().filter_map(|name| Some(fact(estate, ci, name, ci.attributes.get(name)?, now))).collect()
 }
 
-fn fact(ci: &Ci, name: &str, attribute: &Attribute, now: Timestamp) -> Fact {
-    let definition = words::attribute(&ci.class, name);
-    let kind = definition.map(|definition| definition.kind);
+fn fact(estate: &Estate, ci: &Ci, name: &str, attribute: &Attribute, now: Timestamp) -> Fact {
+    let definition = estate.catalogue().attribute(&ci.class, name);
     let winner = attribute.winner();
     let others = attribute.claims().iter().skip(1).filter(|claim| claim.value != winner.value);
+    let rule = estate.catalogue().rule(&ci.class, name).map(|rule| (rule.class.clone(), rule.name()));
+    let stale = estate.standings(ci, name, attribute, now).first().is_some_and(|(_, standing)| !standing.fresh);
     Fact {
-        label: definition.map_or_else(|| name.replace('_', " "), |definition| definition.label.to_owned()),
-        lines: format::value(kind, &winner.value, now),
+        label: definition.map_or_else(|| name.replace('_', " "), |definition| definition.label.clone()),
+        lines: format::value(definition, &winner.value, now),
         source: words::source(&winner.source),
         pinned: winner.pinned,
         since: When::new(winner.since, now),
+        rule,
+        stale,
         others: others
             .map(|claim| OtherClaim {
                 source: words::source(&claim.source),
-                value: format::value(kind, &claim.value, now).join(", "),
+                value: format::value(definition, &claim.value, now).join(", "),
                 since: When::new(claim.since, now),
             })
             .collect(),
@@ -157,7 +166,7 @@ fn services(estate: &Estate, machine: CiId) -> Vec<Service> {
         .map(|ci| Service {
             id: ci.id,
             name: ci.name.clone(),
-            class: words::class(&ci.class).to_owned(),
+            class: words::class(estate.catalogue(), &ci.class).to_owned(),
             detail: ci
                 .value("endpoints")
                 .and_then(Value::as_array)

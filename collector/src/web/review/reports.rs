@@ -66,6 +66,7 @@ pub(in crate::web) async fn show(visitor: Visitor) -> Response {
                 with_items(
                     page("isolated", "Isolated items", meaning, "Everything works together with something."),
                     infer::isolated(&estate),
+                    &estate,
                     &visitor,
                 )
             }
@@ -86,6 +87,7 @@ pub(in crate::web) async fn show(visitor: Visitor) -> Response {
                 with_items(
                     page("orphans", "Orphans", meaning, "Everything is needed or owned by somebody."),
                     infer::orphans(&estate),
+                    &estate,
                     &visitor,
                 )
             }
@@ -94,11 +96,11 @@ pub(in crate::web) async fn show(visitor: Visitor) -> Response {
     visitor.page(&page)
 }
 
-fn with_items(page: Page, found: Vec<&Ci>, visitor: &Visitor) -> Page {
+fn with_items(page: Page, found: Vec<&Ci>, estate: &Estate, visitor: &Visitor) -> Page {
     let row = |ci: &&Ci| ItemRow {
         href: format!("/items/{}", ci.id),
         name: ci.name.clone(),
-        class: words::class(&ci.class).to_owned(),
+        class: words::class(estate.catalogue(), &ci.class).to_owned(),
         owner: ci.text("owner").unwrap_or_default().to_owned(),
         first_seen: When::new(ci.first_seen, visitor.now),
     };
@@ -115,7 +117,7 @@ fn with_edges(page: Page, found: Vec<&Relationship>, estate: &Estate, visitor: &
         let confirmed = edge.evidence.iter().map(|one| words::confirmed(estate, one)).max().unwrap_or(edge.valid_from);
         EdgeRow {
             from: end(edge.from),
-            verb: words::forward(&edge.kind).to_owned(),
+            verb: words::forward(estate.catalogue(), &edge.kind).to_owned(),
             to: end(edge.to),
             evidence: evidence.collect::<Vec<_>>().join("; "),
             confirmed: When::new(confirmed, visitor.now),

@@ -1,18 +1,21 @@
 //! From a filter to the set of items for which it holds, and how near each is to what was searched for.
 
 use roaring::RoaringBitmap;
-use rollcall_shared::{Timestamp, catalogue};
+use rollcall_shared::Timestamp;
 
 use super::{
     super::{
         filter::{Condition, Field, Filter, Term},
-        matching::{is_source, software_test},
+        matching::{is_sighted, is_source, software_test},
         operand::{Comparison, Operand},
         text::{contains, nearness, nearness_of_text},
     },
     NAME, PINNED, SOURCE, SearchIndex,
 };
-use crate::{Estate, model::SoftwareEntry};
+use crate::{
+    Estate,
+    model::{Ci, SoftwareEntry},
+};
 
 impl SearchIndex {
     /// The numbers of the items for which a filter holds. `estate` is the one that the index is of, `now` what ages are counted from.
@@ -65,6 +68,12 @@ impl Search<'_> {
         found
     }
 
+    /// Those that the estate has and for which a test holds: one look at each.
+    fn scan(&self, test: impl Fn(&Ci) -> bool) -> RoaringBitmap {
+        let found = self.index.number.iter().filter(|(id, _)| self.estate.ci(**id).is_some_and(&test));
+        found.map(|(_, number)| *number).collect()
+    }
+
     /// Those for which a condition holds; there may be items that the estate does not have among them.
     fn condition(&self, condition: &Condition) -> RoaringBitmap {
         let index = self.index;
@@ -76,13 +85,16 @@ impl Search<'_> {
                 found
             }
             Condition::Class(wanted) => {
-                let is_a = |class: &str| catalogue::class(class).is_some_and(|class| class.is_a(wanted));
+                let is_a = |class: &str| self.estate.catalogue().is_a(class, wanted);
                 let mut found = RoaringBitmap::new();
                 index.of_class.iter().filter(|(class, _)| is_a(class)).for_each(|(_, items)| found |= items);
                 found
             }
             Condition::Lifecycle(None) => index.known.clone(),
             Condition::Lifecycle(Some(state)) => index.in_state.get(state).cloned().unwrap_or_default(),
+            Condition::Stage(wanted) => self.scan(|ci| ci.stage == *wanted),
+            Condition::SightedWithin(millis) => self.scan(|ci| is_sighted(ci, self.now, *millis)),
+            Condition::NotSightedFor(millis) => self.scan(|ci| !is_sighted(ci, self.now, *millis)),
             Condition::HasAgent(true) => index.with_agent.clone(),
             Condition::HasAgent(false) => &index.known - &index.with_agent,
             Condition::Agent(agent) => index.of_agent.get(agent).cloned().unwrap_or_default(),

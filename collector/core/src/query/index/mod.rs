@@ -290,7 +290,7 @@ impl SearchIndex {
         let mut links = Vec::new();
         for relationship in estate.dependencies(of) {
             let kind = self.links.kind(&relationship.kind);
-            links.push(Link { to: self.number(relationship.to), kind, carries: carries_outage(relationship) });
+            links.push(Link { to: self.number(relationship.to), kind, carries: carries_outage(estate.catalogue(), relationship) });
         }
         for group in estate.need_groups_of(of) {
             links.extend(group.members.iter().map(|member| Link { to: self.number(*member), kind: GROUP, carries: true }));

@@ -115,7 +115,7 @@ proptest! {
         index.catch_up(&estate);
         let anew = SearchIndex::from_estate(&estate);
         for written in &filters {
-            let Ok(filter) = Filter::parse(written) else { continue };
+            let Ok(filter) = Filter::parse(&crate::Catalogue::built_in(), written) else { continue };
             let matcher = Matcher::new(&estate, &filter, now());
             let expected: BTreeSet<CiId> = estate.cis().filter(|ci| matcher.holds(ci)).map(|ci| ci.id).collect();
             for index in [&index, &anew] {

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use rollcall_shared::{CiId, catalogue};
+use rollcall_shared::CiId;
 use serde_json::Value;
 
 use super::{CommandError, Order, active, check_name, planned};
@@ -52,8 +52,7 @@ pub fn confirm_application(
     mut order: Order<'_>,
 ) -> Result<ChangeSet, CommandError> {
     let ci = active(estate, application)?;
-    let is_application =
-        catalogue::class(&ci.class).is_some_and(|class| class.is_a("business_service") || class.is_a("application_service"));
+    let is_application = estate.is_a(ci, "business_service") || estate.is_a(ci, "application_service");
     if !is_application {
         return Err(CommandError::NotAnApplication { id: application, name: super::short(&ci.name) });
     }

@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::{CommandError, MOST_NAME, Order, active, check_attribute, check_name, check_value, class, existing, planned, short};
 use crate::{
     Estate,
-    model::{Attribute, ChangeSet, Ci, Claim, ConflictKind, ConflictState, IdentityKey, IdentityKeyKind, Lifecycle, Source},
+    catalogue::{AttributeDefinition, ClassDefinition, expectation},
+    model::{Attribute, ChangeSet, Ci, Claim, ConflictKind, ConflictState, IdentityKey, IdentityKeyKind, Lifecycle, Source, Stage},
     observe::IdentityFacts,
     reconcile::{
         edges,
@@ -28,6 +29,8 @@ pub struct NewCi {
     pub attributes: BTreeMap<String, Value>,
     /// The id that the source knows it by, to recognise it again.
     pub external_id: Option<String>,
+    /// Where its life begins; absent: in use. Not retired and not disposed of.
+    pub stage: Option<Stage>,
 }
 
 /// What is to change about a configuration item.
@@ -62,10 +65,14 @@ pub enum AttributeEdit {
 /// # Errors
 /// [`CommandError`] for an unknown class or attribute, a value that does not fit, a bad name, or an external id that is taken.
 pub fn create_ci(estate: &Estate, new: &NewCi, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
-    let class = class(&new.class)?;
+    let class = class(estate, &new.class)?;
     let name = check_name(&new.name)?;
     for (attribute, value) in &new.attributes {
-        check_value(class, attribute, value)?;
+        check_value(estate, &class.name, attribute, value)?;
+    }
+    let missing = estate.catalogue().attributes(&class.name).map(|(_, attribute)| attribute);
+    if let Some(missing) = missing.filter(|attribute| attribute.required).find(|attribute| !new.attributes.contains_key(&attribute.name)) {
+        return Err(required(class, missing));
     }
     if let Some(found) = new.external_id.as_ref().map(|id| id.chars().count()).filter(|found| !(1..=MOST_NAME).contains(found)) {
         return Err(CommandError::BadExternalId { found, most: MOST_NAME });
@@ -75,25 +82,31 @@ pub fn create_ci(estate: &Estate, new: &NewCi, mut order: Order<'_>) -> Result<C
         let id = short(new.external_id.as_deref().unwrap_or_default());
         return Err(CommandError::ExternalIdTaken { id, ci: taken.id, name: short(&taken.name) });
     }
-    let identity = class.is_a("machine").then(|| IdentityFacts::of_attributes(&new.attributes)).map(|mut identity| {
-        if identity.hostname.is_empty() {
-            identity.hostname.clone_from(&name);
-        }
-        identity
-    });
+    let identity =
+        estate.catalogue().is_a(&class.name, "machine").then(|| IdentityFacts::of_attributes(&new.attributes)).map(|mut identity| {
+            if identity.hostname.is_empty() {
+                identity.hostname.clone_from(&name);
+            }
+            identity
+        });
+    let stage = new.stage.unwrap_or(Stage::InUse);
+    if stage.lifecycle() == Lifecycle::Retired {
+        return Err(CommandError::BadBeginning(stage.as_str()));
+    }
     planned(estate, &mut order, |plan, source| {
         if let Some(identity) = &identity {
             check_new(plan, identity)?;
         }
-        let id = plan.new_ci(class.name, name, key.into_iter().collect(), None, format!("made by {source}"));
+        let id = plan.new_ci(&class.name, name, key.into_iter().collect(), None, format!("made by {source}"));
         let now = plan.now;
         plan.edit_ci(id, format!("made by {source}"), |ci| {
             for (attribute, value) in &new.attributes {
                 machine::claim(ci, attribute, Some(value.clone()), source.clone(), now);
             }
-            if is_machine(ci) {
+            if is_machine(estate, ci) {
                 machine::set_claimed_keys(ci);
             }
+            ci.enter(stage);
             true
         });
         Ok(())
@@ -116,21 +129,21 @@ fn check_new(plan: &Plan<'_>, identity: &IdentityFacts) -> Result<(), CommandErr
 /// [`CommandError`] if it does not exist, or for an unknown class or attribute, a value that does not fit, or a bad name.
 pub fn update_ci(estate: &Estate, id: CiId, update: &CiUpdate, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
     let known = existing(estate, id)?;
-    let class = class(update.class.as_deref().unwrap_or(&known.class))?;
+    let class = class(estate, update.class.as_deref().unwrap_or(&known.class))?;
     let name = update.name.as_deref().map(check_name).transpose()?;
     for (attribute, edit) in &update.attributes {
-        check_edit(known, class, attribute, edit, &order.source)?;
+        check_edit(estate, known, class, attribute, edit, &order.source)?;
     }
     planned(estate, &mut order, |plan, source| {
         let now = plan.now;
         plan.edit_ci(id, format!("changed by {source}"), |ci| {
             let before = ci.clone();
-            ci.class = class.name.to_owned();
+            ci.class.clone_from(&class.name);
             ci.name = name.unwrap_or(std::mem::take(&mut ci.name));
             for (attribute, edit) in &update.attributes {
                 apply_edit(ci, attribute, edit, source, now);
             }
-            if is_machine(ci) && ci.agent.is_none() {
+            if is_machine(estate, ci) && ci.agent.is_none() {
                 machine::set_claimed_keys(ci);
             }
             *ci != before
@@ -139,23 +152,30 @@ pub fn update_ci(estate: &Estate, id: CiId, update: &CiUpdate, mut order: Order<
     })
 }
 
+fn required(class: &ClassDefinition, attribute: &AttributeDefinition) -> CommandError {
+    CommandError::Required { name: attribute.name.clone(), class: class.name.clone(), expected: expectation(attribute) }
+}
+
 fn check_edit(
+    estate: &Estate,
     ci: &Ci,
-    class: &'static rollcall_shared::catalogue::ClassDefinition,
+    class: &ClassDefinition,
     attribute: &str,
     edit: &AttributeEdit,
     source: &Source,
 ) -> Result<(), CommandError> {
     let claims = ci.attributes.get(attribute).map(Attribute::claims).unwrap_or_default();
     let has = match edit {
-        AttributeEdit::Set { value, .. } => return check_value(class, attribute, value),
+        AttributeEdit::Set { value, .. } => return check_value(estate, &class.name, attribute, value),
         AttributeEdit::Withdraw => claims.iter().any(|claim| claim.source == *source),
         AttributeEdit::Release => claims.iter().any(|claim| claim.pinned),
     };
     if has {
-        return Ok(());
+        let definition = estate.catalogue().attribute(&class.name, attribute).filter(|definition| definition.required);
+        let last = *edit == AttributeEdit::Withdraw && claims.len() == 1;
+        return definition.filter(|_| last).map_or(Ok(()), |definition| Err(required(class, definition)));
     }
-    check_attribute(class, attribute)?;
+    check_attribute(estate, class, attribute)?;
     Err(CommandError::NoClaim { name: short(attribute), source_name: source.to_string() })
 }
 
@@ -163,7 +183,7 @@ fn apply_edit(ci: &mut Ci, attribute: &str, edit: &AttributeEdit, source: &Sourc
     let known = ci.attributes.remove(attribute);
     let edited = match edit {
         AttributeEdit::Set { value, pin } => {
-            let claim = Claim { value: value.clone(), source: source.clone(), since: now, pinned: *pin };
+            let claim = Claim { value: value.clone(), source: source.clone(), since: now, confirmed: now, pinned: *pin };
             match known {
                 Some(mut known) => {
                     known.put(claim);
@@ -187,23 +207,27 @@ fn apply_edit(ci: &mut Ci, attribute: &str, edit: &AttributeEdit, source: &Sourc
 /// # Errors
 /// [`CommandError`] if it does not exist or is retired already.
 pub fn retire_ci(estate: &Estate, id: CiId, why: &str, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
-    let ci = active(estate, id)?;
-    let machine = is_machine(ci);
+    active(estate, id)?;
     planned(estate, &mut order, |plan, source| {
         let reason = if why.trim().is_empty() { format!("retired by {source}") } else { format!("retired by {source}: {}", short(why)) };
-        let on_it = if machine { edges::services_on(plan, id).into_values().collect() } else { Vec::new() };
-        for id in on_it.into_iter().chain([id]) {
-            plan.edit_ci(id, reason.clone(), |ci| std::mem::replace(&mut ci.lifecycle, Lifecycle::Retired) == Lifecycle::Active);
-        }
-        let about: Vec<_> =
-            plan.conflicts_of(id).into_iter().filter(|it| it.state == ConflictState::Open).map(|it| (it.id, it.kind)).collect();
-        for (conflict, kind) in about {
-            if kind != ConflictKind::CopiedAgent {
-                plan.settle_conflict(conflict, ConflictState::Settled, reason.clone());
-            }
-        }
+        retire_in(plan, id, &reason);
         Ok(())
     })
+}
+
+/// Retires it with what runs on it, and settles what was asked about it.
+pub(super) fn retire_in(plan: &mut Plan<'_>, id: CiId, reason: &str) {
+    let machine = plan.ci(id).is_some_and(|ci| is_machine(plan.estate, ci));
+    let on_it = if machine { edges::services_on(plan, id).into_values().collect() } else { Vec::new() };
+    for id in on_it.into_iter().chain([id]) {
+        plan.edit_ci(id, reason, |ci| ci.lifecycle == Lifecycle::Active && ci.enter(Stage::Retired));
+    }
+    let about: Vec<_> = plan.conflicts_of(id).into_iter().filter(|it| it.state == ConflictState::Open).map(|it| (it.id, it.kind)).collect();
+    for (conflict, kind) in about {
+        if kind != ConflictKind::CopiedAgent {
+            plan.settle_conflict(conflict, ConflictState::Settled, reason);
+        }
+    }
 }
 
 /// Brings a retired configuration item back, and with a machine what was retired together with it. One that was merged into another is split
@@ -237,7 +261,7 @@ pub fn restore_ci(estate: &Estate, id: CiId, mut order: Order<'_>) -> Result<Cha
 
 /// The other CI gives back what tells the two apart: the agent and its addresses. That the two are not the same is remembered.
 fn split(plan: &mut Plan<'_>, ci: &Ci, from: CiId, reason: &str) {
-    if let Some(agent) = ci.agent.filter(|_| is_machine(ci)) {
+    if let Some(agent) = ci.agent.filter(|_| is_machine(plan.estate, ci)) {
         plan.bind(agent, ci.id, reason.to_owned());
         plan.edit_ci(from, reason, |other| {
             let reported = other.agent == Some(agent);

@@ -5,10 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rollcall_shared::{
-    CiId, NeedGroupId, RelationshipId,
-    catalogue::{self, Hardness},
-};
+use rollcall_shared::{CiId, NeedGroupId, RelationshipId, catalogue::Hardness};
 use serde_json::Value;
 
 use super::{
@@ -19,7 +16,7 @@ use super::{
     short,
 };
 use crate::{
-    Estate,
+    Catalogue, Estate,
     model::{ChangeSet, Ci, IdentityKey, IdentityKeyKind, Lifecycle, MinUp, NeedGroup, Source, Standing},
     reconcile::{Policy, machine, plan::Plan},
 };
@@ -243,6 +240,7 @@ impl<'d> Coder<'_, 'd> {
     }
 
     fn existing(&self, item: &DeclaredItem) -> Result<Option<CiId>, (&'static str, String)> {
+        let estate = self.plan.estate;
         match &item.matched {
             Some(Match::Id(id)) => {
                 let id = self.plan.standing(*id);
@@ -253,8 +251,12 @@ impl<'d> Coder<'_, 'd> {
                 }
             }
             Some(Match::Name { name, class }) => {
-                let class = class.as_deref().map(known_class).transpose().map_err(|problem| ("match.class", problem.to_string()))?;
-                let fits = |ci: &&Ci| class.is_none_or(|class| catalogue::class(&ci.class).is_some_and(|it| it.is_a(class.name)));
+                let class = class
+                    .as_deref()
+                    .map(|name| known_class(estate, name))
+                    .transpose()
+                    .map_err(|problem| ("match.class", problem.to_string()))?;
+                let fits = |ci: &&Ci| class.is_none_or(|class| estate.is_a(ci, &class.name));
                 let found: Vec<&Ci> = self.named(name).filter(fits).collect();
                 match found[..] {
                     [one] => Ok(Some(one.id)),
@@ -304,7 +306,7 @@ impl<'d> Coder<'_, 'd> {
             let message = "a new item needs a class; for one that is there already, say which with `match`";
             return self.problem(item.place, "class", message);
         };
-        let class = match known_class(class) {
+        let class = match known_class(self.plan.estate, class) {
             Ok(class) => class,
             Err(problem) => return self.problem(item.place, "class", problem.to_string()),
         };
@@ -312,15 +314,15 @@ impl<'d> Coder<'_, 'd> {
             Ok(name) => name,
             Err(problem) => return self.problem(item.place, "name", problem.to_string()),
         };
-        let mut fields = vec![field("class", None, class.name.into()), field("name", None, name.clone().into())];
+        let mut fields = vec![field("class", None, class.name.clone().into()), field("name", None, name.clone().into())];
         for (attribute, value) in &item.attributes {
-            if let Err(problem) = check_value(class, attribute, value) {
+            if let Err(problem) = check_value(self.plan.estate, &class.name, attribute, value) {
                 self.problem(item.place, format!("attributes.{attribute}"), problem.to_string());
             }
             fields.push(field(&format!("attributes.{attribute}"), None, value.clone()));
         }
         let reason = self.reason();
-        let id = self.plan.new_ci(class.name, name.clone(), vec![code_key(&self.source, &item.key)], None, reason.clone());
+        let id = self.plan.new_ci(&class.name, name.clone(), vec![code_key(&self.source, &item.key)], None, reason.clone());
         let (source, now) = (self.source.clone(), self.plan.now);
         self.plan.edit_ci(id, reason, |ci| {
             for (attribute, value) in &item.attributes {
@@ -340,18 +342,18 @@ impl<'d> Coder<'_, 'd> {
             (after.lifecycle, after.merged_into) = (Lifecycle::Active, None);
         }
         if let Some(class) = item.class.as_deref().filter(|class| *class != ci.class) {
-            match known_class(class) {
+            match known_class(self.plan.estate, class) {
                 Err(problem) => self.problem(item.place, "class", problem.to_string()),
                 Ok(class) if ci.agent.is_some() => {
                     let note = "the item's agent says what it is";
                     drift.push(FieldChange {
                         note: Some(note.to_owned()),
-                        ..field("class", Some(ci.class.clone().into()), class.name.into())
+                        ..field("class", Some(ci.class.clone().into()), class.name.clone().into())
                     });
                 }
                 Ok(class) => {
-                    fields.push(field("class", Some(ci.class.clone().into()), class.name.into()));
-                    after.class = class.name.to_owned();
+                    fields.push(field("class", Some(ci.class.clone().into()), class.name.clone().into()));
+                    after.class.clone_from(&class.name);
                 }
             }
         }
@@ -364,7 +366,7 @@ impl<'d> Coder<'_, 'd> {
                 }
             }
         }
-        let Ok(class) = known_class(&after.class) else { return };
+        let Ok(class) = known_class(self.plan.estate, &after.class) else { return };
         for (attribute, value) in &item.attributes {
             let path = format!("attributes.{attribute}");
             let (stands, said) = (ci.value(attribute), machine::word(ci, attribute, &self.source));
@@ -377,7 +379,7 @@ impl<'d> Coder<'_, 'd> {
                 }
                 continue;
             }
-            if let Err(problem) = check_value(class, attribute, value) {
+            if let Err(problem) = check_value(self.plan.estate, &class.name, attribute, value) {
                 self.problem(item.place, path, problem.to_string());
                 continue;
             }
@@ -444,7 +446,7 @@ impl<'d> Coder<'_, 'd> {
     fn relationships(&mut self, declared: &'d Declared) -> BTreeSet<RelationshipId> {
         let mut said = BTreeSet::new();
         for it in &declared.relationships {
-            if let Err(problem) = check_type(&it.kind) {
+            if let Err(problem) = check_type(self.plan.estate, &it.kind) {
                 self.problem(it.place, "type", problem.to_string());
                 continue;
             }
@@ -456,7 +458,7 @@ impl<'d> Coder<'_, 'd> {
                 continue;
             }
             let known = self.plan.between(&it.kind, from, to);
-            let of_type = catalogue::relationship_type(&it.kind).map(|kind| kind.hardness);
+            let of_type = self.plan.catalogue().hardness(&it.kind);
             let hardness_of = |plan: &Plan<'_>, id| plan.relationship(id).and_then(|it| it.hardness).or(of_type);
             let before = known.map(|id| hardness_of(&self.plan, id));
             if let Some(id) = known.filter(|_| it.hardness.is_none() || before.flatten() == it.hardness) {
@@ -474,7 +476,14 @@ impl<'d> Coder<'_, 'd> {
                 None => Vec::new(),
             };
             let action = if known.is_some() { CodeAction::Update } else { CodeAction::Create };
-            self.step(action, Subject::Relationship, from, edge(&from_name, &it.kind, &to_name), fields, Some(it.place));
+            self.step(
+                action,
+                Subject::Relationship,
+                from,
+                edge(self.plan.catalogue(), &from_name, &it.kind, &to_name),
+                fields,
+                Some(it.place),
+            );
         }
         said
     }
@@ -588,7 +597,7 @@ impl<'d> Coder<'_, 'd> {
         for id in gone {
             let Some(known) = self.plan.relationship(id).cloned() else { continue };
             let names = |id| self.plan.ci(id).map(|ci| ci.name.clone()).unwrap_or_default();
-            let shown = edge(&names(known.from), &known.kind, &names(known.to));
+            let shown = edge(self.plan.catalogue(), &names(known.from), &known.kind, &names(known.to));
             let reason = format!("no longer {}", self.reason());
             let source = self.source.clone();
             unsay(&mut self.plan, &source, id, &reason);
@@ -641,8 +650,8 @@ fn field(name: &str, old: Option<Value>, new: Value) -> FieldChange {
     FieldChange { field: name.to_owned(), old, new, note: None }
 }
 
-fn edge(from: &str, kind: &str, to: &str) -> String {
-    let words = catalogue::relationship_type(kind).map_or(kind, |kind| kind.forward);
+fn edge(catalogue: &Catalogue, from: &str, kind: &str, to: &str) -> String {
+    let words = catalogue.relationship_type(kind).map_or(kind, |kind| &kind.forward);
     format!("{from} {words} {to}")
 }
 

@@ -76,7 +76,7 @@ pub fn merge_cis(estate: &Estate, known: CiId, other: CiId, why: &str, mut order
     if known == other {
         return Err(CommandError::WrongSettlement("an item cannot be merged with itself; name two"));
     }
-    if is_machine(a) != is_machine(b) {
+    if is_machine(estate, a) != is_machine(estate, b) {
         return Err(CommandError::WrongSettlement("only one of the two is a machine; change its class first if they are the same thing"));
     }
     planned(estate, &mut order, |plan, source| {

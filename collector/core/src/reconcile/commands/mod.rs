@@ -4,16 +4,15 @@ mod application;
 mod ci;
 mod code;
 mod conflict;
+mod definition;
+mod life;
 mod need_group;
 mod relationship;
 mod rows;
 mod suggestion;
 mod undo;
 
-use rollcall_shared::{
-    CiId, ConflictId, NeedGroupId, RelationshipId, Timestamp,
-    catalogue::{self, AttributeKind, ClassDefinition, RELATIONSHIP_TYPES},
-};
+use rollcall_shared::{CiId, ConflictId, NeedGroupId, RelationshipId, Timestamp};
 use serde_json::Value;
 
 pub use application::{Assembly, assemble, confirm_application};
@@ -23,6 +22,8 @@ pub use code::{
     plan_code,
 };
 pub use conflict::{Settlement, keep_apart, merge_cis, settle_conflict};
+pub use definition::{Effect, delete_definition, dry_run, put_definition};
+pub use life::{LifeStep, NewSighting, enter_stage, record_sighting, ways_from};
 pub use need_group::{NeedGroupValues, declare_need_group, retire_need_group, update_need_group};
 pub use relationship::{declare_relationship, retire_relationship, set_hardness};
 pub use rows::{FieldChange, Link, Reference, Row, RowIndex, RowOutcome, RowProblem, RowRules, RowState, RowsSeen, plan_rows};
@@ -32,6 +33,7 @@ pub use undo::{UndoStep, Undone, UndoneState, undo_rows};
 use super::{Policy, plan::Plan};
 use crate::{
     Estate,
+    catalogue::{AttributeDefinition, AttributeKind, ClassDefinition, DefinitionError, expectation, fits},
     model::{Ci, IdSource, Lifecycle, Source},
 };
 
@@ -101,7 +103,7 @@ pub enum CommandError {
         /// What was asked for.
         name: String,
         /// The class.
-        class: &'static str,
+        class: String,
         /// Those it has.
         allowed: String,
     },
@@ -111,7 +113,7 @@ pub enum CommandError {
         /// The attribute.
         name: String,
         /// What fits.
-        expected: &'static str,
+        expected: String,
         /// What was given.
         found: String,
     },
@@ -195,6 +197,65 @@ pub enum CommandError {
         /// Its name.
         name: String,
     },
+    /// An attribute that the class requires is missing, or would be.
+    #[error("attributes.{name}: the class {class:?} requires it: {expected} is needed")]
+    Required {
+        /// The attribute.
+        name: String,
+        /// The class.
+        class: String,
+        /// What fits.
+        expected: String,
+    },
+    /// A definition cannot be taken on.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// Nobody has added a definition of that name.
+    #[error("nobody has added {kind} {name:?}; what comes with Rollcall cannot be deleted")]
+    NoDefinition {
+        /// What kind of definition.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// What is defined is in use.
+    #[error("{what} is in use: {by}; {next}")]
+    DefinitionInUse {
+        /// What.
+        what: String,
+        /// By what, with an example.
+        by: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// There is no way from this stage to that.
+    #[error("lifecycle: {name:?} ({id}) is {from}; from there it can become {allowed}")]
+    NoTransition {
+        /// Its id.
+        id: CiId,
+        /// Its name.
+        name: String,
+        /// Where it is.
+        from: &'static str,
+        /// Where it can go.
+        allowed: String,
+    },
+    /// The way asks for something that is not known.
+    #[error("lifecycle: to become {to}, {name:?} needs {wanted}; give it together with the new state")]
+    TransitionNeeds {
+        /// Its name.
+        name: String,
+        /// Where it is to go.
+        to: &'static str,
+        /// What is missing.
+        wanted: String,
+    },
+    /// A life does not begin there.
+    #[error("lifecycle: a life does not begin as {0}; make it planned, ordered, in_stock or in_use")]
+    BadBeginning(&'static str),
+    /// A text of a sighting is too long, or its time lies in the future.
+    #[error("{0}")]
+    BadSighting(String),
     /// The settlement does not fit the conflict.
     #[error("settlement: {0}")]
     WrongSettlement(&'static str),
@@ -203,7 +264,7 @@ pub enum CommandError {
 impl CommandError {
     /// Whether the thing that was named does not exist (HTTP 404).
     pub const fn is_not_found(&self) -> bool {
-        matches!(self, Self::NoCi(_) | Self::NoRelationship(_) | Self::NoNeedGroup(_) | Self::NoConflict(_))
+        matches!(self, Self::NoCi(_) | Self::NoRelationship(_) | Self::NoNeedGroup(_) | Self::NoConflict(_) | Self::NoDefinition { .. })
     }
 
     /// Whether the order is well-formed but does not fit the present state (HTTP 409). Everything else is wrong in itself (422).
@@ -216,59 +277,43 @@ impl CommandError {
                 | Self::ExternalIdTaken { .. }
                 | Self::KnownMachine { .. }
                 | Self::Observed { .. }
+                | Self::DefinitionInUse { .. }
+                | Self::NoTransition { .. }
         )
     }
 }
 
-/// Whether a value fits an attribute.
-pub fn fits(kind: AttributeKind, value: &Value) -> bool {
-    match kind {
-        AttributeKind::Text => value.as_str().is_some_and(|text| text.chars().count() <= MOST_TEXT),
-        AttributeKind::Integer(_) => value.is_i64() || value.is_u64(),
-        AttributeKind::Boolean => value.is_boolean(),
-        AttributeKind::Instant => value.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
-        AttributeKind::TextList => {
-            value.as_array().is_some_and(|list| list.len() <= MOST_ENTRIES && list.iter().all(|entry| fits(AttributeKind::Text, entry)))
-        }
-    }
-}
-
-/// Characters of a text.
-const MOST_TEXT: usize = 8_192;
-/// Entries of a list.
-const MOST_ENTRIES: usize = 1_000;
 /// Characters of a name.
 const MOST_NAME: usize = 255;
 
-fn expected(kind: AttributeKind) -> &'static str {
-    match kind {
-        AttributeKind::Text => "a text of at most 8,192 characters",
-        AttributeKind::Integer("") => "a whole number",
-        AttributeKind::Integer("bytes") => "a whole number of bytes",
-        AttributeKind::Integer(_) => "a whole number in the attribute's unit",
-        AttributeKind::Boolean => "true or false",
-        AttributeKind::Instant => "an RFC 3339 time such as \"2026-03-01T12:00:00Z\"",
-        AttributeKind::TextList => "a list of at most 1,000 texts",
+fn class<'e>(estate: &'e Estate, name: &str) -> Result<&'e ClassDefinition, CommandError> {
+    let allowed = || estate.catalogue().classes().map(|class| class.name.as_str()).collect::<Vec<_>>().join(", ");
+    estate.catalogue().class(name).ok_or_else(|| CommandError::UnknownClass { name: short(name), allowed: allowed() })
+}
+
+fn check_attribute<'e>(estate: &'e Estate, class: &ClassDefinition, name: &str) -> Result<&'e AttributeDefinition, CommandError> {
+    let catalogue = estate.catalogue();
+    let allowed = || catalogue.attributes(&class.name).map(|(_, attribute)| attribute.name.as_str()).collect::<Vec<_>>().join(", ");
+    let unknown = || CommandError::UnknownAttribute { name: short(name), class: class.name.clone(), allowed: allowed() };
+    catalogue.attribute(&class.name, name).ok_or_else(unknown)
+}
+
+/// Checks what a person or client says of an attribute: its kind, and that what it refers to is there.
+///
+/// # Errors
+/// [`CommandError`] names the attribute, the value and what is allowed.
+pub fn check_value(estate: &Estate, class: &str, name: &str, value: &Value) -> Result<(), CommandError> {
+    let class = self::class(estate, class)?;
+    let attribute = check_attribute(estate, class, name)?;
+    let wrong = |expected: String| CommandError::WrongValue { name: short(name), expected, found: short(&value.to_string()) };
+    fits(attribute, value).map_err(|misfit| wrong(misfit.expected))?;
+    if let (AttributeKind::Reference, Some(of)) = (attribute.kind, &attribute.references) {
+        let referred = value.as_str().and_then(|id| id.parse().ok()).and_then(|id| estate.ci(id));
+        if !referred.is_some_and(|ci| ci.lifecycle == Lifecycle::Active && estate.is_a(ci, of)) {
+            return Err(wrong(expectation(attribute)));
+        }
     }
-}
-
-fn class(name: &str) -> Result<&'static ClassDefinition, CommandError> {
-    let allowed = || catalogue::CLASSES.iter().map(|class| class.name).collect::<Vec<_>>().join(", ");
-    catalogue::class(name).ok_or_else(|| CommandError::UnknownClass { name: short(name), allowed: allowed() })
-}
-
-fn check_attribute(class: &ClassDefinition, name: &str) -> Result<AttributeKind, CommandError> {
-    let allowed = || class.lineage().flat_map(|class| class.attributes).map(|attribute| attribute.name).collect::<Vec<_>>().join(", ");
-    let unknown = || CommandError::UnknownAttribute { name: short(name), class: class.name, allowed: allowed() };
-    class.attribute(name).map(|attribute| attribute.kind).ok_or_else(unknown)
-}
-
-fn check_value(class: &ClassDefinition, name: &str, value: &Value) -> Result<(), CommandError> {
-    let kind = check_attribute(class, name)?;
-    if fits(kind, value) {
-        return Ok(());
-    }
-    Err(CommandError::WrongValue { name: short(name), expected: expected(kind), found: short(&value.to_string()) })
+    Ok(())
 }
 
 fn check_name(name: &str) -> Result<String, CommandError> {
@@ -277,11 +322,12 @@ fn check_name(name: &str) -> Result<String, CommandError> {
     if (1..=MOST_NAME).contains(&found) { Ok(name.to_owned()) } else { Err(CommandError::BadName { found, most: MOST_NAME }) }
 }
 
-fn check_type(name: &str) -> Result<(), CommandError> {
-    if catalogue::relationship_type(name).is_some() {
+fn check_type(estate: &Estate, name: &str) -> Result<(), CommandError> {
+    let catalogue = estate.catalogue();
+    if catalogue.relationship_type(name).is_some() {
         return Ok(());
     }
-    let allowed = RELATIONSHIP_TYPES.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+    let allowed = catalogue.relationship_types().map(|kind| kind.name.as_str()).collect::<Vec<_>>().join(", ");
     Err(CommandError::UnknownRelationshipType { name: short(name), allowed })
 }
 

@@ -1,9 +1,6 @@
 use std::collections::BTreeSet;
 
-use rollcall_shared::{
-    CiId, RelationshipId,
-    catalogue::{self, Hardness},
-};
+use rollcall_shared::{CiId, RelationshipId, catalogue::Hardness};
 
 use super::{CommandError, Order, active, check_type, planned, short};
 use crate::{
@@ -26,7 +23,7 @@ pub fn declare_relationship(
     note: &str,
     mut order: Order<'_>,
 ) -> Result<ChangeSet, CommandError> {
-    check_type(kind)?;
+    check_type(estate, kind)?;
     let dependent = active(estate, from)?;
     active(estate, to)?;
     if from == to {
@@ -50,7 +47,7 @@ pub(super) fn say(
 ) -> RelationshipId {
     let reason = format!("declared by {source}");
     let seen = plan.between("connects_to", from, to).filter(|_| edges::DECLARED_WORDS.contains(&kind));
-    let hardness = hardness.or_else(|| seen.and_then(|_| catalogue::relationship_type(kind)).map(|kind| kind.hardness));
+    let hardness = hardness.or_else(|| seen.and_then(|_| plan.estate.catalogue().hardness(kind)));
     let id = plan.between(kind, from, to).or(seen).unwrap_or_else(|| plan.new_relationship(kind, from, to, reason.clone()));
     let mut evidence = plan.relationship(id).map(|it| it.evidence.clone()).unwrap_or_default();
     let method = if matches!(source, Source::Import(_)) { Method::Imported } else { Method::Declared };
@@ -72,7 +69,8 @@ pub(super) fn say(
         }),
     }
     edges::set_evidence(plan, id, evidence, reason.clone());
-    let as_type = |it: &Relationship| it.hardness.or_else(|| catalogue::relationship_type(&it.kind).map(|kind| kind.hardness));
+    let estate = plan.estate;
+    let as_type = |it: &Relationship| estate.hardness(it);
     let as_it_is = plan.relationship(id).map(|it| if seen.is_some() { as_type(it) } else { it.hardness });
     if let Some(hardness) = hardness.filter(|hardness| as_it_is.is_some_and(|it| it != Some(*hardness))) {
         pin(plan, id, hardness, source, &reason);

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use rollcall_shared::{
     CiId, Timestamp,
-    catalogue::{self, ClassDefinition},
     wire::v1::{Identity, SectionStatus},
 };
 use serde_json::Value;
 
 use super::{check_name, check_type, check_value, class as known_class, relationship::say, short};
 use crate::{
-    Estate,
+    Catalogue, Estate,
+    catalogue::ClassDefinition,
     model::{ChangeSet, Ci, ConflictKind, IdSource, IdentityKey, IdentityKeyKind, Lifecycle, ReceivedDocument, ReceivedSection, Source},
     observe::{IdentityFacts, is_placeholder, observe},
     reconcile::{
@@ -334,7 +334,8 @@ impl Planner<'_, '_, '_> {
 
     fn decide(&mut self, outcome: &mut RowOutcome) -> Result<(), Stop> {
         let class = self.row.class.as_deref().or(self.rules.default_class.as_deref());
-        let class = class.map(known_class).transpose().map_err(|problem| error("class", problem.to_string()))?;
+        let class =
+            class.map(|name| known_class(self.plan.estate, name)).transpose().map_err(|problem| error("class", problem.to_string()))?;
         let keys = self.identity(class);
         let links = self.links(outcome)?;
         match self.find(class, &keys)? {
@@ -366,7 +367,8 @@ impl Planner<'_, '_, '_> {
     /// The identity keys that the row's values make: read as a document of that machine would be.
     fn identity(&self, class: Option<&ClassDefinition>) -> Keys {
         let mut found = Keys::default();
-        if class.is_none_or(|class| class.is_a("machine")) {
+        let catalogue = self.plan.catalogue();
+        if class.is_none_or(|class| catalogue.is_a(&class.name, "machine")) {
             let macs = self.row.attributes.get("mac_addresses").and_then(Value::as_array).into_iter().flatten();
             let identity = Identity {
                 hostname: self.text("hostname").or_else(|| self.row.name.clone()).unwrap_or_default(),
@@ -386,7 +388,7 @@ impl Planner<'_, '_, '_> {
                 found.identity = Some(said.items);
             }
         }
-        if class.is_some_and(|class| class.is_a("certificate"))
+        if class.is_some_and(|class| catalogue.is_a(&class.name, "certificate"))
             && let Some(fingerprint) = self.text("fingerprint")
         {
             let value = fingerprint.to_lowercase().replace(':', "");
@@ -399,7 +401,7 @@ impl Planner<'_, '_, '_> {
         found
     }
 
-    fn find(&mut self, class: Option<&'static ClassDefinition>, keys: &Keys) -> Result<Found, Stop> {
+    fn find(&mut self, class: Option<&ClassDefinition>, keys: &Keys) -> Result<Found, Stop> {
         if let Some(id) = self.row.id {
             // A row about one that became part of another is about that one, unless it says itself that its item is gone, as an export does.
             let standing = if self.row.lifecycle == Some(Lifecycle::Retired) { id } else { self.plan.standing(id) };
@@ -409,14 +411,16 @@ impl Planner<'_, '_, '_> {
             }
             return Ok(Found::Known(standing, "by its id".to_owned()));
         }
+        let estate = self.plan.estate;
+        let catalogue = estate.catalogue();
         let nobody = IdentityKey { kind: IdentityKeyKind::External, value: String::new() };
         let device = keys.external.as_ref().or(keys.called.as_ref()).unwrap_or(&nobody);
         let own: BTreeSet<CiId> = self.plan.with_key(device).into_iter().map(|id| self.plan.standing(id)).collect();
-        let is_other_class = |ci: &Ci| class.is_some_and(|class| !is_related(class, &ci.class));
-        if let Some(other) = own.iter().filter_map(|id| self.plan.ci(*id)).find(|ci| !is_machine(ci)) {
+        let is_other_class = |ci: &Ci| class.is_some_and(|class| !is_related(catalogue, class, &ci.class));
+        if let Some(other) = own.iter().filter_map(|id| self.plan.ci(*id)).find(|ci| !is_machine(estate, ci)) {
             return Ok(Found::Known(other.id, format!("imported before as {}", short(&device.value))));
         }
-        if class.is_none_or(|class| class.is_a("machine")) {
+        if class.is_none_or(|class| catalogue.is_a(&class.name, "machine")) {
             let reporter = match device.value.is_empty() {
                 true => Reporter::Entry,
                 false => Reporter::Device(device, &self.rules.source),
@@ -448,7 +452,8 @@ impl Planner<'_, '_, '_> {
         let named_apart = |ci: &&Ci| !["serial", "email", "fingerprint", "smbios_uuid"].iter().any(|field| self.differs(ci, field));
         let alike: Vec<&Ci> = namesakes.into_iter().filter(named_apart).collect();
         let identifies = self.rules.names_identify
-            || class.is_some_and(|class| !["machine", "service_instance", "unmanaged_host"].iter().any(|it| class.is_a(it)));
+            || class
+                .is_some_and(|class| !["machine", "service_instance", "unmanaged_host"].iter().any(|it| catalogue.is_a(&class.name, it)));
         match alike[..] {
             [] => Ok(Found::New("no rule recognises it".to_owned())),
             [one] if identifies => Ok(Found::Known(one.id, "by its name, which only this one has".to_owned())),
@@ -475,9 +480,11 @@ impl Planner<'_, '_, '_> {
     }
 
     /// A serial number without its maker identifies if only one item has it; with another maker it asks.
-    fn by_serial(&self, class: Option<&'static ClassDefinition>) -> Result<Option<Found>, Stop> {
+    fn by_serial(&self, class: Option<&ClassDefinition>) -> Result<Option<Found>, Stop> {
         let Some(serial) = self.text("serial").filter(|serial| !is_placeholder(serial)) else { return Ok(None) };
-        let holders = self.index.with_serial(self.plan, &serial).filter(|ci| class.is_none_or(|class| is_related(class, &ci.class)));
+        let catalogue = self.plan.catalogue();
+        let alike = |ci: &&Ci| class.is_none_or(|class| is_related(catalogue, class, &ci.class));
+        let holders = self.index.with_serial(self.plan, &serial).filter(alike);
         let holders: Vec<&Ci> = holders.collect();
         match holders[..] {
             [] => Ok(None),
@@ -504,7 +511,7 @@ impl Planner<'_, '_, '_> {
 
     fn create(
         &mut self,
-        class: Option<&'static ClassDefinition>,
+        class: Option<&ClassDefinition>,
         keys: &Keys,
         links: Vec<ReadyLink>,
         outcome: &mut RowOutcome,
@@ -514,7 +521,7 @@ impl Planner<'_, '_, '_> {
         let name = check_name(&name).map_err(|problem| error("name", problem.to_string()))?;
         let mut wrong = Vec::new();
         for (attribute, value) in &self.row.attributes {
-            if let Err(problem) = check_value(class, attribute, value) {
+            if let Err(problem) = check_value(self.plan.estate, &class.name, attribute, value) {
                 wrong.push(RowProblem { field: format!("attributes.{attribute}"), message: problem.to_string() });
             }
         }
@@ -531,11 +538,11 @@ impl Planner<'_, '_, '_> {
         }
         if strong.is_empty() && keys.external.is_none() {
             let serial = self.text("serial").unwrap_or_default();
-            self.only_once(&("new", class.name, folded(&name), folded(&serial)), "a new item of the same class and name")?;
+            self.only_once(&("new", &class.name, folded(&name), folded(&serial)), "a new item of the same class and name")?;
         }
         let lifecycle = self.row.lifecycle.unwrap_or(Lifecycle::Active);
         let field = |field: &str, new: Value| FieldChange { field: field.to_owned(), old: None, new, note: None };
-        outcome.fields.push(field("class", class.name.into()));
+        outcome.fields.push(field("class", class.name.clone().into()));
         outcome.fields.push(field("name", name.clone().into()));
         if lifecycle != Lifecycle::Active {
             outcome.fields.push(field("lifecycle", lifecycle.as_str().into()));
@@ -544,7 +551,7 @@ impl Planner<'_, '_, '_> {
         let called = keys.called.as_ref().filter(|_| strong.is_empty());
         let all: BTreeSet<IdentityKey> = keys.keys.iter().chain(keys.external.as_ref().or(called)).cloned().collect();
         let reason = format!("{}, row {}: {}", self.rules.mark, self.row.number, outcome.reason);
-        let id = self.plan.new_ci(class.name, name.clone(), all.into_iter().collect(), None, reason.clone());
+        let id = self.plan.new_ci(&class.name, name.clone(), all.into_iter().collect(), None, reason.clone());
         let (row, source, now) = (self.row, self.rules.source.clone(), self.plan.now);
         self.plan.edit_ci(id, reason, |ci| {
             for (attribute, value) in &row.attributes {
@@ -554,12 +561,13 @@ impl Planner<'_, '_, '_> {
             true
         });
         self.seen.claim(&("item", id), self.row.number);
-        (outcome.state, outcome.ci, outcome.name, outcome.class) = (RowState::Create, Some(id), name, class.name.to_owned());
+        (outcome.state, outcome.ci, outcome.name, outcome.class) = (RowState::Create, Some(id), name, class.name.clone());
         self.link(id, links, outcome);
         Ok(())
     }
 
     fn update(&mut self, id: CiId, keys: &Keys, links: Vec<ReadyLink>, outcome: &mut RowOutcome) -> Result<(), Stop> {
+        let estate = self.plan.estate;
         let Some(ci) = self.plan.ci(id) else { return Err(error("", "the item is gone")) };
         if ci.lifecycle == Lifecycle::Retired && self.row.lifecycle.is_none() {
             let message =
@@ -575,15 +583,15 @@ impl Planner<'_, '_, '_> {
             outcome.fields.push(FieldChange { field, old, new, note });
         };
         if let Some(class) = self.row.class.as_deref().filter(|class| *class != ci.class) {
-            match known_class(class) {
+            match known_class(estate, class) {
                 Err(problem) => wrong.push(RowProblem { field: "class".to_owned(), message: problem.to_string() }),
                 Ok(_) if has_agent => {
                     let note = "stays: the item's agent says what it is";
                     field("class".to_owned(), Some(ci.class.clone().into()), class.into(), Some(note.to_owned()));
                 }
                 Ok(class) => {
-                    field("class".to_owned(), Some(ci.class.clone().into()), class.name.into(), None);
-                    after.class = class.name.to_owned();
+                    field("class".to_owned(), Some(ci.class.clone().into()), class.name.clone().into(), None);
+                    after.class.clone_from(&class.name);
                     changed = true;
                 }
             }
@@ -607,7 +615,7 @@ impl Planner<'_, '_, '_> {
             after.lifecycle = lifecycle;
             changed = true;
         }
-        let class = catalogue::class(&after.class);
+        let class = estate.catalogue().class(&after.class);
         let mut learned = false;
         for (attribute, value) in &self.row.attributes {
             let stands = ci.value(attribute);
@@ -619,7 +627,7 @@ impl Planner<'_, '_, '_> {
                 // It has said so before, and another's word stands: nothing new.
                 continue;
             }
-            if let Some(Err(problem)) = class.map(|class| check_value(class, attribute, value)) {
+            if let Some(Err(problem)) = class.map(|class| check_value(estate, &class.name, attribute, value)) {
                 wrong.push(RowProblem { field: format!("attributes.{attribute}"), message: problem.to_string() });
                 continue;
             }
@@ -638,7 +646,7 @@ impl Planner<'_, '_, '_> {
             after.keys.sort();
             changed = true;
         }
-        if learned && !has_agent && is_machine(&after) {
+        if learned && !has_agent && is_machine(estate, &after) {
             machine::set_keys(&mut after, &keys.keys, false, machine::is_identity);
         }
         if let Some(first) = wrong.pop() {
@@ -648,7 +656,8 @@ impl Planner<'_, '_, '_> {
         if changed {
             outcome.state = RowState::Update;
             let retires = after.lifecycle == Lifecycle::Retired && ci.lifecycle == Lifecycle::Active;
-            let on_it = if retires && is_machine(ci) { edges::services_on(self.plan, id).into_values().collect() } else { Vec::new() };
+            let on_it =
+                if retires && is_machine(estate, ci) { edges::services_on(self.plan, id).into_values().collect() } else { Vec::new() };
             let reason = format!("{}, row {}: {}", self.rules.mark, self.row.number, outcome.reason);
             for service in on_it {
                 self.plan
@@ -668,7 +677,7 @@ impl Planner<'_, '_, '_> {
         let mut ready = Vec::new();
         for link in &self.row.links {
             let column = link.column();
-            check_type(&link.kind).map_err(|problem| error(&column, problem.to_string()))?;
+            check_type(self.plan.estate, &link.kind).map_err(|problem| error(&column, problem.to_string()))?;
             for other in &link.others {
                 let found = match other {
                     Reference::Id(id) => match self.plan.ci(self.plan.standing(*id)) {
@@ -756,9 +765,9 @@ struct Keys {
 }
 
 /// Tables and agents name the kinds of machines in different ways: all machines are one kind here.
-fn is_related(class: &ClassDefinition, other: &str) -> bool {
-    let both = |other: &ClassDefinition| other.is_a(class.name) || (class.is_a("machine") && other.is_a("machine"));
-    class.is_a(other) || catalogue::class(other).is_some_and(both)
+fn is_related(catalogue: &Catalogue, class: &ClassDefinition, other: &str) -> bool {
+    let both_are = |what: &str| catalogue.is_a(&class.name, what) && catalogue.is_a(other, what);
+    catalogue.is_a(&class.name, other) || catalogue.is_a(other, &class.name) || both_are("machine")
 }
 
 /// Spaces around a text are nobody's word: files lose and gain them.

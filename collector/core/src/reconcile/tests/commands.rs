@@ -36,7 +36,7 @@ fn only_what_the_catalogue_knows_is_made() {
     refused(&mut world, |e, o| create_ci(e, &new("teapot", "x"), o), &["teapot", "printer"]);
     refused(&mut world, |e, o| create_ci(e, &new("printer", "  "), o), &["name"]);
     printer.attributes.insert("memory_bytes".into(), json!(1));
-    refused(&mut world, |e, o| create_ci(e, &printer, o), &["memory_bytes", "ip_addresses, model, serial"]);
+    refused(&mut world, |e, o| create_ci(e, &printer, o), &["memory_bytes", "ip_addresses, mac_addresses"]);
     for (attribute, value, expected) in [
         ("memory_bytes", json!("16 GB"), "whole number of bytes"),
         ("booted_at", json!("yesterday"), "RFC 3339"),

@@ -1,6 +1,7 @@
 //! A small world in which machines report: every report is checked to change nothing when it comes again.
 
 mod attribution;
+mod catalogue;
 mod code;
 mod commands;
 mod connections;
