@@ -37,7 +37,7 @@ pub enum Basis {
     Adapters(usize),
     /// An id that proves nothing alone: the only machine that has it, with the same adapters, model or host name, and nothing against it.
     Supported(IdentityKeyKind),
-    /// All adapters of the one are the other's, and so is the host name, or the model in a register.
+    /// All adapters of the one are the other's, and so is the host name, or in a register the model, or it is the only one of both.
     AdaptersAndName,
     /// Suggests that two may be the same, and merges nothing.
     Suggestion(IdentityKeyKind),
@@ -229,8 +229,11 @@ fn candidates(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule) -> Vec<(CiI
             let mut shared: std::collections::BTreeMap<CiId, Vec<&str>> = Default::default();
             let made_up = of_kind(IdentityKeyKind::MadeUpMac).filter(|_| rule.basis == Basis::AdaptersAndName);
             for key in of_kind(IdentityKeyKind::Mac).chain(made_up) {
-                // A MAC address that two machines have hangs on a dock.
-                let carriers = carriers(plan, newcomer, key);
+                // A MAC address that two machines have hangs on a dock, or a register has it under an old name: their names tell them apart.
+                let mut carriers = carriers(plan, newcomer, key);
+                if carriers.len() > 1 && rule.basis == Basis::AdaptersAndName {
+                    carriers.retain(|ci| plan.ci(*ci).is_some_and(|ci| likeness::same_name(newcomer, ci)));
+                }
                 if let [ci] = carriers[..] {
                     shared.entry(ci).or_default().push(&key.value);
                 }
@@ -309,12 +312,21 @@ fn judge(plan: &Plan<'_>, newcomer: &Newcomer<'_>, rule: &Rule, ci: &Ci) -> Verd
     }
 }
 
-/// Whether names agree as far as adapters need it. What a register has of a machine's adapters is its own if the model is the same, though the
-/// machine was renamed since; made-up addresses repeat from host to host, but not with one name.
+/// Whether names agree as far as adapters need it. What a register has of a machine's adapters is its own if the model is the same, or if it is
+/// the only one on either side, though the machine was renamed since; made-up addresses repeat from host to host, but not with one name.
 fn is_named(newcomer: &Newcomer<'_>, ci: &Ci) -> bool {
+    if likeness::same_name(newcomer, ci) {
+        return true;
+    }
     let proof = newcomer.keys.iter().any(|key| key.kind == IdentityKeyKind::Mac && ci.keys.contains(key));
     let registered = !matches!(newcomer.reporter, Reporter::Agent(_)) || ci.agent.is_none();
-    likeness::same_name(newcomer, ci) || (proof && registered && likeness::same_model(newcomer, ci))
+    proof && registered && (likeness::same_model(newcomer, ci) || is_only_adapter(newcomer, ci))
+}
+
+/// Whether each side has one adapter, the same, and no source holds them for two. A dock comes beside an adapter of the machine's own.
+fn is_only_adapter(newcomer: &Newcomer<'_>, ci: &Ci) -> bool {
+    let known_otherwise = matches!(newcomer.reporter, Reporter::Device(device, _) if likeness::knows_by_another_name(ci, device));
+    !known_otherwise && newcomer.macs().len() == 1 && likeness::macs_of(ci) == *newcomer.macs()
 }
 
 /// Whether the source has said all of this of the CI before: a register's row that nobody has corrected.

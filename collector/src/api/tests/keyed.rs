@@ -34,7 +34,9 @@ async fn a_write_with_a_key_is_done_once() {
     let again = keyed("k4", "/tokens", console, json!({ "name": "t" })).await;
     assert_eq!((again.status, again.body.to_string().contains("rollcall1_")), (409, false));
     assert_eq!(collector.get("/tokens").await.body["total"], 1);
-    assert_eq!(keyed(&"k".repeat(256), "/cis", console, server("d")).await.status, 400);
+    for wrong in [&"k".repeat(256), "two words", ""] {
+        assert_eq!(keyed(wrong, "/cis", console, server("d")).await.status, 400, "{wrong:?}");
+    }
     assert_eq!(keyed("k5", "/cis", "rollcallapi_nobody", server("d")).await.status, 401);
 }
 

@@ -142,3 +142,40 @@ fn what_was_retired_and_is_reported_again_is_asked_about() {
     world.wait(DAY).imported(&machine("a", 1), "a", false);
     assert_eq!((world.cis(), world.conflicts()), (vec!["server a".to_owned()], vec!["returned_from_retirement a".to_owned()]));
 }
+
+/// A machine that has no ids of its hardware but these adapters.
+fn with_adapters(name: &str, number: u8, macs: &[&str]) -> Machine {
+    let mut machine = machine(name, number);
+    machine.identity =
+        Some(Identity { hostname: name.into(), permanent_macs: macs.iter().map(|mac| (*mac).into()).collect(), ..Identity::default() });
+    machine
+}
+
+#[test]
+fn the_only_adapter_of_both_is_a_machine_that_was_renamed_since_and_a_dock_is_none() {
+    let (own, other, dock) = ("04:7b:cb:00:00:01", "04:7b:cb:00:00:02", "04:7b:cb:00:00:0d");
+    let count = |agent: &[&str], imported: &[&[&str]]| {
+        let mut world = World::new();
+        world.report(&with_adapters("pc-1", 1, agent));
+        for (n, macs) in imported.iter().enumerate() {
+            world.imported(&with_adapters(&format!("old-{n}"), 2, macs), &format!("INV-{n}"), false);
+        }
+        world.cis().len()
+    };
+    assert_eq!(count(&[own], &[&[own]]), 1, "renamed");
+    assert_eq!(count(&[own, dock], &[&[dock]]), 2, "the register has the dock's address");
+    assert_eq!(count(&[own], &[&[own, dock]]), 2, "the register has more");
+    assert_eq!(count(&[own], &[&[other]]), 2);
+    assert_eq!(count(&[own], &[&[own], &[own]]), 2, "in one register, two rows are two things");
+}
+
+#[test]
+fn of_two_that_have_an_adapter_the_one_of_the_same_name_is_meant() {
+    let (own, dock) = ("04:7b:cb:00:00:01", "04:7b:cb:00:00:0d");
+    let mut world = World::new();
+    world.imported(&with_adapters("old-1", 2, &[own, dock]), "INV-1", false);
+    world.report(&with_adapters("pc-1", 1, &[own]));
+    world.imported(&with_adapters("pc-1", 3, &[own]), "pc-1-2026-01-01-00-00-00", false);
+    assert_eq!(world.cis().len(), 2, "{:?}", world.cis());
+    assert_eq!(world.sources("pc-1", "mac_addresses").len(), 2);
+}
