@@ -235,7 +235,7 @@ fn read_rule(class: &str, attribute: &str, order: &str) -> Result<PrecedenceRule
     let rank = |text: &str| {
         let mut parts = text.split_whitespace();
         let source = SourcePattern::try_from(parts.next().unwrap_or_default().to_owned())?;
-        let fresh_for_ms = parts.next().map(|window| window_ms(window)).transpose()?;
+        let fresh_for_ms = parts.next().map(window_ms).transpose()?;
         match parts.next() {
             None => Ok(SourceRank { source, fresh_for_ms }),
             Some(_) => Err(format!("{:?} is not a source and how long its word stays fresh, as in import:sap 30d", text.trim())),
