@@ -29,6 +29,8 @@ use crate::{
     serve::stopped,
 };
 
+mod unread;
+
 /// Open connections that one listener takes on; the rest wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 16_384;
 /// TLS handshakes at once: they are what costs, and cheap to ask for.
@@ -182,7 +184,10 @@ impl Shared {
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(ConnectInfo(peer.address));
             let router = self.router.clone();
-            async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+            async move {
+                let answer = async |request| router.oneshot(request).await.unwrap_or_else(|never| match never {});
+                Ok::<_, Infallible>(unread::read_on(request, answer).await)
+            }
         });
         let idle = if peer.agent.is_some() { self.idle_agent } else { self.idle };
         let connection = http1::Builder::new()

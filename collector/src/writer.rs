@@ -52,8 +52,8 @@ pub struct Command {
 
 /// What the writer takes.
 pub(crate) enum Job {
-    /// A command and where to answer.
-    Command(Command, Answer<Committed>),
+    /// Commands, each planned from what those before it leave, done all or not at all, and where to answer.
+    Commands(Vec<Command>, Answer<Vec<Committed>>),
     /// An inventory document and where to answer.
     Document(Box<Document>, Answer<DocumentOutcome>),
     /// What a check-in says of an inventory and where to answer.
@@ -146,6 +146,14 @@ pub enum WriteError {
     /// The command cannot be done.
     #[error(transparent)]
     Refused(#[from] CommandRefused),
+    /// Of commands that were to be done together, this one cannot be.
+    #[error("{refused}")]
+    OneRefused {
+        /// Its place among them, from 0.
+        index: usize,
+        /// Why.
+        refused: CommandRefused,
+    },
     /// More is waiting than the writer takes on; try again after this many seconds.
     #[error("the collector is busy; try again in {retry_after_seconds} s")]
     Busy {
@@ -175,8 +183,20 @@ impl Writer {
     /// # Errors
     /// See [`WriteError`].
     pub async fn command(&self, command: Command) -> Result<Committed, WriteError> {
+        match self.commands(vec![command]).await {
+            Ok(mut committed) => committed.pop().ok_or(WriteError::Fault),
+            Err(WriteError::OneRefused { refused, .. }) => Err(refused.into()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes changes in one commit, each planned from the estate as those before it leave it: all of them, or none.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; [`WriteError::OneRefused`] tells which of them cannot be done.
+    pub async fn commands(&self, commands: Vec<Command>) -> Result<Vec<Committed>, WriteError> {
         let (answer, answered) = oneshot::channel();
-        self.submit(Job::Command(command, answer))?;
+        self.submit(Job::Commands(commands, answer))?;
         answered.await.unwrap_or(Err(WriteError::Stopping))
     }
 
@@ -207,7 +227,7 @@ impl Job {
     fn fail(self, error: WriteError) {
         match self {
             // A caller that has gone away does not need the answer.
-            Self::Command(_, answer) => drop(answer.send(Err(error))),
+            Self::Commands(_, answer) => drop(answer.send(Err(error))),
             Self::Document(_, answer) => drop(answer.send(Err(error))),
             Self::Inventory(_, answer) => drop(answer.send(Err(error))),
         }

@@ -14,7 +14,7 @@ pub mod query;
 pub mod reconcile;
 
 pub use catalogue::Catalogue;
-pub use estate::{Estate, Touched};
+pub use estate::{Estate, Touched, Undo};
 pub use model::*;
 pub use observe::{Observed, observe};
 pub use reconcile::{Policy, housekeeping, reconcile, reconcile_import};

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
 };
 use rollcall_core::{
-    Ci, Estate, Put,
+    ChangeSet, Ci, Estate, Put,
     reconcile::commands::{self, AttributeEdit},
 };
 use rollcall_shared::{CiId, Timestamp};
@@ -257,23 +257,35 @@ pub(crate) struct NewCi {
     pub(crate) lifecycle: Option<String>,
 }
 
+impl NewCi {
+    /// For the audit log.
+    pub(super) fn what(&self) -> What {
+        What { action: "ci.create", subject: self.name.clone(), detail: format!("class {}", self.class) }
+    }
+
+    /// As the core takes it; its body stands at `place`.
+    pub(super) fn into_command(self, place: &str) -> Result<commands::NewCi, Refusal> {
+        let stage = self.lifecycle.as_deref().map(|name| super::life::stage(name, &format!("{place}.lifecycle"))).transpose()?;
+        let attributes = self.attributes.into_iter().collect();
+        Ok(commands::NewCi { class: self.class, name: self.name, attributes, external_id: self.external_id, stage })
+    }
+}
+
+/// The item that a change makes or changes first.
+pub(super) fn made(changes: &ChangeSet) -> Option<CiId> {
+    changes.changes.iter().find_map(|change| match &change.put {
+        Put::Ci(ci) => Some(ci.id),
+        _ => None,
+    })
+}
+
 /// Makes an item that no agent reports. Role: asset_manager.
 #[utoipa::path(post, path = "/cis", tag = "items", request_body = NewCi, responses((status = 201, description = "Made", body = CiView)))]
 async fn create(State(app): State<SharedApp>, Manager(actor): Manager, Body(new): Body<NewCi>) -> Result<Tagged<CiView>, Refusal> {
-    let what = What { action: "ci.create", subject: new.name.clone(), detail: format!("class {}", new.class) };
-    let new = commands::NewCi {
-        class: new.class,
-        name: new.name,
-        attributes: new.attributes.into_iter().collect(),
-        external_id: new.external_id,
-        stage: new.lifecycle.as_deref().map(|name| super::life::stage(name, "$.lifecycle")).transpose()?,
-    };
+    let what = new.what();
+    let new = new.into_command("$")?;
     let committed = order(&app, &actor, what, move |estate, order| Ok(commands::create_ci(estate, &new, order)?)).await?;
-    let id = committed.changes.changes.iter().find_map(|change| match &change.put {
-        Put::Ci(ci) => Some(ci.id),
-        _ => None,
-    });
-    let (_, tag, view) = current(&app, id.ok_or_else(Refusal::internal)?)?;
+    let (_, tag, view) = current(&app, made(&committed.changes).ok_or_else(Refusal::internal)?)?;
     Ok((StatusCode::CREATED, tag, view))
 }
 
@@ -303,7 +315,7 @@ pub(crate) struct CiPatch {
 }
 
 impl CiPatch {
-    fn into_update(self) -> Result<commands::CiUpdate, Refusal> {
+    pub(super) fn into_update(self) -> Result<commands::CiUpdate, Refusal> {
         let mut edits: BTreeMap<String, AttributeEdit> = BTreeMap::new();
         for name in self.release {
             edits.insert(name, AttributeEdit::Release);

@@ -64,8 +64,13 @@ pub(super) async fn once(State(writes): State<Arc<Writes>>, request: Request, ne
     }
 }
 
+/// Visible ASCII, of some length.
+fn is_key(key: &str) -> bool {
+    (1..=MAX_KEY_CHARACTERS).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 async fn keyed(app: SharedApp, key: &HeaderValue, request: Request, next: Next) -> Result<Response, Refusal> {
-    let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= MAX_KEY_CHARACTERS).ok_or_else(|| {
+    let key = key.to_str().ok().filter(|key| is_key(key)).ok_or_else(|| {
         Refusal::bad_request(format!("Idempotency-Key is 1 to {MAX_KEY_CHARACTERS} visible characters")).next("make a UUID for each write")
     })?;
     let (mut parts, body) = request.into_parts();

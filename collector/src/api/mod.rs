@@ -7,6 +7,7 @@ pub(crate) mod agents;
 pub(crate) mod api_tokens;
 pub(crate) mod applications;
 mod audit;
+mod bulk;
 pub(crate) mod catalogue;
 mod changes;
 pub(crate) mod ci_details;
@@ -84,6 +85,7 @@ fn calls() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
         .merge(session::routes())
         .merge(cis::routes())
+        .merge(bulk::routes())
         .merge(ci_details::routes())
         .merge(relationships::routes())
         .merge(need_groups::routes())

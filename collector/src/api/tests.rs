@@ -1,5 +1,6 @@
 //! The API over a real store: who may call what, what is refused and how, and that the committed description is current.
 
+mod bulk;
 mod impact;
 
 use axum::{

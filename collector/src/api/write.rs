@@ -8,7 +8,7 @@ use rollcall_core::{
 use crate::{
     app::App,
     auth::{Actor, Refusal},
-    writer::{Command, CommandRefused, Committed},
+    writer::{Command, CommandRefused, Committed, WriteError},
 };
 
 /// What an order does, for the audit log.
@@ -55,30 +55,42 @@ pub(super) async fn order(
     app: &App,
     actor: &Actor,
     what: What,
-    mut plan: impl FnMut(&Estate, Order<'_>) -> Result<ChangeSet, OrderError> + Send + 'static,
+    plan: impl FnMut(&Estate, Order<'_>) -> Result<ChangeSet, OrderError> + Send + 'static,
 ) -> Result<Committed, Refusal> {
+    app.writer.command(command(actor, what, plan)).await.map_err(|error| refusal(error, "$"))
+}
+
+/// An order as the writer takes it.
+pub(super) fn command(
+    actor: &Actor,
+    what: What,
+    mut plan: impl FnMut(&Estate, Order<'_>) -> Result<ChangeSet, OrderError> + Send + 'static,
+) -> Command {
     let source = actor.source();
-    let command = Command {
+    Command {
         actor: actor.audit_name(),
         action: what.action,
         subject: what.subject,
         detail: what.detail,
         plan: Box::new(move |estate, now, ids| plan(estate, Order { source: source.clone(), now, ids }).map_err(CommandRefused::from)),
-    };
-    app.writer.command(command).await.map_err(|error| {
-        let refusal = Refusal::from(error);
-        match (refusal.problem.status, place(&refusal.problem.detail)) {
-            (422, Some(path)) => refusal.at(path),
-            _ => refusal,
-        }
-    })
+    }
+}
+
+/// Why an order was not followed, with the place in the body below `base`.
+pub(super) fn refusal(error: WriteError, base: &str) -> Refusal {
+    let refusal = Refusal::from(error);
+    match (refusal.problem.status, place(&refusal.problem.detail)) {
+        (422, Some(path)) => refusal.at(format!("{base}.{path}")),
+        (404 | 409 | 412 | 422, None) if base != "$" => refusal.at(base),
+        _ => refusal,
+    }
 }
 
 /// The core begins its messages about a value with the value's name: `attributes.owner: …`.
 fn place(message: &str) -> Option<String> {
     let (name, _) = message.split_once(": ")?;
     let is_name = !name.is_empty() && name.chars().all(|character| character.is_ascii_alphanumeric() || "_.".contains(character));
-    is_name.then(|| format!("$.{name}"))
+    is_name.then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -88,8 +100,8 @@ mod tests {
     #[test]
     fn the_place_is_read_from_the_cores_messages_only_if_there_is_one() {
         for (message, path) in [
-            ("attributes.owner: a text is needed", Some("$.attributes.owner")),
-            ("min_up: between 1 and 100", Some("$.min_up")),
+            ("attributes.owner: a text is needed", Some("attributes.owner")),
+            ("min_up: between 1 and 100", Some("min_up")),
             ("there is no live relationship: look", None),
             ("\"a\" cannot depend on itself", None),
         ] {

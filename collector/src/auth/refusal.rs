@@ -122,7 +122,7 @@ impl From<CommandRefused> for Refusal {
 impl From<WriteError> for Refusal {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Refused(refused) => refused.into(),
+            WriteError::Refused(refused) | WriteError::OneRefused { refused, .. } => refused.into(),
             WriteError::Busy { retry_after_seconds } => {
                 Self::unavailable("more changes are waiting than the collector takes on", retry_after_seconds)
             }

@@ -95,7 +95,7 @@ fn concerned(jobs: &[Job]) -> (Vec<AgentId>, Vec<DocumentId>) {
     let mut documents = Vec::new();
     for job in jobs {
         match job {
-            Job::Command(..) => {}
+            Job::Commands(..) => {}
             Job::Document(document, _) => {
                 agents.insert(document.facts.agent);
                 documents.push(document.id);
@@ -147,7 +147,10 @@ fn finish(app: &App, planned: Planned, revision: Revision) {
         match (job, outcome) {
             (job, Outcome::Failed(error)) => job.fail(error),
             // A caller that has gone away does not need the answer.
-            (Job::Command(_, answer), Outcome::Changed(changes)) => drop(answer.send(Ok(Committed { revision, changes }))),
+            (Job::Commands(_, answer), Outcome::Changed(all)) => {
+                let committed = all.into_iter().map(|changes| Committed { revision, changes }).collect();
+                drop(answer.send(Ok(committed)));
+            }
             (Job::Document(_, answer), Outcome::Document(outcome)) => drop(answer.send(Ok(outcome))),
             (Job::Inventory(_, answer), Outcome::Noted) => drop(answer.send(Ok(()))),
             // Planning gives each kind of job its own kind of outcome.

@@ -6,11 +6,11 @@ use std::{
     sync::PoisonError,
 };
 
-use rollcall_core::{Change, ChangeSet, Estate, Policy, Revision, reconcile};
+use rollcall_core::{Change, ChangeSet, Estate, Policy, Revision, Undo, reconcile};
 use rollcall_shared::{AgentId, Digest, DocumentId, Timestamp};
 use uuid::Uuid;
 
-use super::{Acknowledged, Command, Document, DocumentOutcome, InventoryUpdate, Job, WriteError};
+use super::{Acknowledged, Command, CommandRefused, Document, DocumentOutcome, InventoryUpdate, Job, WriteError};
 use crate::{
     agents::exchange::{AHEAD, Judgement, NEVER, judge},
     app::App,
@@ -31,8 +31,8 @@ pub(super) struct Planned {
 pub(super) enum Outcome {
     /// Nothing of it is done.
     Failed(WriteError),
-    /// A command's changes.
-    Changed(ChangeSet),
+    /// Each command's changes.
+    Changed(Vec<ChangeSet>),
     /// A document's acknowledgement, once all is durable.
     Document(DocumentOutcome),
     /// What a check-in said is noted.
@@ -58,24 +58,32 @@ impl Planned {
 /// Plans all jobs. Blocks; the estate is locked meanwhile, and left as it was.
 pub(super) fn plan(app: &App, jobs: Vec<Job>, known: Known, at: Timestamp) -> Planned {
     let mut estate = app.estate.write().unwrap_or_else(PoisonError::into_inner);
-    let mut planner = Planner { policy: &app.policy, at, known, touched: BTreeSet::new(), batch: Batch { at, ..Batch::default() } };
-    let mut undo = Vec::new();
+    let mut planner = Planner {
+        policy: &app.policy,
+        at,
+        known,
+        touched: BTreeSet::new(),
+        batch: Batch { at, ..Batch::default() },
+        applied: 0,
+        undo: Vec::new(),
+    };
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut waiting = jobs.into_iter().peekable();
     while let Some(mut job) = waiting.next() {
-        let planned_before = planner.batch.changes.len();
+        let before = planner.mark();
         // Planning reads the estate, and notes what it comes to at its end: a fault in it leaves nothing half-done.
-        let outcome = catch_unwind(AssertUnwindSafe(|| planner.plan(&estate, &mut job))).unwrap_or_else(|_| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| planner.plan(&mut estate, &mut job))).unwrap_or_else(|_| {
             tracing::error!("planning a change ended in a fault; nothing of it is stored");
-            planner.batch.changes.truncate(planned_before);
             Outcome::Failed(WriteError::Fault)
         });
-        if waiting.peek().is_some() {
-            undo.push(estate.apply_recording(planner.batch.changes[planned_before..].iter().map(|change| &change.change)));
+        if matches!(outcome, Outcome::Failed(_)) {
+            planner.back_to(before, &mut estate);
+        } else if waiting.peek().is_some() {
+            planner.apply(&mut estate);
         }
         outcomes.push((job, outcome));
     }
-    while let Some(step) = undo.pop() {
+    while let Some(step) = planner.undo.pop() {
         estate.revert(step);
     }
     Planned { base: estate.revision(), batch: planner.finish(), outcomes }
@@ -88,12 +96,44 @@ struct Planner<'a> {
     /// Agents whose inventory this batch changes.
     touched: BTreeSet<AgentId>,
     batch: Batch,
+    /// How many of the batch's changes the estate shows for the moment.
+    applied: usize,
+    /// How to take them back.
+    undo: Vec<Undo>,
+}
+
+/// How far planning had come.
+struct Mark {
+    changes: usize,
+    audit: usize,
+    undo: usize,
+    applied: usize,
 }
 
 impl Planner<'_> {
-    fn plan(&mut self, estate: &Estate, job: &mut Job) -> Outcome {
+    fn mark(&self) -> Mark {
+        Mark { changes: self.batch.changes.len(), audit: self.batch.audit.len(), undo: self.undo.len(), applied: self.applied }
+    }
+
+    /// Shows the estate what is planned, for the jobs behind.
+    fn apply(&mut self, estate: &mut Estate) {
+        self.undo.push(estate.apply_recording(self.batch.changes[self.applied..].iter().map(|change| &change.change)));
+        self.applied = self.batch.changes.len();
+    }
+
+    /// Forgets what was planned since.
+    fn back_to(&mut self, mark: Mark, estate: &mut Estate) {
+        for step in self.undo.drain(mark.undo..).rev() {
+            estate.revert(step);
+        }
+        self.applied = mark.applied;
+        self.batch.changes.truncate(mark.changes);
+        self.batch.audit.truncate(mark.audit);
+    }
+
+    fn plan(&mut self, estate: &mut Estate, job: &mut Job) -> Outcome {
         match job {
-            Job::Command(command, _) => self.plan_command(estate, command),
+            Job::Commands(commands, _) => self.plan_commands(estate, commands),
             Job::Document(document, _) => Outcome::Document(self.plan_document(estate, document)),
             Job::Inventory(update, _) => {
                 self.plan_update(update);
@@ -102,11 +142,22 @@ impl Planner<'_> {
         }
     }
 
-    fn plan_command(&mut self, estate: &Estate, command: &mut Command) -> Outcome {
-        let changes = match (command.plan)(estate, self.at, &mut Uuid::now_v7) {
-            Ok(changes) => changes,
-            Err(refused) => return Outcome::Failed(refused.into()),
-        };
+    fn plan_commands(&mut self, estate: &mut Estate, commands: &mut [Command]) -> Outcome {
+        let mut all = Vec::with_capacity(commands.len());
+        for (index, command) in commands.iter_mut().enumerate() {
+            if index > 0 {
+                self.apply(estate);
+            }
+            match self.plan_command(estate, command) {
+                Ok(changes) => all.push(changes),
+                Err(refused) => return Outcome::Failed(WriteError::OneRefused { index, refused }),
+            }
+        }
+        Outcome::Changed(all)
+    }
+
+    fn plan_command(&mut self, estate: &Estate, command: &mut Command) -> Result<ChangeSet, CommandRefused> {
+        let changes = (command.plan)(estate, self.at, &mut Uuid::now_v7)?;
         self.change(&command.actor, changes.changes.iter().cloned());
         if !changes.is_empty() {
             self.batch.audit.push(AuditEntry {
@@ -117,7 +168,7 @@ impl Planner<'_> {
                 detail: command.detail.clone(),
             });
         }
-        Outcome::Changed(changes)
+        Ok(changes)
     }
 
     fn plan_document(&mut self, estate: &Estate, document: &Document) -> DocumentOutcome {

@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod answers;
 pub mod commits;
+pub mod history;
 pub mod imports;
 pub mod installation;
 pub mod inventories;
@@ -104,6 +105,12 @@ macro_rules! for_each_contract_test {
                 a_nul_character_becomes_a_replacement_character,
                 large_things_and_many,
                 any_state_is_the_replay_of_its_commits,
+            ];
+            history: [
+                a_thousand_instants_are_what_was_then,
+                what_was_merged_and_split_is_as_it_was_after_reloads,
+                what_differs_is_what_two_instants_show,
+                thinning_keeps_what_stands,
             ];
             inventories: [
                 documents_are_stored_once,
