@@ -569,12 +569,12 @@ test('without scripts: filter, choose and ask all the same', async () => {
 test('a class of one\'s own: it is offered at once, a wrong value is refused, its items are found; what another rule would change is shown first', async () => {
   const { page } = shared
   await go(page, '/classes')
-  await page.getByLabel('Name for people').fill('Espresso machine')
-  await page.getByLabel('Several of them').fill('Espresso machines')
-  await page.locator('#class-name').fill('espresso_machine')
+  await page.getByLabel('Name for people').fill('Coffee maker')
+  await page.getByLabel('Several of them').fill('Coffee makers')
+  await page.locator('#class-name').fill('coffee_maker')
   await page.getByLabel('Is a kind of').selectOption('hardware')
   await page.getByRole('button', { name: 'Add the class' }).click()
-  assert.equal(await heading(page), 'Espresso machine')
+  assert.equal(await heading(page), 'Coffee maker')
   for (const [label, name, kind, more] of [['Machine number', 'machine_number', 'text', true], ['Boiler pressure', 'boiler_bar', 'number', false]]) {
     await page.getByLabel('Name for people').fill(label)
     await page.locator('#attribute-name').fill(name)
@@ -596,7 +596,7 @@ test('a class of one\'s own: it is offered at once, a wrong value is refused, it
   assert.equal(await heading(page), 'Kitchen')
   assert.match(await page.locator('main').innerText(), /Boiler pressure\s*9\.5/)
   const kitchen = new URL(page.url()).pathname
-  await go(page, `/items?q=${encodeURIComponent('class:espresso_machine boiler_bar>9')}`)
+  await go(page, `/items?q=${encodeURIComponent('class:coffee_maker boiler_bar>9')}`)
   assert.match(await page.locator('tbody').innerText(), /Kitchen/)
   await go(page, `${kitchen}?view=edit`)
   await page.getByLabel('Boiler pressure').fill('8')
@@ -606,7 +606,7 @@ test('a class of one\'s own: it is offered at once, a wrong value is refused, it
   // Another's word on it, and what a rule would make of that.
   const id = kitchen.split('/').pop()
   await collector.api('PATCH', `/cis/${id}`, { attributes: { boiler_bar: 7 } })
-  await go(page, '/classes/espresso_machine')
+  await go(page, '/classes/coffee_maker')
   await page.getByLabel('Attribute *').fill('boiler_bar')
   await page.getByLabel(/^Order/).fill('user:console, user')
   await page.getByRole('button', { name: 'See what it would change' }).click()

@@ -296,6 +296,9 @@ pub(super) async fn add(form: Form) -> Result<Response, Problem> {
         ..ClassDefinition::default()
     };
     let (name, page) = (class.name.clone(), format!("{PAGE}/{}", class.name));
+    if form.visitor.app.catalogue().class(&name).is_some() {
+        return Ok(refused(PAGE, "There is a class of this name already; its own page changes it."));
+    }
     settle(&form, "catalogue.class.put", &name, DefinitionBody::Class(class), &page, PAGE, "The class is there.").await
 }
 
