@@ -117,7 +117,7 @@ fn cell(estate: &Estate, ci: &Ci, column: &Column) -> Option<Value> {
             Field::Id => ci.id.to_string().into(),
             Field::Class => ci.class.clone().into(),
             Field::Name => ci.name.clone().into(),
-            Field::Lifecycle => ci.lifecycle.as_str().into(),
+            Field::Lifecycle => ci.stage.as_str().into(),
             Field::Attribute(name) => ci.value(name)?.clone(),
             Field::Relationship { kind, reverse } => {
                 let related: Vec<CiId> = match reverse {

@@ -566,6 +566,53 @@ test('without scripts: filter, choose and ask all the same', async () => {
   await visit.close()
 })
 
+test('a class of one\'s own: it is offered at once, a wrong value is refused, its items are found; what another rule would change is shown first', async () => {
+  const { page } = shared
+  await go(page, '/classes')
+  await page.getByLabel('Name for people').fill('Coffee maker')
+  await page.getByLabel('Several of them').fill('Coffee makers')
+  await page.locator('#class-name').fill('coffee_maker')
+  await page.getByLabel('Is a kind of').selectOption('hardware')
+  await page.getByRole('button', { name: 'Add the class' }).click()
+  assert.equal(await heading(page), 'Coffee maker')
+  for (const [label, name, kind, more] of [['Machine number', 'machine_number', 'text', true], ['Boiler pressure', 'boiler_bar', 'number', false]]) {
+    await page.getByLabel('Name for people').fill(label)
+    await page.locator('#attribute-name').fill(name)
+    await page.getByLabel('Kind').selectOption(kind)
+    if (kind === 'number') await page.locator('#attribute-unit').fill('bar')
+    if (more) await page.getByLabel('Whoever adds an item must give it').check()
+    await page.getByRole('button', { name: 'Add the attribute' }).click()
+    assert.match(await page.getByRole('status').first().innerText(), /attribute is there/)
+  }
+  await page.getByRole('link', { name: 'Add one' }).click()
+  await page.getByLabel('Name', { exact: true }).fill('Kitchen')
+  await page.getByLabel('Machine number').fill('EM-1')
+  await page.getByLabel('Boiler pressure').fill('nine')
+  await page.getByRole('button', { name: 'Add' }).click()
+  assert.match(await page.locator('.flash').innerText(), /Boiler pressure: a number.*“?.nine/)
+  await page.getByLabel('Machine number').fill('EM-1')
+  await page.getByLabel('Boiler pressure').fill('9.5')
+  await page.getByRole('button', { name: 'Add' }).click()
+  assert.equal(await heading(page), 'Kitchen')
+  assert.match(await page.locator('main').innerText(), /Boiler pressure\s*9\.5/)
+  const kitchen = new URL(page.url()).pathname
+  await go(page, `/items?q=${encodeURIComponent('class:coffee_maker boiler_bar>9')}`)
+  assert.match(await page.locator('tbody').innerText(), /Kitchen/)
+  await go(page, `${kitchen}?view=edit`)
+  await page.getByLabel('Boiler pressure').fill('8')
+  await page.getByRole('button', { name: 'Save' }).click()
+  assert.match(await page.locator('main').innerText(), /Boiler pressure\s*8/)
+
+  // Another's word on it, and what a rule would make of that.
+  const id = kitchen.split('/').pop()
+  await collector.api('PATCH', `/cis/${id}`, { attributes: { boiler_bar: 7 } })
+  await go(page, '/classes/coffee_maker')
+  await page.getByLabel('Attribute *').fill('boiler_bar')
+  await page.getByLabel(/^Order/).fill('user:console, user')
+  await page.getByRole('button', { name: 'See what it would change' }).click()
+  assert.match(await page.locator('#rules').innerText(), /would (stand|change)/)
+})
+
 test('errors are pages that say the next step', async () => {
   const { page } = shared
   for (const path of ['/items/00000000-0000-0000-0000-000000000000', '/items/not-an-id', '/nothing-here']) {
@@ -615,6 +662,9 @@ for (const [look, options] of [
       enrollment: '/enrollment',
       people: '/people',
       audit: '/audit',
+      classes: '/classes',
+      class: `/classes/server?attribute=serial&order=${encodeURIComponent('user 30d, agent')}`,
+      'new-server': '/items/new?class=server',
       'not-found': '/nothing-here',
     }
     for (const [name, path] of Object.entries(pages)) {

@@ -189,8 +189,8 @@ impl From<&ChangeSet> for Outcome {
     }
 }
 
-/// Does many writes in one commit, all of them or none: what is refused names its place in `writes`, and nothing of the call is done. Role:
-/// asset_manager.
+/// Does many writes in one commit, all of them or none: what is refused names its place in `writes`, and nothing of the call is done.
+/// Role: asset_manager.
 #[utoipa::path(post, path = "/writes", tag = "items", request_body(content = Writes, example = json!({
         "reason": "the shop goes live",
         "writes": [

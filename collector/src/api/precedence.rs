@@ -38,7 +38,7 @@ pub(crate) struct RuleView {
     /// The attribute; absent for all that have no rule of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) attribute: Option<String>,
-    /// Sources, the most believed first. Those that are not named come after them: agent, user, api, import.
+    /// Sources, the most believed first. Those that are not named come after them: agent, code, user, api, import.
     pub(crate) order: Vec<RankView>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct RuleView {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RankView {
-    /// `agent`, `user`, `user:NAME`, `api`, `api:NAME`, `import` or `import:NAME`.
+    /// `agent`, `user`, `user:NAME`, `api`, `api:NAME`, `import`, `import:NAME`, `code` or `code:BASE`.
     pub(crate) source: String,
     /// Seconds for which its word stands without being said again; then every fresh one stands before it. Absent: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,8 +125,8 @@ impl RuleView {
     }
 }
 
-/// Every rule that somebody made. Where none fits, an agent is believed before a person, a person before an API client, and that before an
-/// import; of equals the newer word. Pins stand before all. Role: viewer.
+/// Every rule that somebody made. Where none fits, an agent is believed before files of declarations, these before a person, a person before an
+/// API client, and that before an import; of equals the newer word. Pins stand before all. Role: viewer.
 #[utoipa::path(get, path = "/precedence", tag = "catalogue", responses((status = 200, description = "Rules", body = Page<RuleView>)))]
 async fn list(State(app): State<SharedApp>, _: Viewer) -> Json<Page<RuleView>> {
     let catalogue = Arc::clone(app.estate().catalogue());

@@ -18,6 +18,19 @@ use crate::code::{CodeFile, CodeOrder, CodePlanView, CodeStepView};
 
 /// What `--help` says of the files.
 pub(super) const FILES_HELP: &str = r#"Files (YAML, any number, every list may be left out):
+  classes:                             # effective at once; items of them may stand in the same files
+    - name: till
+      label: Till
+      plural: Tills
+      parent: desktop
+      identity: [[till_number]]
+      attributes:
+        - {name: till_number, label: Till number, kind: text, pattern: "T-[0-9]{4}", required: true}
+        - {name: drawer, label: Drawer, kind: choice, allowed: [left, right]}
+  relationship_types:
+    - {name: prints_on, forward: prints on, reverse: prints for, hardness: soft}
+  precedence:                          # whose word stands, the most believed first
+    - {class: hardware, attribute: location, order: [{source: import:scanner, fresh_for_seconds: 7776000}, user, agent]}
   items:
     - key: shop                        # how the files refer to it
       class: business_service          # the files make it, and retire it when it vanishes from them

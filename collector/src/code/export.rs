@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use rollcall_core::{Ci, Estate, MinUp, NeedGroup, Relationship, Source};
+use rollcall_core::{Ci, Estate, MinUp, NeedGroup, Relationship, Source, catalogue::DefinitionBody};
 use rollcall_shared::{CiId, catalogue::Hardness};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::CodeFile;
+use crate::api::{catalogue::AttributeSpec, precedence::RuleView};
 
 /// Attributes in which the collector keeps what it has worked out.
 const OWN: [&str; 3] = ["assembled_from", "pruned", "inventory_incomplete"];
@@ -49,6 +50,33 @@ struct GroupText {
     hardness: &'static str,
 }
 
+#[derive(Serialize)]
+struct ClassText {
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    label: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    plural: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    icon: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attributes: Vec<AttributeSpec>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    identity: Vec<Vec<String>>,
+}
+
+#[derive(Serialize)]
+struct TypeText {
+    name: String,
+    forward: String,
+    reverse: String,
+    hardness: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    meaning: String,
+}
+
 /// Writes the files.
 ///
 /// # Errors
@@ -81,7 +109,7 @@ pub(crate) fn export(estate: &Estate) -> Result<Vec<CodeFile>, serde_saphyr::Ser
             attributes,
         });
     }
-    let mut files = Vec::new();
+    let mut files = definitions(estate)?;
     for (class, items) in by_class {
         files.push(file(&class, "items", &items)?);
     }
@@ -118,6 +146,43 @@ pub(crate) fn export(estate: &Estate) -> Result<Vec<CodeFile>, serde_saphyr::Ser
         .collect();
     if !groups.is_empty() {
         files.push(file("need-groups", "need_groups", &groups)?);
+    }
+    Ok(files)
+}
+
+/// What people have added to the catalogue. No class has a hyphen in its name, so that no file of items is called so.
+fn definitions(estate: &Estate) -> Result<Vec<CodeFile>, serde_saphyr::SerializeError> {
+    let (mut classes, mut types, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+    for row in estate.catalogue().rows() {
+        match &row.body {
+            DefinitionBody::Class(class) => classes.push(ClassText {
+                name: class.name.clone(),
+                label: class.label.clone(),
+                plural: class.plural.clone(),
+                parent: class.parent.clone(),
+                icon: class.icon.clone(),
+                attributes: class.attributes.iter().map(AttributeSpec::from).collect(),
+                identity: class.identity.clone(),
+            }),
+            DefinitionBody::RelationshipType(kind) => types.push(TypeText {
+                name: kind.name.clone(),
+                forward: kind.forward.clone(),
+                reverse: kind.reverse.clone(),
+                hardness: hardness(kind.hardness),
+                meaning: kind.meaning.clone(),
+            }),
+            DefinitionBody::Precedence(rule) => rules.push(RuleView::from(rule)),
+        }
+    }
+    let mut files = Vec::new();
+    if !classes.is_empty() {
+        files.push(file("catalogue-classes", "classes", &classes)?);
+    }
+    if !types.is_empty() {
+        files.push(file("catalogue-relationship-types", "relationship_types", &types)?);
+    }
+    if !rules.is_empty() {
+        files.push(file("catalogue-precedence", "precedence", &rules)?);
     }
     Ok(files)
 }

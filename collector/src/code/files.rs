@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use rollcall_core::{
     MinUp,
-    reconcile::commands::{Declared, DeclaredGroup, DeclaredItem, DeclaredRelationship, Match, Named},
+    catalogue::{DefinitionBody, RelationshipTypeDefinition},
+    reconcile::commands::{Declared, DeclaredDefinition, DeclaredGroup, DeclaredItem, DeclaredRelationship, Match, Named},
 };
 use rollcall_shared::catalogue::Hardness;
 use serde::Deserialize;
@@ -12,11 +13,18 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::CodeFile;
+use crate::api::{
+    catalogue::{AttributeSpec, ClassSpec},
+    precedence::{RankView, RuleView},
+};
 
 /// One file. Every list may be left out.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct FileText {
+    classes: Vec<Spanned<ClassText>>,
+    relationship_types: Vec<Spanned<TypeText>>,
+    precedence: Vec<Spanned<RuleText>>,
     items: Vec<Spanned<ItemText>>,
     relationships: Vec<Spanned<RelationshipText>>,
     need_groups: Vec<Spanned<GroupText>>,
@@ -70,6 +78,53 @@ struct GroupText {
     min_up: Option<Value>,
     #[serde(default)]
     hardness: Option<HardnessText>,
+}
+
+/// A class, or attributes of one that comes with Rollcall.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClassText {
+    name: String,
+    #[serde(default)]
+    label: String,
+    #[serde(default)]
+    plural: String,
+    #[serde(default)]
+    parent: Option<String>,
+    #[serde(default)]
+    icon: String,
+    #[serde(default)]
+    attributes: Vec<AttributeSpec>,
+    #[serde(default)]
+    identity: Vec<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypeText {
+    name: String,
+    forward: String,
+    reverse: String,
+    hardness: HardnessText,
+    #[serde(default)]
+    meaning: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleText {
+    class: String,
+    #[serde(default)]
+    attribute: Option<String>,
+    order: Vec<RankText>,
+}
+
+/// A source, or one with how long its word stands.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RankText {
+    Source(String),
+    Rank(RankView),
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -137,6 +192,7 @@ impl Files {
     }
 
     fn add(&mut self, text: FileText, problems: &mut Vec<String>) {
+        self.add_definitions(text.classes, text.relationship_types, text.precedence, problems);
         for (number, item) in text.items.into_iter().enumerate() {
             let line = item.referenced.line();
             let item = item.value;
@@ -199,6 +255,53 @@ impl Files {
                 hardness: it.hardness.map_or(Hardness::Hard, Hardness::from),
                 place,
             });
+        }
+    }
+
+    fn add_definitions(
+        &mut self,
+        classes: Vec<Spanned<ClassText>>,
+        types: Vec<Spanned<TypeText>>,
+        rules: Vec<Spanned<RuleText>>,
+        problems: &mut Vec<String>,
+    ) {
+        let shown = |text: &str| -> String { text.chars().take(80).collect() };
+        let classes = classes.into_iter().map(|it| {
+            let (line, class) = (it.referenced.line(), it.value);
+            let path = format!("classes.{}", shown(&class.name));
+            let ClassText { name, label, plural, parent, icon, attributes, identity } = class;
+            (line, path, ClassSpec { label, plural, parent, icon, attributes, identity }.into_body(name))
+        });
+        let types = types.into_iter().map(|it| {
+            let (line, kind) = (it.referenced.line(), it.value);
+            let path = format!("relationship_types.{}", shown(&kind.name));
+            let (forward, reverse) = (kind.forward.trim().to_owned(), kind.reverse.trim().to_owned());
+            let hardness = kind.hardness.into();
+            let definition =
+                RelationshipTypeDefinition { name: kind.name, forward, reverse, hardness, meaning: kind.meaning, built_in: false };
+            (line, path, Ok(DefinitionBody::RelationshipType(definition)))
+        });
+        let rules = rules.into_iter().map(|it| {
+            let (line, rule) = (it.referenced.line(), it.value);
+            let path = format!("precedence.{}.{}", shown(&rule.class), shown(rule.attribute.as_deref().unwrap_or("*")));
+            let rank = |rank| match rank {
+                RankText::Source(source) => RankView { source, fresh_for_seconds: None },
+                RankText::Rank(rank) => rank,
+            };
+            let view = RuleView { class: rule.class, attribute: rule.attribute, order: rule.order.into_iter().map(rank).collect() };
+            (line, path, view.into_rule().map(DefinitionBody::Precedence))
+        });
+        let all: Vec<_> = classes.chain(types).chain(rules).collect();
+        for (line, path, body) in all {
+            let place = self.note(line, path, HashMap::new());
+            match body {
+                Ok(body) => self.declared.definitions.push(DeclaredDefinition { body, place }),
+                Err(refusal) => {
+                    let (file, line) = self.place(place, "").unwrap_or_default();
+                    let within = refusal.problem.path.as_deref().and_then(|path| path.strip_prefix("$.")).unwrap_or_default();
+                    problems.push(format!("{file}:{line}: {}: {}", self.path(place, within), refusal.problem.detail));
+                }
+            }
         }
     }
 

@@ -25,7 +25,7 @@ use crate::{import::FieldView, writer::CommandRefused};
 pub(crate) struct CodeFile {
     /// Its name, for messages and plans.
     pub(crate) name: String,
-    /// Its YAML: `items`, `relationships` and `need_groups`, each a list.
+    /// Its YAML: `classes`, `relationship_types`, `precedence`, `items`, `relationships` and `need_groups`, each a list.
     pub(crate) text: String,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct CodeStepView {
     /// `create`; `update`; `retire`: it vanished from the files, which had made it; `release`: it vanished from the files, which had only said
     /// something about it; `drift`: somebody whose word comes first says otherwise, and nothing is done.
     pub(crate) action: String,
-    /// `item`, `relationship` or `need_group`.
+    /// `class`, `relationship_type`, `precedence`, `item`, `relationship` or `need_group`.
     pub(crate) kind: String,
     /// What people call it.
     pub(crate) name: String,
@@ -129,13 +129,16 @@ fn view(estate: &Estate, files: &Files, step: &CodeStep) -> CodeStepView {
         }
         .to_owned(),
         kind: match step.subject {
+            Subject::Class => "class",
+            Subject::RelationshipType => "relationship_type",
+            Subject::Precedence => "precedence",
             Subject::Item => "item",
             Subject::Relationship => "relationship",
             Subject::NeedGroup => "need_group",
         }
         .to_owned(),
         name: step.name.clone(),
-        ci: estate.ci(step.ci).map(|ci| ci.id.0),
+        ci: step.ci.and_then(|id| estate.ci(id)).map(|ci| ci.id.0),
         fields: step.fields.iter().cloned().map(FieldView::from).collect(),
         file: place.map(|(file, _)| file.to_owned()),
         line: place.map(|(_, line)| line),
@@ -150,7 +153,7 @@ fn said(files: &Files, problems: &[CodeProblem]) -> String {
         let path = files.path(problem.place, &problem.path);
         // The core's messages begin with the place in an item, which the path has already.
         let message = problem.message.strip_prefix(&format!("{}: ", problem.path)).unwrap_or(&problem.message);
-        format!("{place}{path}: {message}")
+        if path.is_empty() { format!("{place}{message}") } else { format!("{place}{path}: {message}") }
     };
     let mut lines: Vec<String> = problems.iter().take(SHOWN).map(line).collect();
     if problems.len() > SHOWN {

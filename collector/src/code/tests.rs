@@ -100,3 +100,72 @@ fn the_first_files_change_nothing() {
     files[0].text = files[0].text.replace("Team: A", "Team: B");
     assert_eq!(planned(&estate, &files).unwrap().1.changes, 1);
 }
+
+#[test]
+fn classes_types_and_rules_are_declared_with_what_is_of_them() {
+    let mut estate = Estate::default();
+    let text = "\
+items:
+- {key: kitchen, class: espresso_machine, name: Kitchen, attributes: {boiler_bar: 9.5, milk: manual}}
+relationships:
+- {type: brewed_by, from: kitchen, to: id:0198c0de-0000-7000-8000-000000000001}
+classes:
+- {name: ristretto_machine, label: Ristretto machine, plural: Ristretto machines, parent: espresso_machine}
+- name: espresso_machine
+  label: Espresso machine
+  plural: Espresso machines
+  parent: hardware
+  attributes:
+  - {name: boiler_bar, label: Boiler pressure, kind: number, unit: bar, required: true}
+  - {name: milk, label: Milk, kind: choice, allowed: [none, manual]}
+relationship_types:
+- {name: brewed_by, forward: is brewed by, reverse: brews, hardness: soft}
+precedence:
+- {class: espresso_machine, attribute: location, order: [{source: import:scanner, fresh_for_seconds: 86400}, user]}
+";
+    let without_edge =
+        text.replace("relationships:\n- {type: brewed_by, from: kitchen, to: id:0198c0de-0000-7000-8000-000000000001}\n", "");
+    let problem = planned(&estate, &[file("a.yaml", text)]).map(|_| ()).unwrap_err();
+    assert!(problem.contains("a.yaml:4: relationships[0].to: there is no configuration item"), "{problem}");
+    for (from, to, said) in [
+        ("milk: manual", "milk: oat", "items.kitchen.attributes.milk: one of none, manual is needed"),
+        ("boiler_bar: 9.5, ", "", "requires it: a number of bar is needed"),
+        ("kind: number", "kind: pressure", "a.yaml:5: classes.espresso_machine.attributes.boiler_bar.kind: an attribute's kind is one of"),
+        ("parent: hardware", "parent: kettle", "classes.espresso_machine.parent: there is no class"),
+        ("import:scanner", "gossip", "precedence.espresso_machine.location.order[0].source: \"gossip\" is no source"),
+        ("hardness: soft", "hardness: limp", "a.yaml:"),
+    ] {
+        let problem = planned(&estate, &[file("a.yaml", &without_edge.replace(from, to))]).map(|_| ()).unwrap_err();
+        assert!(problem.contains(said), "{problem}\nnot {said:?}");
+    }
+    let (first, view) = planned(&estate, &[file("a.yaml", &without_edge)]).unwrap();
+    let steps: Vec<String> = view.steps.iter().map(|step| format!("{} {}", step.kind, step.name)).collect();
+    let expected = [
+        "class espresso_machine",
+        "class ristretto_machine",
+        "relationship_type brewed_by",
+        "precedence espresso_machine.location",
+        "item Kitchen",
+    ];
+    assert_eq!(steps, expected);
+    estate.apply(&first.changes.changes, Revision(1));
+    assert!(planned(&estate, &[file("a.yaml", &without_edge)]).unwrap().1.steps.is_empty());
+
+    // What is written out from there changes nothing, and names what people have added.
+    let files = export(&estate).unwrap();
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["catalogue-classes.yaml", "catalogue-relationship-types.yaml", "catalogue-precedence.yaml", "espresso_machine.yaml"]
+    );
+    assert!(planned(&estate, &files).unwrap_or_else(|problem| panic!("{problem}\n{files:#?}")).1.steps.is_empty());
+
+    // What vanishes is deleted, unless something that stays is of it.
+    let items_only = file("a.yaml", without_edge.split("classes:").next().unwrap());
+    let problem = planned(&estate, &[items_only]).map(|_| ()).unwrap_err();
+    assert!(problem.contains("\"espresso_machine\" is no longer in the files, but in use"), "{problem}");
+    let (last, view) = planned(&estate, &[file("a.yaml", "items: []\n")]).unwrap();
+    assert!(view.steps.len() == 5 && view.steps.iter().all(|step| step.action == "retire"), "{view:#?}");
+    estate.apply(&last.changes.changes, Revision(2));
+    assert!(estate.catalogue().rows().next().is_none());
+}

@@ -1,7 +1,7 @@
 //! Which column of a table says what.
 
 use rollcall_core::{
-    Catalogue, Lifecycle,
+    Catalogue, Lifecycle, Stage,
     catalogue::{AttributeDefinition, AttributeKind, ClassDefinition, expectation},
     reconcile::commands::{Link, Reference, Row},
 };
@@ -223,7 +223,9 @@ fn alias(catalogue: &Catalogue, heading: &str, class: Option<&str>) -> Option<Fi
     // The table's own class first: other classes may call something else by the same word.
     let of_class = class.into_iter().flat_map(|class| catalogue.attributes(class)).map(|(_, known)| known);
     let mut all = of_class.chain(catalogue.classes().flat_map(|class| &class.attributes));
-    if let Some(found) = all.find(|known| plain(&known.name) == word || plain(&known.label) == word) {
+    // People write names where a reference is by id: such an attribute is meant only by its own name.
+    let is_meant = |known: &&AttributeDefinition| plain(&known.name) == word || plain(&known.label) == word;
+    if let Some(found) = all.find(|known| known.kind != AttributeKind::Reference && is_meant(known)) {
         return Some(Field::Attribute(found.name.clone()));
     }
     let (_, name) = ALIASES.iter().find(|(alias, _)| *alias == word)?;
@@ -274,10 +276,18 @@ pub(crate) fn row(
                 }
             },
             Field::Name => row.name = Some(table::text(value).into_owned()),
-            Field::Lifecycle => match Lifecycle::parse(&text(value).to_lowercase().replace([' ', '-'], "_")) {
-                Some(lifecycle) => row.lifecycle = Some(lifecycle),
-                None => wrong.push(("lifecycle".to_owned(), format!("{:?} is not a lifecycle state", short(&text(value))))),
-            },
+            Field::Lifecycle => {
+                let word = text(value).to_lowercase().replace([' ', '-'], "_");
+                match (Lifecycle::parse(&word), Stage::parse(&word)) {
+                    // "active" and "retired" are true of several stages.
+                    (Some(lifecycle), _) => row.lifecycle = Some(lifecycle),
+                    (None, Some(stage)) => (row.lifecycle, row.stage) = (Some(stage.lifecycle()), Some(stage)),
+                    (None, None) => {
+                        let stages = Stage::ALL.map(Stage::as_str).join(", ");
+                        wrong.push(("lifecycle".to_owned(), format!("active, {stages} is needed, this is {:?}", short(&text(value)))));
+                    }
+                }
+            }
             Field::Relationship { kind, reverse } => {
                 let others = members(value).iter().map(|text| Reference::parse(text)).collect();
                 row.links.push(Link { kind: kind.clone(), reverse: *reverse, others });
@@ -308,7 +318,7 @@ fn members(value: &Value) -> Vec<String> {
 }
 
 /// A cell as a value of this kind; nothing for an empty one.
-fn read(attribute: &AttributeDefinition, cell: &Value) -> Result<Option<Value>, String> {
+pub(crate) fn read(attribute: &AttributeDefinition, cell: &Value) -> Result<Option<Value>, String> {
     let text = table::text(cell);
     if text.is_empty() {
         return Ok(None);
@@ -382,6 +392,7 @@ mod tests {
             guessed(&["Name", "S/N", "Asset Tag", "Host-Name", "MAKE", "attributes.owner", "Favourite colour", "last_seen"], None),
             ["name", "serial", "asset_tag", "hostname", "manufacturer", "owner", "ignore", "ignore"]
         );
+        assert_eq!(guessed(&["Assigned to", "manager"], Some("laptop")), ["owner", "manager"]);
         assert_eq!(guessed(&["Serial No", "Serial number"], None), ["serial", "ignore"], "one column says one thing");
         assert_eq!(guessed(&["Vendor", "manufacturer"], None), ["ignore", "manufacturer"], "an exact name comes first");
         assert_eq!(guessed(&["ID", "Phone"], Some("person")), ["external_id", "phone"], "numbers are ids of the source");

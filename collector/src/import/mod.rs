@@ -9,6 +9,6 @@ mod view;
 
 pub(crate) use self::{
     job::{Handed, ImportError, apply, change_mapping, find, hand_in, list, rows, undo},
-    mapping::{ColumnMapping, Field},
+    mapping::{ColumnMapping, Field, read as value_of},
     view::{FieldView, ImportView, MappingChange, RowView},
 };

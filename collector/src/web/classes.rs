@@ -235,7 +235,7 @@ fn read_rule(class: &str, attribute: &str, order: &str) -> Result<PrecedenceRule
     let rank = |text: &str| {
         let mut parts = text.split_whitespace();
         let source = SourcePattern::try_from(parts.next().unwrap_or_default().to_owned())?;
-        let fresh_for_ms = parts.next().map(|window| window_ms(window)).transpose()?;
+        let fresh_for_ms = parts.next().map(window_ms).transpose()?;
         match parts.next() {
             None => Ok(SourceRank { source, fresh_for_ms }),
             Some(_) => Err(format!("{:?} is not a source and how long its word stays fresh, as in import:sap 30d", text.trim())),
@@ -296,6 +296,9 @@ pub(super) async fn add(form: Form) -> Result<Response, Problem> {
         ..ClassDefinition::default()
     };
     let (name, page) = (class.name.clone(), format!("{PAGE}/{}", class.name));
+    if form.visitor.app.catalogue().class(&name).is_some() {
+        return Ok(refused(PAGE, "There is a class of this name already; its own page changes it."));
+    }
     settle(&form, "catalogue.class.put", &name, DefinitionBody::Class(class), &page, PAGE, "The class is there.").await
 }
 

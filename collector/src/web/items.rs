@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
-use rollcall_core::{Catalogue, Ci, Estate, Lifecycle};
+use rollcall_core::{Catalogue, Ci, Estate, Lifecycle, catalogue::AttributeKind};
 use rollcall_shared::Timestamp;
 use serde_json::Value;
 
 use super::{
     fields::link,
     format::{self, When, count, counted},
+    item::inputs::{Input, editable},
     problem::{Problem, sentence},
     visitor::{Part, Shell, Visitor},
     words,
@@ -383,6 +384,9 @@ pub(super) async fn names(visitor: Visitor) -> Response {
 struct NewPage {
     shell: Shell,
     classes: Vec<(String, String)>,
+    class: String,
+    name: String,
+    fields: Vec<Input>,
 }
 
 /// `GET /items/new`
@@ -392,7 +396,14 @@ pub(super) async fn new(visitor: Visitor) -> Result<Response, Problem> {
     let mut classes: Vec<_> =
         catalogue.classes().filter(|class| class.parent.is_some()).map(|class| (class.name.clone(), class.label.clone())).collect();
     classes.sort_by_cached_key(|(name, label)| (name != "business_service", label.clone()));
-    Ok(visitor.page(&NewPage { shell: visitor.shell(Part::Inventory), classes }))
+    let (class, name) = (visitor.query.get("class").to_owned(), visitor.query.get("name").to_owned());
+    let shown = if catalogue.class(&class).is_some() { class.as_str() } else { "item" };
+    let fields = {
+        let estate = visitor.app.estate();
+        let fields = editable(&catalogue, shown).into_iter().filter(|attribute| shown != "item" || attribute.kind == AttributeKind::Text);
+        fields.map(|attribute| Input::new(&estate, attribute, None, false)).collect()
+    };
+    Ok(visitor.page(&NewPage { shell: visitor.shell(Part::Inventory), classes, class, name, fields }))
 }
 
 #[cfg(test)]

@@ -71,7 +71,14 @@ fn definition(n: u128, from: Timestamp) -> Definition {
         "attributes": [{"name": "a", "label": "A", "kind": "text", "pattern": "[a-z]+"}],
     }});
     let body = serde_json::from_value(body).unwrap();
-    Definition { id: DefinitionId(uuid::Uuid::from_u128(n)), body, lifecycle: Lifecycle::Active, valid_from: from, version: 1 }
+    Definition {
+        id: DefinitionId(uuid::Uuid::from_u128(n)),
+        body,
+        source: rollcall_core::Source::User(HOSTILE.into()),
+        lifecycle: Lifecycle::Active,
+        valid_from: from,
+        version: 1,
+    }
 }
 
 fn conflict(n: u128, state: ConflictState) -> Conflict {

@@ -89,6 +89,15 @@ async fn the_whole_demo_estate_goes_out_and_comes_in_unchanged_in_every_format()
     Ok(())
 }
 
+/// Who says what since when, without how long ago that is.
+fn ageless(item: &Value) -> Value {
+    let mut provenance = item["provenance"].clone();
+    for claim in provenance.as_object_mut().into_iter().flat_map(|it| it.values_mut()).filter_map(Value::as_array_mut).flatten() {
+        claim.as_object_mut().map(|claim| claim.remove("age_seconds"));
+    }
+    provenance
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_is_previewed_applied_once_and_taken_back() -> anyhow::Result<()> {
     let collector = Collector::start(CollectorOptions::default()).await?;
@@ -136,7 +145,7 @@ async fn an_import_is_previewed_applied_once_and_taken_back() -> anyhow::Result<
     ensure!(undone["import"]["state"] == "undone" && undone["import"]["left"] == 1, "{undone}");
     ensure!(undone.to_string().contains("says location since"), "{undone}");
     let now = api.get(&format!("/api/v1/cis/{}", known["id"].as_str().context("id")?)).await?;
-    ensure!(now["attributes"] == known["attributes"] && now["provenance"] == known["provenance"], "{now}");
+    ensure!(now["attributes"] == known["attributes"] && ageless(&now) == ageless(&known), "{now}");
     let left: Vec<String> = api.all("/api/v1/cis").await?.iter().filter_map(|ci| Some(ci["name"].as_str()?.to_owned())).collect();
     ensure!(left == ["lap-1", "lap-4"], "{left:?}");
     // What cannot be read says where.

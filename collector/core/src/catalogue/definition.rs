@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::PrecedenceRule;
-use crate::model::Lifecycle;
+use crate::model::{Lifecycle, Source};
 
 /// The id of a definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,8 @@ pub struct Definition {
     pub id: DefinitionId,
     /// What it defines.
     pub body: DefinitionBody,
+    /// Who said so last. What a code base has defined, it deletes when it no longer declares it.
+    pub source: Source,
     /// Retired: deleted, kept for history.
     pub lifecycle: Lifecycle,
     /// When this version came to be, the collector's clock.

@@ -138,7 +138,9 @@ pub fn decide(
     confirmed: impl Fn(&Claim) -> Timestamp,
     now: Timestamp,
 ) -> Decision {
-    let mut ranked: Vec<((bool, bool, usize, u8), Claim, Standing)> = claims
+    /// Not pinned, not fresh, the place in the rule, how little authority.
+    type Rank = (bool, bool, usize, u8);
+    let mut ranked: Vec<(Rank, Claim, Standing)> = claims
         .into_iter()
         .map(|claim| {
             let place = match governing {

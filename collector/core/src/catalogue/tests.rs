@@ -8,7 +8,14 @@ use crate::model::{Claim, Lifecycle, Source};
 fn definition(number: u128, body: Value) -> Definition {
     let body = serde_json::from_value(body).unwrap();
     let valid_from = Timestamp::from_millis(0);
-    Definition { id: DefinitionId(Uuid::from_u128(number)), body, lifecycle: Lifecycle::Active, valid_from, version: 1 }
+    Definition {
+        id: DefinitionId(Uuid::from_u128(number)),
+        body,
+        source: Source::User("ada".into()),
+        lifecycle: Lifecycle::Active,
+        valid_from,
+        version: 1,
+    }
 }
 
 fn class(name: &str, parent: &str, attributes: Value) -> Value {

@@ -59,7 +59,7 @@ fn is_owned(estate: &Estate, ci: &Ci) -> bool {
     ci.text("owner").is_some_and(|owner| !owner.trim().is_empty()) || estate.dependencies(ci.id).any(|edge| edge.kind == "owned_by")
 }
 
-fn found<'a>(estate: &'a Estate, wanted: impl Fn(&Ci) -> bool) -> Vec<&'a Ci> {
+fn found(estate: &Estate, wanted: impl Fn(&Ci) -> bool) -> Vec<&Ci> {
     let works = |ci: &Ci| WORKING.iter().any(|working| estate.is_a(ci, working));
     let stands_alone = |ci: &Ci| hosting_machine(estate, ci).is_none_or(|machine| machine == ci.id);
     let mut found: Vec<&Ci> = estate.active_cis().filter(|ci| works(ci) && stands_alone(ci) && wanted(ci)).collect();

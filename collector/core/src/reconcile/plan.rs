@@ -201,10 +201,23 @@ impl<'a> Plan<'a> {
         self.cis.drafts.iter().map(|draft| &draft.value)
     }
 
+    /// Every live CI as this plan leaves it.
+    pub(super) fn active_cis(&self) -> impl Iterator<Item = &Ci> {
+        let untouched = self.estate.active_cis().filter(|ci| self.cis.get(ci.id).is_none());
+        untouched.chain(self.drafted_cis()).filter(|ci| ci.lifecycle == Lifecycle::Active)
+    }
+
     // --- Relationships ---
 
     pub(super) fn relationship(&self, id: RelationshipId) -> Option<&Relationship> {
         self.relationships.get(id).or_else(|| self.estate.relationship(id)).filter(|it| it.lifecycle == Lifecycle::Active)
+    }
+
+    /// Every live relationship as this plan leaves it.
+    pub(super) fn active_relationships(&self) -> impl Iterator<Item = &Relationship> {
+        let untouched = self.estate.relationships().filter(|it| self.relationships.get(it.id).is_none());
+        let drafted = self.relationships.drafts.iter().map(|draft| &draft.value);
+        untouched.chain(drafted).filter(|it| it.lifecycle == Lifecycle::Active)
     }
 
     /// Active relationships of a type from one CI to another.

@@ -8,6 +8,14 @@ use uuid::Uuid;
 use super::{At, Decode, Row, StoreError, json, time};
 use crate::store::plan::Version;
 
+/// The column `body`: `{KIND: {…}, "source": "user:ada"}`.
+#[derive(Serialize, Deserialize)]
+struct BodyText {
+    #[serde(flatten)]
+    body: DefinitionBody,
+    source: String,
+}
+
 /// `definition_version`
 #[derive(Serialize, Deserialize)]
 pub(in crate::store) struct DefinitionRow {
@@ -37,7 +45,7 @@ impl DefinitionRow {
     pub(in crate::store) fn new(definition: &Definition, actor: &str, reason: &str) -> Result<Self, StoreError> {
         Ok(Self {
             id: definition.id.0,
-            body: json(&definition.body)?,
+            body: json(&BodyText { body: definition.body.clone(), source: definition.source.to_string() })?,
             lifecycle: definition.lifecycle.as_str().into(),
             valid_from: definition.valid_from.as_millis(),
             version: definition.version,
@@ -54,9 +62,11 @@ impl Decode for DefinitionRow {
     type Record = Put;
     fn decode(self) -> Result<Put, StoreError> {
         let at = At::row::<Self>(&self.id);
+        let text = at.json::<BodyText>("body", &self.body)?;
         Ok(Put::Definition(Definition {
             id: DefinitionId(self.id),
-            body: at.json::<DefinitionBody>("body", &self.body)?,
+            source: at.source("body", &text.source)?,
+            body: text.body,
             lifecycle: at.lifecycle(&self.lifecycle)?,
             valid_from: time(self.valid_from),
             version: self.version,

@@ -5,31 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use askama::Template;
 use axum::{extract::Path, response::Response};
 use rollcall_core::{
-    Ci, Put, Source,
+    Attribute, Ci, Put, Source,
+    catalogue::AttributeDefinition,
     reconcile::commands::{self, AttributeEdit, CiUpdate, NewCi},
 };
 use rollcall_shared::CiId;
 use serde_json::Value;
 
-use super::{Head, find, no_such_item};
+use super::{
+    Head, find,
+    inputs::{Input, editable, field_name, read},
+    no_such_item,
+};
 use crate::{
     store::Role,
     web::{
+        fields::link,
         problem::{Problem, sentence},
         visitor::{Form, Part, Shell, Visitor, done, refused, settled},
     },
     writer::WriteError,
 };
-
-/// What people fill in, with a hint.
-const FIELDS: [(&str, &str); 4] = [
-    ("owner", "The person or team that answers for it."),
-    ("location", "Room, rack or site."),
-    ("criticality", "How bad it is if it fails."),
-    ("description", ""),
-];
-
-const CRITICALITIES: [&str; 4] = ["low", "medium", "high", "critical"];
 
 #[derive(Template)]
 #[template(path = "item_edit.html")]
@@ -37,17 +33,7 @@ struct Page {
     shell: Shell,
     head: Head,
     version: u32,
-    fields: Vec<Field>,
-}
-
-struct Field {
-    name: &'static str,
-    label: String,
-    hint: &'static str,
-    value: String,
-    pinned: bool,
-    long: bool,
-    choices: Vec<String>,
+    fields: Vec<Input>,
 }
 
 pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
@@ -56,28 +42,15 @@ pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
     let page = {
         let estate = visitor.app.estate();
         let ci = estate.ci(id).ok_or_else(no_such_item)?;
-        let used = |name: &str| -> Vec<String> {
-            let values: BTreeSet<&str> = estate.active_cis().filter_map(|ci| ci.text(name)).take(5_000).collect();
-            values.into_iter().take(200).map(str::to_owned).collect()
-        };
-        let field = |(name, hint): (&'static str, &'static str)| Field {
-            name,
-            label: estate.catalogue().attribute(&ci.class, name).map_or(name, |attribute| &attribute.label).to_owned(),
-            hint,
-            value: ci.text(name).unwrap_or_default().to_owned(),
-            pinned: ci.attributes.get(name).is_some_and(|attribute| attribute.winner().pinned),
-            long: name == "description",
-            choices: match name {
-                "criticality" => CRITICALITIES.map(str::to_owned).to_vec(),
-                "description" => Vec::new(),
-                _ => used(name),
-            },
+        let field = |attribute: &AttributeDefinition| {
+            let known = ci.attributes.get(&attribute.name);
+            Input::new(&estate, attribute, known.map(Attribute::value), known.is_some_and(|known| known.winner().pinned))
         };
         Page {
             shell,
             head: Head::new(&estate, ci, "edit", visitor.now),
             version: ci.version,
-            fields: FIELDS.into_iter().map(field).collect(),
+            fields: editable(estate.catalogue(), &ci.class).into_iter().map(field).collect(),
         }
     };
     Ok(visitor.page(&page))
@@ -96,9 +69,20 @@ pub(in crate::web) async fn save(Path(id): Path<String>, form: Form) -> Result<R
         }
         let pins: BTreeSet<&str> = form.fields.all("pin").collect();
         let source = form.visitor.actor.source();
-        let edit =
-            |(name, _): (&'static str, _)| Some((name.to_owned(), edit_of(ci, &source, name, form.fields.get(name), pins.contains(name))?));
-        FIELDS.into_iter().filter_map(edit).collect::<BTreeMap<String, AttributeEdit>>()
+        let mut attributes = BTreeMap::new();
+        // A form that does not have the field says nothing about it.
+        for attribute in
+            editable(estate.catalogue(), &ci.class).into_iter().filter(|attribute| form.fields.has(&field_name(&attribute.name)))
+        {
+            match read(&estate, attribute, form.fields.get(&field_name(&attribute.name))) {
+                Ok(value) => {
+                    let edit = edit_of(ci, &source, &attribute.name, value, pins.contains(attribute.name.as_str()));
+                    attributes.extend(edit.map(|edit| (attribute.name.clone(), edit)));
+                }
+                Err(problem) => return Ok(refused(&back, sentence(&problem))),
+            }
+        }
+        attributes
     };
     if attributes.is_empty() {
         return Ok(done(&page, "Nothing was different, so nothing changed."));
@@ -110,19 +94,19 @@ pub(in crate::web) async fn save(Path(id): Path<String>, form: Form) -> Result<R
 }
 
 /// What the form says about one attribute; `None` if that is what stands.
-fn edit_of(ci: &Ci, source: &Source, name: &str, value: &str, pin: bool) -> Option<AttributeEdit> {
+fn edit_of(ci: &Ci, source: &Source, name: &str, value: Option<Value>, pin: bool) -> Option<AttributeEdit> {
     let attribute = ci.attributes.get(name);
-    let stands = ci.text(name).unwrap_or_default();
+    let stands = attribute.map(Attribute::value).filter(|value| value.as_str() != Some("")) == value.as_ref();
     let pinned = attribute.is_some_and(|attribute| attribute.winner().pinned);
-    if value == stands && pin == pinned {
+    if stands && pin == pinned {
         return None;
     }
     let claims_itself = attribute.is_some_and(|attribute| attribute.claims().iter().any(|claim| claim.source == *source));
-    match (value.is_empty(), value == stands && pinned && !pin) {
+    match value {
         // Only one's own word can be taken back; what others say stays.
-        (true, _) => claims_itself.then_some(AttributeEdit::Withdraw),
-        (false, true) => Some(AttributeEdit::Release),
-        (false, false) => Some(AttributeEdit::Set { value: Value::from(value), pin }),
+        None => claims_itself.then_some(AttributeEdit::Withdraw),
+        Some(_) if stands && pinned && !pin => Some(AttributeEdit::Release),
+        Some(value) => Some(AttributeEdit::Set { value, pin }),
     }
 }
 
@@ -152,23 +136,26 @@ pub(in crate::web) async fn restore(Path(id): Path<String>, form: Form) -> Resul
 /// `POST /items`
 pub(in crate::web) async fn create(form: Form) -> Result<Response, Problem> {
     form.visitor.require(Role::AssetManager)?;
-    let attributes = FIELDS.iter().filter_map(|(name, _)| {
-        let value = form.fields.get(name);
-        (!value.is_empty()).then(|| ((*name).to_owned(), Value::from(value)))
-    });
-    let new = NewCi {
-        class: form.fields.get("class").to_owned(),
-        name: form.fields.get("name").to_owned(),
-        attributes: attributes.collect(),
-        external_id: None,
-        stage: None,
-    };
+    let class = form.fields.get("class").to_owned();
+    // With the fields of that class, which another page may have shown without.
+    let again = link("/items/new", [("class", class.as_str()), ("name", form.fields.get("name"))]);
+    let mut attributes = BTreeMap::new();
+    {
+        let estate = form.visitor.app.estate();
+        for attribute in editable(estate.catalogue(), &class) {
+            match read(&estate, attribute, form.fields.get(&field_name(&attribute.name))) {
+                Ok(value) => attributes.extend(value.map(|value| (attribute.name.clone(), value))),
+                Err(problem) => return Ok(refused(&again, sentence(&problem))),
+            }
+        }
+    }
+    let new = NewCi { class, name: form.fields.get("name").to_owned(), attributes, external_id: None, stage: None };
     let name = new.name.clone();
     let result =
         form.visitor.order("ci.create", &name, new.class.clone(), move |estate, order| commands::create_ci(estate, &new, order)).await;
     let committed = match result {
         Ok(committed) => committed,
-        Err(WriteError::Refused(problem)) => return Ok(refused("/items/new", sentence(&problem.message))),
+        Err(WriteError::Refused(problem)) => return Ok(refused(&again, sentence(&problem.message))),
         Err(error) => return Err(error.into()),
     };
     let made = committed.changes.changes.iter().find_map(|change| match &change.put {
@@ -180,7 +167,7 @@ pub(in crate::web) async fn create(form: Form) -> Result<Response, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use rollcall_core::{Attribute, Claim, Lifecycle};
+    use rollcall_core::{Claim, Lifecycle};
     use rollcall_shared::Timestamp;
     use uuid::Uuid;
 
@@ -229,7 +216,8 @@ mod tests {
             (&theirs, "", false, None),
             (&theirs, "B", true, set("B", true)),
         ] {
-            assert_eq!(edit_of(ci, &ada, "owner", value, pin), expected, "{value:?} {pin}");
+            let said = (!value.is_empty()).then(|| Value::from(value));
+            assert_eq!(edit_of(ci, &ada, "owner", said, pin), expected, "{value:?} {pin}");
         }
     }
 }

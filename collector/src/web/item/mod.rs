@@ -5,6 +5,7 @@ mod edit;
 mod hardware;
 mod history;
 mod identity;
+pub(super) mod inputs;
 mod life;
 mod software;
 mod summary;

@@ -3,10 +3,14 @@ use std::collections::BTreeMap;
 use rollcall_shared::CiId;
 use serde_json::Value;
 
-use super::{CommandError, MOST_NAME, Order, active, check_attribute, check_name, check_value, class, existing, planned, short};
+use super::{
+    CommandError, MOST_NAME, Order, active, check_attribute, check_name, check_required, check_value, class, existing, planned,
+    recognition::{Mark, marks, recognised},
+    required, short,
+};
 use crate::{
     Estate,
-    catalogue::{AttributeDefinition, ClassDefinition, expectation},
+    catalogue::ClassDefinition,
     model::{Attribute, ChangeSet, Ci, Claim, ConflictKind, ConflictState, IdentityKey, IdentityKeyKind, Lifecycle, Source, Stage},
     observe::IdentityFacts,
     reconcile::{
@@ -65,15 +69,13 @@ pub enum AttributeEdit {
 /// # Errors
 /// [`CommandError`] for an unknown class or attribute, a value that does not fit, a bad name, or an external id that is taken.
 pub fn create_ci(estate: &Estate, new: &NewCi, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
-    let class = class(estate, &new.class)?;
+    let class = class(estate.catalogue(), &new.class)?;
     let name = check_name(&new.name)?;
     for (attribute, value) in &new.attributes {
         check_value(estate, &class.name, attribute, value)?;
     }
-    let missing = estate.catalogue().attributes(&class.name).map(|(_, attribute)| attribute);
-    if let Some(missing) = missing.filter(|attribute| attribute.required).find(|attribute| !new.attributes.contains_key(&attribute.name)) {
-        return Err(required(class, missing));
-    }
+    check_required(estate.catalogue(), class, |name| new.attributes.contains_key(name))?;
+    check_alone(estate, &marks(estate.catalogue(), &class.name, |name| new.attributes.get(name)), None)?;
     if let Some(found) = new.external_id.as_ref().map(|id| id.chars().count()).filter(|found| !(1..=MOST_NAME).contains(found)) {
         return Err(CommandError::BadExternalId { found, most: MOST_NAME });
     }
@@ -113,6 +115,14 @@ pub fn create_ci(estate: &Estate, new: &NewCi, mut order: Order<'_>) -> Result<C
     })
 }
 
+/// Nobody makes an item that is there already by what its class is recognised by, or makes one into another.
+fn check_alone(estate: &Estate, marks: &[Mark], except: Option<CiId>) -> Result<(), CommandError> {
+    match recognised(estate, marks, except) {
+        Some((ci, mark)) => Err(CommandError::KnownItem { id: ci.id, name: short(&ci.name), how: mark.how() }),
+        None => Ok(()),
+    }
+}
+
 /// Nobody registers a machine that is there already: it is the one that is meant.
 fn check_new(plan: &Plan<'_>, identity: &IdentityFacts) -> Result<(), CommandError> {
     let newcomer = Newcomer { reporter: Reporter::Entry, keys: &identity.keys, identity: Some(identity) };
@@ -129,7 +139,7 @@ fn check_new(plan: &Plan<'_>, identity: &IdentityFacts) -> Result<(), CommandErr
 /// [`CommandError`] if it does not exist, or for an unknown class or attribute, a value that does not fit, or a bad name.
 pub fn update_ci(estate: &Estate, id: CiId, update: &CiUpdate, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
     let known = existing(estate, id)?;
-    let class = class(estate, update.class.as_deref().unwrap_or(&known.class))?;
+    let class = class(estate.catalogue(), update.class.as_deref().unwrap_or(&known.class))?;
     let name = update.name.as_deref().map(check_name).transpose()?;
     for (attribute, edit) in &update.attributes {
         check_edit(estate, known, class, attribute, edit, &order.source)?;
@@ -148,12 +158,12 @@ pub fn update_ci(estate: &Estate, id: CiId, update: &CiUpdate, mut order: Order<
             }
             *ci != before
         });
-        Ok(())
+        let of = |ci: &Ci| marks(estate.catalogue(), &ci.class, |name| ci.value(name));
+        let before = of(known);
+        let mut new = plan.ci(id).map(of).unwrap_or_default();
+        new.retain(|mark| !before.contains(mark));
+        check_alone(estate, &new, Some(id))
     })
-}
-
-fn required(class: &ClassDefinition, attribute: &AttributeDefinition) -> CommandError {
-    CommandError::Required { name: attribute.name.clone(), class: class.name.clone(), expected: expectation(attribute) }
 }
 
 fn check_edit(
@@ -175,7 +185,7 @@ fn check_edit(
         let last = *edit == AttributeEdit::Withdraw && claims.len() == 1;
         return definition.filter(|_| last).map_or(Ok(()), |definition| Err(required(class, definition)));
     }
-    check_attribute(estate, class, attribute)?;
+    check_attribute(estate.catalogue(), class, attribute)?;
     Err(CommandError::NoClaim { name: short(attribute), source_name: source.to_string() })
 }
 

@@ -3,20 +3,27 @@
 //!
 //! What stands already is not said again, whoever says it: files that agree with discovery take nothing over from it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod definitions;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use rollcall_shared::{CiId, NeedGroupId, RelationshipId, catalogue::Hardness};
 use serde_json::Value;
 
 use super::{
-    CommandError, Order, check_name, check_type, check_value, class as known_class,
+    CommandError, Order, check_name, check_required, check_type, check_value_in, class as known_class,
     need_group::check_min_up,
+    recognition::{marks, recognised},
     relationship::{say, unsay},
     rows::FieldChange,
     short,
 };
 use crate::{
     Catalogue, Estate,
+    catalogue::DefinitionBody,
     model::{ChangeSet, Ci, IdentityKey, IdentityKeyKind, Lifecycle, MinUp, NeedGroup, Source, Standing},
     reconcile::{Policy, machine, plan::Plan},
 };
@@ -24,12 +31,23 @@ use crate::{
 /// Everything that the files of one code base declare. `place` is the caller's number for where it stands.
 #[derive(Clone, Debug, Default)]
 pub struct Declared {
+    /// Classes, relationship types and rules of precedence.
+    pub definitions: Vec<DeclaredDefinition>,
     /// Items.
     pub items: Vec<DeclaredItem>,
     /// Relationships.
     pub relationships: Vec<DeclaredRelationship>,
     /// Needs that several providers meet together.
     pub groups: Vec<DeclaredGroup>,
+}
+
+/// A declared class (or attributes of one that comes with Rollcall), relationship type or rule of precedence.
+#[derive(Clone, Debug)]
+pub struct DeclaredDefinition {
+    /// What it defines.
+    pub body: DefinitionBody,
+    /// Where it stands.
+    pub place: usize,
 }
 
 /// A declared item.
@@ -131,8 +149,8 @@ pub struct CodeStep {
     pub action: CodeAction,
     /// What it is.
     pub subject: Subject,
-    /// The item: its own, the dependent's, whose need it is.
-    pub ci: CiId,
+    /// The item: its own, the dependent's, whose need it is; none of a definition.
+    pub ci: Option<CiId>,
     /// What people call it.
     pub name: String,
     /// Field by field.
@@ -159,6 +177,12 @@ pub enum CodeAction {
 /// Kinds of things that files declare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
+    /// A class, or attributes of one that comes with Rollcall.
+    Class,
+    /// A relationship type.
+    RelationshipType,
+    /// A rule of precedence.
+    Precedence,
     /// An item.
     Item,
     /// A relationship.
@@ -176,6 +200,7 @@ pub fn plan_code(estate: &Estate, base: &str, declared: &Declared, order: Order<
     let source = Source::Code(base.to_owned());
     let plan = Plan::new(estate, order.now, &policy, order.ids);
     let mut coder = Coder { plan, source, base, keys: HashMap::new(), problems: Vec::new(), steps: Vec::new() };
+    coder.definitions(declared);
     coder.resolve(declared);
     for item in &declared.items {
         coder.item(item);
@@ -189,6 +214,10 @@ pub fn plan_code(estate: &Estate, base: &str, declared: &Declared, order: Order<
     coder.vanished_groups(&groups);
     coder.vanished_relationships(&said);
     coder.vanished_items(declared);
+    coder.vanished_definitions(declared);
+    if !coder.problems.is_empty() {
+        return Err(coder.problems);
+    }
     Ok(CodePlan { changes: coder.plan.finish(), steps: coder.steps })
 }
 
@@ -240,7 +269,6 @@ impl<'d> Coder<'_, 'd> {
     }
 
     fn existing(&self, item: &DeclaredItem) -> Result<Option<CiId>, (&'static str, String)> {
-        let estate = self.plan.estate;
         match &item.matched {
             Some(Match::Id(id)) => {
                 let id = self.plan.standing(*id);
@@ -253,10 +281,10 @@ impl<'d> Coder<'_, 'd> {
             Some(Match::Name { name, class }) => {
                 let class = class
                     .as_deref()
-                    .map(|name| known_class(estate, name))
+                    .map(|name| known_class(self.plan.catalogue(), name))
                     .transpose()
                     .map_err(|problem| ("match.class", problem.to_string()))?;
-                let fits = |ci: &&Ci| class.is_none_or(|class| estate.is_a(ci, &class.name));
+                let fits = |ci: &&Ci| class.is_none_or(|class| self.plan.catalogue().is_a(&ci.class, &class.name));
                 let found: Vec<&Ci> = self.named(name).filter(fits).collect();
                 match found[..] {
                     [one] => Ok(Some(one.id)),
@@ -268,6 +296,16 @@ impl<'d> Coder<'_, 'd> {
                 let own = self.plan.with_key(&code_key(&self.source, &item.key)).into_iter().next();
                 if own.is_some() {
                     return Ok(own.map(|id| self.plan.standing(id)));
+                }
+                let marks = item.class.as_deref().map(|class| marks(self.plan.catalogue(), class, |name| item.attributes.get(name)));
+                if let Some((ci, mark)) = recognised(self.plan.estate, &marks.unwrap_or_default(), None) {
+                    let message = format!(
+                        "{:?} ({}) is recognised {} too and was not made by this code base; add `match: {{id: {1}}}` if it is meant",
+                        short(&ci.name),
+                        ci.id,
+                        mark.how()
+                    );
+                    return Err(("key", message));
                 }
                 let name = item.name.as_deref().unwrap_or(&item.key);
                 let same_class = |ci: &&Ci| item.class.as_deref() == Some(ci.class.as_str());
@@ -302,11 +340,12 @@ impl<'d> Coder<'_, 'd> {
     }
 
     fn create(&mut self, item: &'d DeclaredItem) {
+        let catalogue = Arc::clone(self.plan.catalogue());
         let Some(class) = item.class.as_deref() else {
             let message = "a new item needs a class; for one that is there already, say which with `match`";
             return self.problem(item.place, "class", message);
         };
-        let class = match known_class(self.plan.estate, class) {
+        let class = match known_class(&catalogue, class) {
             Ok(class) => class,
             Err(problem) => return self.problem(item.place, "class", problem.to_string()),
         };
@@ -314,9 +353,12 @@ impl<'d> Coder<'_, 'd> {
             Ok(name) => name,
             Err(problem) => return self.problem(item.place, "name", problem.to_string()),
         };
+        if let Err(problem) = check_required(&catalogue, class, |name| item.attributes.contains_key(name)) {
+            self.problem(item.place, "attributes", problem.to_string());
+        }
         let mut fields = vec![field("class", None, class.name.clone().into()), field("name", None, name.clone().into())];
         for (attribute, value) in &item.attributes {
-            if let Err(problem) = check_value(self.plan.estate, &class.name, attribute, value) {
+            if let Err(problem) = check_value_in(&catalogue, self.plan.estate, &class.name, attribute, value) {
                 self.problem(item.place, format!("attributes.{attribute}"), problem.to_string());
             }
             fields.push(field(&format!("attributes.{attribute}"), None, value.clone()));
@@ -335,6 +377,7 @@ impl<'d> Coder<'_, 'd> {
     }
 
     fn update(&mut self, item: &'d DeclaredItem, ci: &Ci) {
+        let catalogue = Arc::clone(self.plan.catalogue());
         let mut after = ci.clone();
         let (mut fields, mut drift) = (Vec::new(), Vec::new());
         if after.lifecycle == Lifecycle::Retired {
@@ -342,7 +385,7 @@ impl<'d> Coder<'_, 'd> {
             (after.lifecycle, after.merged_into) = (Lifecycle::Active, None);
         }
         if let Some(class) = item.class.as_deref().filter(|class| *class != ci.class) {
-            match known_class(self.plan.estate, class) {
+            match known_class(&catalogue, class) {
                 Err(problem) => self.problem(item.place, "class", problem.to_string()),
                 Ok(class) if ci.agent.is_some() => {
                     let note = "the item's agent says what it is";
@@ -366,7 +409,7 @@ impl<'d> Coder<'_, 'd> {
                 }
             }
         }
-        let Ok(class) = known_class(self.plan.estate, &after.class) else { return };
+        let Ok(class) = known_class(&catalogue, &after.class) else { return };
         for (attribute, value) in &item.attributes {
             let path = format!("attributes.{attribute}");
             let (stands, said) = (ci.value(attribute), machine::word(ci, attribute, &self.source));
@@ -379,7 +422,7 @@ impl<'d> Coder<'_, 'd> {
                 }
                 continue;
             }
-            if let Err(problem) = check_value(self.plan.estate, &class.name, attribute, value) {
+            if let Err(problem) = check_value_in(&catalogue, self.plan.estate, &class.name, attribute, value) {
                 self.problem(item.place, path, problem.to_string());
                 continue;
             }
@@ -446,7 +489,7 @@ impl<'d> Coder<'_, 'd> {
     fn relationships(&mut self, declared: &'d Declared) -> BTreeSet<RelationshipId> {
         let mut said = BTreeSet::new();
         for it in &declared.relationships {
-            if let Err(problem) = check_type(self.plan.estate, &it.kind) {
+            if let Err(problem) = check_type(self.plan.catalogue(), &it.kind) {
                 self.problem(it.place, "type", problem.to_string());
                 continue;
             }
@@ -641,8 +684,16 @@ impl<'d> Coder<'_, 'd> {
         }
     }
 
-    fn step(&mut self, action: CodeAction, subject: Subject, ci: CiId, name: String, fields: Vec<FieldChange>, place: Option<usize>) {
-        self.steps.push(CodeStep { action, subject, ci, name, fields, place });
+    fn step(
+        &mut self,
+        action: CodeAction,
+        subject: Subject,
+        ci: impl Into<Option<CiId>>,
+        name: String,
+        fields: Vec<FieldChange>,
+        place: Option<usize>,
+    ) {
+        self.steps.push(CodeStep { action, subject, ci: ci.into(), name, fields, place });
     }
 }
 

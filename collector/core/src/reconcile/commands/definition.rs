@@ -6,7 +6,7 @@ use super::{CommandError, Order, planned, short};
 use crate::{
     Catalogue, Estate,
     catalogue::{Definition, DefinitionBody, DefinitionError, DefinitionId, DefinitionKind, PrecedenceRule, fits},
-    model::{ChangeSet, Ci, Claim, Lifecycle},
+    model::{ChangeSet, Ci, Claim, Lifecycle, Relationship, Source},
     reconcile::{plan::Plan, precedence},
 };
 
@@ -34,8 +34,9 @@ pub fn put_definition(estate: &Estate, body: &DefinitionBody, mut order: Order<'
     }
     let id = known.map_or_else(|| DefinitionId(order.ids.next()), |known| known.id);
     let version = known.map_or(1, |known| known.version + 1);
-    let definition = Definition { id, body: body.clone(), lifecycle: Lifecycle::Active, valid_from: order.now, version };
-    check_use(estate, &definition)?;
+    let source = order.source.clone();
+    let definition = Definition { id, body: body.clone(), source, lifecycle: Lifecycle::Active, valid_from: order.now, version };
+    check_use(catalogue, &definition, estate.active_cis(), estate.relationships(), |id| estate.ci(id))?;
     let verb = if known.is_some() { "changed" } else { "added" };
     planned(estate, &mut order, |plan, source| {
         let differs = if known.is_some() { vec!["body".to_owned()] } else { Vec::new() };
@@ -57,15 +58,22 @@ pub fn delete_definition(estate: &Estate, kind: DefinitionKind, name: &str, mut 
         },
         name: short(name),
     })?;
-    let deleted = Definition { lifecycle: Lifecycle::Retired, valid_from: order.now, version: known.version + 1, ..known.clone() };
-    check_use(estate, &deleted)?;
+    let deleted = deleted(known, &order.source, order.now);
+    check_use(estate.catalogue(), &deleted, estate.active_cis(), estate.relationships(), |id| estate.ci(id))?;
     planned(estate, &mut order, |plan, source| {
         take_on(plan, deleted, &format!("deleted by {source}"), vec!["lifecycle".to_owned()]);
         Ok(())
     })
 }
 
-fn take_on(plan: &mut Plan<'_>, definition: Definition, reason: &str, differs: Vec<String>) {
+/// A definition's last version.
+pub(super) fn deleted(known: &Definition, source: &Source, now: Timestamp) -> Definition {
+    let source = source.clone();
+    Definition { lifecycle: Lifecycle::Retired, source, valid_from: now, version: known.version + 1, ..known.clone() }
+}
+
+/// Puts a definition into a plan; what a rule of precedence decides otherwise changes with it.
+pub(super) fn take_on(plan: &mut Plan<'_>, definition: Definition, reason: &str, differs: Vec<String>) {
     let rule = matches!(definition.body, DefinitionBody::Precedence(_)).then(|| definition.body.name());
     plan.put_definition(definition, reason.to_owned(), differs);
     if let Some(rule) = rule {
@@ -73,9 +81,14 @@ fn take_on(plan: &mut Plan<'_>, definition: Definition, reason: &str, differs: V
     }
 }
 
-/// Whether everything that is there still fits once the definition stands.
-fn check_use(estate: &Estate, definition: &Definition) -> Result<(), CommandError> {
-    let before = estate.catalogue();
+/// Whether these items and relationships, all that there are, still fit once the definition stands in the catalogue that was before.
+pub(super) fn check_use<'e>(
+    before: &Catalogue,
+    definition: &Definition,
+    items: impl Iterator<Item = &'e Ci>,
+    relationships: impl Iterator<Item = &'e Relationship>,
+    item: impl Fn(CiId) -> Option<&'e Ci>,
+) -> Result<(), CommandError> {
     let after = before.with([definition]);
     for row in after.rows() {
         after.check(&row.body).map_err(|error| CommandError::DefinitionInUse {
@@ -87,12 +100,12 @@ fn check_use(estate: &Estate, definition: &Definition) -> Result<(), CommandErro
     match &definition.body {
         DefinitionBody::Class(class) => {
             let is_touched = |ci: &&Ci| before.is_a(&ci.class, &class.name) || after.is_a(&ci.class, &class.name);
-            check_items(before, &after, &definition.body, estate.active_cis().filter(is_touched))
+            check_items(before, &after, &definition.body, items.filter(is_touched))
         }
         DefinitionBody::RelationshipType(kind) if definition.lifecycle == Lifecycle::Retired => {
-            let mut used = estate.relationships().filter(|relationship| relationship.kind == kind.name);
+            let mut used = relationships.filter(|relationship| relationship.kind == kind.name);
             let Some(one) = used.next() else { return Ok(()) };
-            let name = |id: CiId| estate.ci(id).map_or_else(|| id.to_string(), |ci| short(&ci.name));
+            let name = |id: CiId| item(id).map_or_else(|| id.to_string(), |ci| short(&ci.name));
             Err(CommandError::DefinitionInUse {
                 what: named(&definition.body),
                 by: format!("{} relationships are of it, one from {:?} to {:?}", 1 + used.count(), name(one.from), name(one.to)),
@@ -182,7 +195,8 @@ pub fn dry_run(estate: &Estate, put: &[PrecedenceRule], delete: &BTreeSet<String
         let known = estate.catalogue().row(DefinitionKind::Precedence, &rule.name());
         // An id that nothing has: this catalogue is thrown away.
         let id = known.map_or(DefinitionId(uuid::Uuid::from_u128(at as u128)), |known| known.id);
-        rows.push(Definition { id, body, lifecycle: Lifecycle::Active, valid_from: now, version: 1 });
+        let source = Source::User(String::new());
+        rows.push(Definition { id, body, source, lifecycle: Lifecycle::Active, valid_from: now, version: 1 });
     }
     for name in delete {
         let known = estate.catalogue().row(DefinitionKind::Precedence, name);

@@ -47,20 +47,13 @@ pub fn ways_from(estate: &Estate, ci: &Ci) -> Vec<(&'static Transition, Vec<Requ
 /// [`CommandError`] if it does not exist, there is no such way, something the way asks for is missing, or an attribute does not fit.
 pub fn enter_stage(estate: &Estate, id: CiId, step: &LifeStep, mut order: Order<'_>) -> Result<ChangeSet, CommandError> {
     let ci = existing(estate, id)?;
-    let Some(way) = transition(ci.stage, step.to).filter(|_| ci.merged_into.is_none()) else {
-        let allowed = ways_from(estate, ci).iter().map(|(way, _)| way.to.as_str()).collect::<Vec<_>>().join(", ");
-        let allowed = if allowed.is_empty() { "nothing; it was merged into another, restore it first".to_owned() } else { allowed };
-        return Err(CommandError::NoTransition { id, name: short(&ci.name), from: ci.stage.as_str(), allowed });
-    };
+    way(estate, ci, step.to)?;
     for (name, value) in &step.attributes {
         check_value(estate, &ci.class, name, value)?;
     }
     let mut after = ci.clone();
     claim_all(&mut after, step, &order);
-    let hardware = estate.is_a(ci, "hardware");
-    if let Some(need) = way.needs.iter().find(|need| !need.is_met(&after, hardware, &step.reason)) {
-        return Err(CommandError::TransitionNeeds { name: short(&ci.name), to: step.to.as_str(), wanted: need.wanted() });
-    }
+    let way = check_way(estate, &after, step.to, &step.reason)?;
     let reason = match step.reason.trim() {
         "" => format!("{}, says {}", way.label, order.source),
         why => format!("{}, says {}: {}", way.label, order.source, short(why)),
@@ -83,6 +76,27 @@ pub fn enter_stage(estate: &Estate, id: CiId, step: &LifeStep, mut order: Order<
             true
         });
         Ok(())
+    })
+}
+
+/// The way that a CI would go, which is otherwise as it will be there.
+///
+/// # Errors
+/// [`CommandError`] if there is no such way, or something that it asks for is missing.
+pub(super) fn check_way(estate: &Estate, ci: &Ci, to: Stage, reason: &str) -> Result<&'static Transition, CommandError> {
+    let way = way(estate, ci, to)?;
+    let hardware = estate.is_a(ci, "hardware");
+    match way.needs.iter().find(|need| !need.is_met(ci, hardware, reason)) {
+        Some(need) => Err(CommandError::TransitionNeeds { name: short(&ci.name), to: to.as_str(), wanted: need.wanted() }),
+        None => Ok(way),
+    }
+}
+
+fn way(estate: &Estate, ci: &Ci, to: Stage) -> Result<&'static Transition, CommandError> {
+    transition(ci.stage, to).filter(|_| ci.merged_into.is_none()).ok_or_else(|| {
+        let allowed = ways_from(estate, ci).iter().map(|(way, _)| way.to.as_str()).collect::<Vec<_>>().join(", ");
+        let allowed = if allowed.is_empty() { "nothing; it was merged into another, restore it first".to_owned() } else { allowed };
+        CommandError::NoTransition { id: ci.id, name: short(&ci.name), from: ci.stage.as_str(), allowed }
     })
 }
 

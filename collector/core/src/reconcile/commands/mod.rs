@@ -7,6 +7,7 @@ mod conflict;
 mod definition;
 mod life;
 mod need_group;
+mod recognition;
 mod relationship;
 mod rows;
 mod suggestion;
@@ -18,8 +19,8 @@ use serde_json::Value;
 pub use application::{Assembly, assemble, confirm_application};
 pub use ci::{AttributeEdit, CiUpdate, NewCi, create_ci, restore_ci, retire_ci, update_ci};
 pub use code::{
-    CodeAction, CodePlan, CodeProblem, CodeStep, Declared, DeclaredGroup, DeclaredItem, DeclaredRelationship, Match, Named, Subject,
-    plan_code,
+    CodeAction, CodePlan, CodeProblem, CodeStep, Declared, DeclaredDefinition, DeclaredGroup, DeclaredItem, DeclaredRelationship, Match,
+    Named, Subject, plan_code,
 };
 pub use conflict::{Settlement, keep_apart, merge_cis, settle_conflict};
 pub use definition::{Effect, delete_definition, dry_run, put_definition};
@@ -32,7 +33,7 @@ pub use undo::{UndoStep, Undone, UndoneState, undo_rows};
 
 use super::{Policy, plan::Plan};
 use crate::{
-    Estate,
+    Catalogue, Estate,
     catalogue::{AttributeDefinition, AttributeKind, ClassDefinition, DefinitionError, expectation, fits},
     model::{Ci, IdSource, Lifecycle, Source},
 };
@@ -161,6 +162,16 @@ pub enum CommandError {
         /// What it is recognised by.
         how: String,
     },
+    /// An item that is recognised by the same is there already.
+    #[error("{name:?} ({id}) is recognised {how} too; update that one, or say which of the two is wrong")]
+    KnownItem {
+        /// Its id.
+        id: CiId,
+        /// Its name.
+        name: String,
+        /// What it is recognised by.
+        how: String,
+    },
     /// No such relationship type.
     #[error("type: there is no relationship type {name:?}; the types are {allowed}")]
     UnknownRelationshipType {
@@ -276,6 +287,7 @@ impl CommandError {
                 | Self::MergedOn { .. }
                 | Self::ExternalIdTaken { .. }
                 | Self::KnownMachine { .. }
+                | Self::KnownItem { .. }
                 | Self::Observed { .. }
                 | Self::DefinitionInUse { .. }
                 | Self::NoTransition { .. }
@@ -286,13 +298,12 @@ impl CommandError {
 /// Characters of a name.
 const MOST_NAME: usize = 255;
 
-fn class<'e>(estate: &'e Estate, name: &str) -> Result<&'e ClassDefinition, CommandError> {
-    let allowed = || estate.catalogue().classes().map(|class| class.name.as_str()).collect::<Vec<_>>().join(", ");
-    estate.catalogue().class(name).ok_or_else(|| CommandError::UnknownClass { name: short(name), allowed: allowed() })
+fn class<'c>(catalogue: &'c Catalogue, name: &str) -> Result<&'c ClassDefinition, CommandError> {
+    let allowed = || catalogue.classes().map(|class| class.name.as_str()).collect::<Vec<_>>().join(", ");
+    catalogue.class(name).ok_or_else(|| CommandError::UnknownClass { name: short(name), allowed: allowed() })
 }
 
-fn check_attribute<'e>(estate: &'e Estate, class: &ClassDefinition, name: &str) -> Result<&'e AttributeDefinition, CommandError> {
-    let catalogue = estate.catalogue();
+fn check_attribute<'c>(catalogue: &'c Catalogue, class: &ClassDefinition, name: &str) -> Result<&'c AttributeDefinition, CommandError> {
     let allowed = || catalogue.attributes(&class.name).map(|(_, attribute)| attribute.name.as_str()).collect::<Vec<_>>().join(", ");
     let unknown = || CommandError::UnknownAttribute { name: short(name), class: class.name.clone(), allowed: allowed() };
     catalogue.attribute(&class.name, name).ok_or_else(unknown)
@@ -303,13 +314,18 @@ fn check_attribute<'e>(estate: &'e Estate, class: &ClassDefinition, name: &str) 
 /// # Errors
 /// [`CommandError`] names the attribute, the value and what is allowed.
 pub fn check_value(estate: &Estate, class: &str, name: &str, value: &Value) -> Result<(), CommandError> {
-    let class = self::class(estate, class)?;
-    let attribute = check_attribute(estate, class, name)?;
+    check_value_in(estate.catalogue(), estate, class, name, value)
+}
+
+/// The same under a catalogue that an order is about to change.
+fn check_value_in(catalogue: &Catalogue, estate: &Estate, class: &str, name: &str, value: &Value) -> Result<(), CommandError> {
+    let class = self::class(catalogue, class)?;
+    let attribute = check_attribute(catalogue, class, name)?;
     let wrong = |expected: String| CommandError::WrongValue { name: short(name), expected, found: short(&value.to_string()) };
     fits(attribute, value).map_err(|misfit| wrong(misfit.expected))?;
     if let (AttributeKind::Reference, Some(of)) = (attribute.kind, &attribute.references) {
         let referred = value.as_str().and_then(|id| id.parse().ok()).and_then(|id| estate.ci(id));
-        if !referred.is_some_and(|ci| ci.lifecycle == Lifecycle::Active && estate.is_a(ci, of)) {
+        if !referred.is_some_and(|ci| ci.lifecycle == Lifecycle::Active && catalogue.is_a(&ci.class, of)) {
             return Err(wrong(expectation(attribute)));
         }
     }
@@ -322,8 +338,17 @@ fn check_name(name: &str) -> Result<String, CommandError> {
     if (1..=MOST_NAME).contains(&found) { Ok(name.to_owned()) } else { Err(CommandError::BadName { found, most: MOST_NAME }) }
 }
 
-fn check_type(estate: &Estate, name: &str) -> Result<(), CommandError> {
-    let catalogue = estate.catalogue();
+/// Refuses an item that lacks what its class requires.
+fn check_required(catalogue: &Catalogue, class: &ClassDefinition, has: impl Fn(&str) -> bool) -> Result<(), CommandError> {
+    let missing = catalogue.attributes(&class.name).map(|(_, attribute)| attribute).find(|it| it.required && !has(&it.name));
+    missing.map_or(Ok(()), |missing| Err(required(class, missing)))
+}
+
+fn required(class: &ClassDefinition, attribute: &AttributeDefinition) -> CommandError {
+    CommandError::Required { name: attribute.name.clone(), class: class.name.clone(), expected: expectation(attribute) }
+}
+
+fn check_type(catalogue: &Catalogue, name: &str) -> Result<(), CommandError> {
     if catalogue.relationship_type(name).is_some() {
         return Ok(());
     }

@@ -23,7 +23,7 @@ pub fn declare_relationship(
     note: &str,
     mut order: Order<'_>,
 ) -> Result<ChangeSet, CommandError> {
-    check_type(estate, kind)?;
+    check_type(estate.catalogue(), kind)?;
     let dependent = active(estate, from)?;
     active(estate, to)?;
     if from == to {

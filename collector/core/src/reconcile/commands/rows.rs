@@ -11,11 +11,19 @@ use rollcall_shared::{
 };
 use serde_json::Value;
 
-use super::{check_name, check_type, check_value, class as known_class, relationship::say, short};
+use super::{
+    check_name, check_required, check_type, check_value, class as known_class,
+    life::check_way,
+    recognition::{Mark, all_marks, marks, telling},
+    relationship::say,
+    short,
+};
 use crate::{
     Catalogue, Estate,
     catalogue::ClassDefinition,
-    model::{ChangeSet, Ci, ConflictKind, IdSource, IdentityKey, IdentityKeyKind, Lifecycle, ReceivedDocument, ReceivedSection, Source},
+    model::{
+        ChangeSet, Ci, ConflictKind, IdSource, IdentityKey, IdentityKeyKind, Lifecycle, ReceivedDocument, ReceivedSection, Source, Stage,
+    },
     observe::{IdentityFacts, is_placeholder, observe},
     reconcile::{
         Policy, edges,
@@ -38,8 +46,10 @@ pub struct Row {
     pub class: Option<String>,
     /// Its name.
     pub name: Option<String>,
-    /// Where it is in its life.
+    /// Whether it counts.
     pub lifecycle: Option<Lifecycle>,
+    /// Where it is in its life, where the row says more than that.
+    pub stage: Option<Stage>,
     /// Values by attribute.
     pub attributes: BTreeMap<String, Value>,
     /// What it is related to.
@@ -181,12 +191,13 @@ pub struct RowProblem {
 pub struct RowIndex {
     names: HashMap<String, Vec<CiId>>,
     serials: HashMap<String, Vec<CiId>>,
+    marks: HashMap<Mark, Vec<CiId>>,
 }
 
 impl RowIndex {
     /// Reads the whole estate.
     pub fn new(estate: &Estate) -> Self {
-        let mut index = Self::default();
+        let mut index = Self { marks: all_marks(estate), ..Self::default() };
         for ci in estate.active_cis() {
             index.names.entry(folded(&ci.name)).or_default().push(ci.id);
             if let Some(serial) = ci.text("serial").filter(|serial| !is_placeholder(serial)) {
@@ -200,6 +211,19 @@ impl RowIndex {
         let name = folded(name);
         let found = self.names.get(&name).into_iter().flatten().filter_map(|id| plan.ci(*id));
         found.filter(move |ci| ci.lifecycle == Lifecycle::Active && folded(&ci.name) == name)
+    }
+
+    /// Whom these mean, each with what says so.
+    fn recognised<'a>(&'a self, plan: &'a Plan<'_>, marks: &'a [Mark]) -> Vec<(&'a Ci, &'a Mark)> {
+        let holders = |mark| self.marks.get(mark).into_iter().flatten().map(move |id| (*id, mark));
+        let mut found: Vec<(&Ci, &Mark)> = Vec::new();
+        for (id, mark) in marks.iter().flat_map(holders) {
+            let ci = plan.ci(plan.standing(id)).filter(|ci| ci.lifecycle == Lifecycle::Active);
+            if let Some(ci) = ci.filter(|ci| !found.iter().any(|(known, _)| known.id == ci.id)) {
+                found.push((ci, mark));
+            }
+        }
+        found
     }
 
     fn with_serial<'a>(&'a self, plan: &'a Plan<'_>, serial: &str) -> impl Iterator<Item = &'a Ci> {
@@ -334,8 +358,10 @@ impl Planner<'_, '_, '_> {
 
     fn decide(&mut self, outcome: &mut RowOutcome) -> Result<(), Stop> {
         let class = self.row.class.as_deref().or(self.rules.default_class.as_deref());
-        let class =
-            class.map(|name| known_class(self.plan.estate, name)).transpose().map_err(|problem| error("class", problem.to_string()))?;
+        let class = class
+            .map(|name| known_class(self.plan.estate.catalogue(), name))
+            .transpose()
+            .map_err(|problem| error("class", problem.to_string()))?;
         let keys = self.identity(class);
         let links = self.links(outcome)?;
         match self.find(class, &keys)? {
@@ -394,6 +420,9 @@ impl Planner<'_, '_, '_> {
             let value = fingerprint.to_lowercase().replace(':', "");
             found.keys.insert(IdentityKey { kind: IdentityKeyKind::CertificateFingerprint, value });
         }
+        if let Some(class) = class {
+            found.marks = marks(catalogue, &class.name, |name| self.row.attributes.get(name));
+        }
         let id = self.row.external_id.as_deref().map(str::trim).filter(|id| !id.is_empty());
         let external = |id: &str| IdentityKey { kind: IdentityKeyKind::External, value: format!("{}|{}", self.rules.source, bounded(id)) };
         found.external = id.map(external);
@@ -441,6 +470,22 @@ impl Planner<'_, '_, '_> {
         {
             return Ok(Found::Known(id, format!("recognised by {} ({})", key.kind.as_str(), short(&key.value))));
         }
+        match self.index.recognised(self.plan, &keys.marks)[..] {
+            [] => {}
+            [(one, mark)] => return Ok(Found::Known(one.id, mark.how())),
+            [(one, mark), (other, by), ..] => {
+                let message = format!(
+                    "{:?} ({}) is recognised {}, {:?} ({}) {}; give the id of the one that is meant",
+                    short(&one.name),
+                    one.id,
+                    mark.how(),
+                    short(&other.name),
+                    other.id,
+                    by.how()
+                );
+                return Err(conflict("", message, Some(one.id)));
+            }
+        }
         if let Some(found) = self.by_serial(class)? {
             return Ok(found);
         }
@@ -449,7 +494,9 @@ impl Planner<'_, '_, '_> {
             return Ok(Found::New("no rule recognises it".to_owned()));
         };
         let namesakes: Vec<&Ci> = self.index.named(self.plan, &name).filter(|ci| !is_other_class(ci)).collect();
-        let named_apart = |ci: &&Ci| !["serial", "email", "fingerprint", "smbios_uuid"].iter().any(|field| self.differs(ci, field));
+        let of_class: Vec<&str> = class.into_iter().flat_map(|class| telling(catalogue, &class.name)).collect();
+        let apart = || ["serial", "email", "fingerprint", "smbios_uuid"].into_iter().chain(of_class.iter().copied());
+        let named_apart = |ci: &&Ci| !apart().any(|field| self.differs(ci, field));
         let alike: Vec<&Ci> = namesakes.into_iter().filter(named_apart).collect();
         let identifies = self.rules.names_identify
             || class
@@ -533,6 +580,12 @@ impl Planner<'_, '_, '_> {
             self.only_once(&("external", &external.value), "the same external id")?;
         }
         let strong: Vec<IdentityKey> = keys.keys.iter().filter(|key| !WEAK.contains(&key.kind)).cloned().collect();
+        if let Err(problem) = check_required(self.plan.estate.catalogue(), class, |name| self.row.attributes.contains_key(name)) {
+            return Err(error("", problem.to_string()));
+        }
+        for mark in &keys.marks {
+            self.only_once(&("mark", mark), "an item that is recognised by the same")?;
+        }
         for key in &strong {
             self.only_once(&("key", key.kind, &key.value), "the same identity")?;
         }
@@ -544,8 +597,9 @@ impl Planner<'_, '_, '_> {
         let field = |field: &str, new: Value| FieldChange { field: field.to_owned(), old: None, new, note: None };
         outcome.fields.push(field("class", class.name.clone().into()));
         outcome.fields.push(field("name", name.clone().into()));
-        if lifecycle != Lifecycle::Active {
-            outcome.fields.push(field("lifecycle", lifecycle.as_str().into()));
+        let stage = self.row.stage.unwrap_or(if lifecycle == Lifecycle::Active { Stage::InUse } else { Stage::Retired });
+        if stage != Stage::InUse {
+            outcome.fields.push(field("lifecycle", stage.as_str().into()));
         }
         outcome.fields.extend(self.row.attributes.iter().map(|(name, value)| field(&format!("attributes.{name}"), value.clone())));
         let called = keys.called.as_ref().filter(|_| strong.is_empty());
@@ -557,7 +611,7 @@ impl Planner<'_, '_, '_> {
             for (attribute, value) in &row.attributes {
                 machine::claim(ci, attribute, Some(value.clone()), source.clone(), now);
             }
-            ci.lifecycle = lifecycle;
+            ci.enter(stage);
             true
         });
         self.seen.claim(&("item", id), self.row.number);
@@ -583,7 +637,7 @@ impl Planner<'_, '_, '_> {
             outcome.fields.push(FieldChange { field, old, new, note });
         };
         if let Some(class) = self.row.class.as_deref().filter(|class| *class != ci.class) {
-            match known_class(estate, class) {
+            match known_class(estate.catalogue(), class) {
                 Err(problem) => wrong.push(RowProblem { field: "class".to_owned(), message: problem.to_string() }),
                 Ok(_) if has_agent => {
                     let note = "stays: the item's agent says what it is";
@@ -610,10 +664,12 @@ impl Planner<'_, '_, '_> {
                 }
             }
         }
-        if let Some(lifecycle) = self.row.lifecycle.filter(|lifecycle| *lifecycle != ci.lifecycle) {
-            field("lifecycle".to_owned(), Some(ci.lifecycle.as_str().into()), lifecycle.as_str().into(), None);
-            after.lifecycle = lifecycle;
-            changed = true;
+        // "active" and "retired" are true of several stages.
+        let usual = |lifecycle| if lifecycle == Lifecycle::Active { Stage::InUse } else { Stage::Retired };
+        let said = self.row.stage.or_else(|| self.row.lifecycle.filter(|lifecycle| *lifecycle != ci.lifecycle).map(usual));
+        let stage = said.filter(|stage| *stage != ci.stage);
+        if let Some(stage) = stage {
+            field("lifecycle".to_owned(), Some(ci.stage.as_str().into()), stage.as_str().into(), None);
         }
         let class = estate.catalogue().class(&after.class);
         let mut learned = false;
@@ -653,6 +709,21 @@ impl Planner<'_, '_, '_> {
             outcome.problems = wrong;
             return Err(Stop { state: RowState::Error, problem: first, ci: Some(id) });
         }
+        if let Some(stage) = stage {
+            // With what the row says besides: it may be what the way asks for.
+            if let Err(problem) = check_way(estate, &after, stage, &self.rules.mark) {
+                return Err(Stop { ci: Some(id), ..error("lifecycle", problem.to_string()) });
+            }
+            after.enter(stage);
+            changed = true;
+        }
+        let of = |ci: &Ci| marks(estate.catalogue(), &ci.class, |name| ci.value(name));
+        let was = of(ci);
+        let new: Vec<Mark> = of(&after).into_iter().filter(|mark| learned && !was.contains(mark)).collect();
+        if let Some((other, mark)) = self.index.recognised(self.plan, &new).into_iter().find(|(other, _)| other.id != id) {
+            let message = format!("{:?} ({}) is recognised {} too; one of the two is wrong", short(&other.name), other.id, mark.how());
+            return Err(conflict("", message, Some(id)));
+        }
         if changed {
             outcome.state = RowState::Update;
             let retires = after.lifecycle == Lifecycle::Retired && ci.lifecycle == Lifecycle::Active;
@@ -677,7 +748,7 @@ impl Planner<'_, '_, '_> {
         let mut ready = Vec::new();
         for link in &self.row.links {
             let column = link.column();
-            check_type(self.plan.estate, &link.kind).map_err(|problem| error(&column, problem.to_string()))?;
+            check_type(self.plan.estate.catalogue(), &link.kind).map_err(|problem| error(&column, problem.to_string()))?;
             for other in &link.others {
                 let found = match other {
                     Reference::Id(id) => match self.plan.ci(self.plan.standing(*id)) {
@@ -758,6 +829,8 @@ struct ReadyLink {
 struct Keys {
     keys: BTreeSet<IdentityKey>,
     identity: Option<IdentityFacts>,
+    /// What its class is recognised by.
+    marks: Vec<Mark>,
     /// The id that the source knows it by.
     external: Option<IdentityKey>,
     /// What the source calls it, by which it is recognised again where it was made with nothing else.

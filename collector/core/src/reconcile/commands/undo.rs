@@ -155,11 +155,11 @@ fn restore(ci: &mut Ci, before: &Ci, after: &Ci, source: &Source) -> Vec<String>
             false => left.push(format!("{field} was changed since to {:?}", short(now))),
         }
     }
-    if before.lifecycle != after.lifecycle && ci.lifecycle != before.lifecycle {
-        if ci.lifecycle == after.lifecycle {
-            ci.lifecycle = before.lifecycle;
+    if before.stage != after.stage && ci.stage != before.stage {
+        if ci.stage == after.stage {
+            ci.enter(before.stage);
         } else {
-            left.push(format!("lifecycle was changed since to {}", ci.lifecycle.as_str()));
+            left.push(format!("lifecycle was changed since to {}", ci.stage.as_str()));
         }
     }
     ci.keys.retain(|key| before.keys.contains(key) || !after.keys.contains(key));

@@ -209,3 +209,49 @@ fn the_latest_sighting_stands() {
     assert_eq!((sighting.place.as_str(), sighting.by.as_str(), sighting.source.as_str()), ("Room 1", "Grace", "user:ada"));
     assert!(refusal(&mut world, |e, o| record_sighting(e, id, &seen("x", now.plus_millis(DAY)), o)).contains("future"));
 }
+
+#[test]
+fn what_a_class_is_recognised_by_makes_no_second_item() {
+    let mut world = World::new();
+    let espresso = body(json!({"class": {
+        "name": "espresso_machine", "label": "Espresso machine", "plural": "Espresso machines", "parent": "hardware",
+        "attributes": [{"name": "machine_number", "label": "Machine number", "kind": "text"}],
+        "identity": [["machine_number"]],
+    }}));
+    world.command(|e, o| put_definition(e, &espresso, o));
+    let kitchen = create(&mut world, "espresso_machine", "Kitchen", &[("machine_number", json!("EM-1"))]);
+    let bar = create(&mut world, "espresso_machine", "Bar", &[("machine_number", json!("EM-2"))]);
+    let new = |number: &str| NewCi {
+        class: "espresso_machine".into(),
+        name: "New".into(),
+        attributes: [("machine_number".to_owned(), json!(number))].into(),
+        ..NewCi::default()
+    };
+    let message = refusal(&mut world, |e, o| create_ci(e, &new(" em-1 "), o));
+    assert!(message.contains("\"Kitchen\"") && message.contains("machine_number \"em-1\""), "{message}");
+    assert!(refusal(&mut world, |e, o| update_ci(e, bar, &set("machine_number", json!("EM-1")), o)).contains("\"Kitchen\""));
+    world.command(|e, o| update_ci(e, kitchen, &set("machine_number", json!("EM-9")), o));
+    world.command(|e, o| create_ci(e, &new("EM-1"), o));
+
+    // A table means the item that its row recognises, whatever it calls it.
+    let row = |number: u64, name: &str, said: &str| Row {
+        number,
+        class: Some("espresso_machine".into()),
+        name: Some(name.into()),
+        attributes: [("machine_number".to_owned(), json!(said))].into(),
+        ..Row::default()
+    };
+    let rules = RowRules {
+        source: Source::Import("list".into()),
+        mark: "import 1".into(),
+        default_class: None,
+        names_identify: false,
+        realm: "default".into(),
+    };
+    let rows = [row(2, "Coffee bar", "em-2"), row(3, "Bar", "EM-3"), row(4, "Roof", "EM-4"), row(5, "Roof too", "em-4 ")];
+    let (index, mut seen, policy) = (RowIndex::new(&world.estate), RowsSeen::default(), Policy::default());
+    let (_, outcomes) = plan_rows(&world.estate, &rows, &rules, &index, &mut seen, world.now, &policy, &mut ids(&world.next_id));
+    let states: Vec<_> = outcomes.iter().map(|outcome| (outcome.state, outcome.ci == Some(bar))).collect();
+    let expected = [(RowState::Update, true), (RowState::Create, false), (RowState::Create, false), (RowState::Conflict, false)];
+    assert_eq!(states, expected, "{outcomes:#?}");
+}

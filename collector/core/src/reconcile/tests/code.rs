@@ -46,6 +46,7 @@ fn files_make_change_and_retire_only_what_is_theirs() {
     world.report(&a);
     let id = world.machine_of(&a);
     let mut declared = Declared {
+        definitions: Vec::new(),
         items: vec![
             item("shop", "business_service", json!({"criticality": "high"})),
             matched("a", id, json!({"owner": "ada", "serial": "PF2ABC001"})),
@@ -127,6 +128,7 @@ fn wrong_files_change_nothing_and_every_problem_is_said() {
     let taken = world.command(|e, o| create_ci(e, &NewCi { class: "team".into(), name: "Ops".into(), ..NewCi::default() }, o));
     assert!(!taken.is_empty());
     let declared = Declared {
+        definitions: Vec::new(),
         items: vec![
             item("ops", "team", json!({})),
             item("x", "teapot", json!({})),
