@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 use uuid::Uuid;
 
 use crate::{
-    app::SharedApp,
+    app::{App, SharedApp},
     store::{Event, SharedStore, StoreError},
     writer::SharedEstate,
 };
@@ -74,13 +74,29 @@ pub(crate) async fn keep_current(app: SharedApp) {
         if revision == written {
             continue;
         }
-        let begun = Instant::now();
-        match write(&app.store, graph, path(&app.config.data_dir)).await {
-            Ok(()) => {
-                written = revision;
-                tracing::info!(revision = revision.0, milliseconds = begun.elapsed().as_millis(), "the graph was written to its file");
-            }
-            Err(error) => tracing::warn!("the graph could not be written to its file: {error:#}"),
+        if write_now(&app, graph).await {
+            written = revision;
+        }
+    }
+}
+
+/// Writes the file of a collector that ends, so that the next one answers at once.
+pub(crate) async fn leave(app: &App) {
+    let graph = app.graph().await;
+    write_now(app, graph).await;
+}
+
+/// Writes the graph, and says in the log how that went.
+async fn write_now(app: &App, graph: Arc<Graph>) -> bool {
+    let (begun, revision) = (Instant::now(), graph.revision().0);
+    match write(&app.store, graph, path(&app.config.data_dir)).await {
+        Ok(()) => {
+            tracing::info!(revision, milliseconds = begun.elapsed().as_millis(), "the graph was written to its file");
+            true
+        }
+        Err(error) => {
+            tracing::warn!("the graph could not be written to its file: {error:#}");
+            false
         }
     }
 }

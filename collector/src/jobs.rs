@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use rollcall_core::{Revision, housekeeping, reconcile::infer};
+use rollcall_core::{
+    Revision, housekeeping,
+    reconcile::{Found, Look, infer_found},
+};
 use rollcall_shared::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
@@ -19,6 +22,8 @@ const OVERLAP_MS: i64 = 60_000;
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(15 * 60);
 /// Soon after a change; a large estate is looked at less often, see [`Inference`].
 const INFERENCE_EVERY: Duration = Duration::from_secs(15);
+/// Items that are looked at while the estate is held: some milliseconds.
+const LOOKED_AT: usize = 2_000;
 /// So that a search seldom has writes to take in first.
 const INDEX_EVERY: Duration = Duration::from_secs(1);
 const PRUNING_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
@@ -114,26 +119,28 @@ impl Inference {
         let looking = std::sync::Arc::clone(app);
         // Read first: most changes of the estate change nothing here, and need not keep the writer.
         let looked = tokio::task::spawn_blocking(move || {
-            let estate = looking.estate();
-            (estate.revision(), infer(&estate, Timestamp::now(), &looking.policy, &mut uuid::Uuid::now_v7).is_empty())
+            let mut look = Look::begin(&looking.estate());
+            // Not held from one step to the next: writers come in between.
+            while look.go_on(&looking.estate(), Timestamp::now(), &looking.policy, LOOKED_AT) {}
+            (look.revision(), look.found())
         });
         match looked.await {
-            Ok((revision, true)) => self.seen = revision,
-            Ok((_, false)) => write_inference(app).await,
+            Ok((revision, None)) => self.seen = revision,
+            Ok((_, Some(found))) => write_inference(app, found).await,
             Err(error) => tracing::error!(%error, "inference ended in a fault"),
         }
         self.rest_until = Instant::now() + 20 * begun.elapsed();
     }
 }
 
-async fn write_inference(app: &App) {
+async fn write_inference(app: &App, found: Found) {
     let policy = app.policy.clone();
     let command = Command {
         actor: "collector".to_owned(),
         action: "estate.inference",
         subject: "estate".to_owned(),
         detail: "what the whole estate shows".to_owned(),
-        plan: Box::new(move |estate, now, ids| Ok(infer(estate, now, &policy, ids))),
+        plan: Box::new(move |estate, now, ids| Ok(infer_found(estate, &found, now, &policy, ids))),
     };
     match app.writer.command(command).await {
         Ok(committed) => tracing::info!(changes = committed.changes.changes.len(), "inference"),

@@ -69,6 +69,7 @@ impl Running {
         if let Err(error) = self.writer.await {
             tracing::error!(%error, "the writer ended badly");
         }
+        graph_file::leave(&self.app).await;
         console::remove(&self.app.config.data_dir);
         tracing::info!("stopped");
     }

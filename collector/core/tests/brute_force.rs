@@ -33,12 +33,16 @@ struct Case {
     groups: Vec<(usize, Vec<usize>, usize, bool, u8)>,
     /// What fails, and as what.
     failing: Vec<(usize, u8)>,
+    /// What does not run today, whatever fails.
+    stopped: Vec<usize>,
 }
 
 /// The states of all: each item as bad as it fails or as its worst need makes it, worse and worse until it stays.
 fn evaluate(case: &Case, failing: &[(usize, u8)]) -> Vec<u8> {
     let needs: Vec<Vec<Need>> = (0..case.size).map(|item| needs_of(case, item)).collect();
     let mut states = vec![OK; case.size];
+    // Nobody can count on what does not run.
+    case.stopped.iter().for_each(|&item| states[item] = DOWN);
     for &(item, state) in failing {
         states[item] = states[item].max(state);
     }
@@ -137,7 +141,8 @@ fn random_case(dice: &mut Dice) -> Case {
         })
         .collect();
     let failing = (0..1 + dice.roll(3)).map(|_| (dice.roll(size), if dice.roll(4) == 0 { DEGRADED } else { DOWN })).collect();
-    Case { size, plain, groups, failing }
+    let stopped = (0..dice.roll(3).saturating_sub(dice.roll(2))).map(|_| dice.roll(size)).collect();
+    Case { size, plain, groups, failing, stopped }
 }
 
 fn id(item: usize) -> CiId {
@@ -146,7 +151,14 @@ fn id(item: usize) -> CiId {
 
 fn graph_of(case: &Case) -> Graph {
     let word = |hardness: u8| [Hardness::Hard, Hardness::Soft, Hardness::None][usize::from(hardness)];
-    let node = |item: usize| NodePart { id: id(item), name: format!("item {item}").into(), class: "server", owner: None, agent: None };
+    let node = |item: usize| NodePart {
+        id: id(item),
+        name: format!("item {item}").into(),
+        class: "server",
+        owner: None,
+        agent: None,
+        stopped: case.stopped.contains(&item),
+    };
     let edge = |(at, &(from, to, hardness)): (usize, &(usize, usize, u8))| EdgePart {
         relationship: RelationshipId(Uuid::from_u128(at as u128)),
         kind: "uses",
@@ -180,13 +192,28 @@ fn try_cases(cases: u64, seed: u64) {
         let kind = |state: u8| if state == DOWN { FailureKind::Down } else { FailureKind::Degraded };
         solver.solve(case.failing.iter().map(|&(item, state)| (id(item), kind(state))));
         let found: Vec<u8> = (0..case.size).map(|item| solver.state(id(item)) as u8).collect();
-        let told = || format!("case {number} of seed {seed}: {:?} {:?} failing {:?}", case.plain, case.groups, case.failing);
-        assert_eq!(found, evaluate(&case, &case.failing), "{}", told());
+        let told = || {
+            format!(
+                "case {number} of seed {seed}: {:?} {:?} failing {:?} stopped {:?}",
+                case.plain, case.groups, case.failing, case.stopped
+            )
+        };
+        let expected = evaluate(&case, &case.failing);
+        assert_eq!(found, expected, "{}", told());
+        // Affected is who is worse off than today.
+        let today = evaluate(&case, &[]);
+        let named = |item: &usize| case.failing.iter().any(|(failing, _)| failing == item);
+        let mut affected: Vec<CiId> = solver.affected().map(|(item, _)| item).collect();
+        affected.sort_unstable();
+        let mut worse: Vec<CiId> = (0..case.size).filter(|item| !named(item) && expected[*item] > today[*item]).map(id).collect();
+        worse.sort_unstable();
+        assert_eq!(affected, worse, "{}", told());
 
         let sweep = Sweep::of(&graph);
         for item in 0..case.size {
             let states = evaluate(&case, &[(item, DOWN)]);
-            let others = |wanted: u8| (0..case.size).filter(|&other| other != item && states[other] == wanted).count();
+            let is_new = |other: usize| other != item && states[other] > today[other];
+            let others = |wanted: u8| (0..case.size).filter(|&other| is_new(other) && states[other] == wanted).count();
             let toll = sweep.toll(&graph, id(item)).counts;
             assert_eq!(
                 [toll.down as usize, toll.degraded as usize, toll.at_risk as usize],

@@ -61,6 +61,8 @@ async fn export(State(app): State<SharedApp>, _: Viewer, Params(params): Params<
 
 /// A table to be kept as a file.
 pub(crate) fn answer(app: SharedApp, query: CiQuery, format: Format, columns: Option<Columns>) -> Response {
+    // One ranking for the whole table, however long it takes.
+    let query = CiQuery { ranking: app.blast_radii.newest(), ..query };
     let name = format!("attachment; filename=\"rollcall-items.{}\"", format.as_str());
     let mut response = export::stream(app, query, format, columns).into_response();
     let headers = response.headers_mut();

@@ -150,7 +150,7 @@ impl RelationshipView {
                 }
             })
             .collect();
-        let hardness = estate.hardness(relationship).unwrap_or(catalogue::Hardness::None);
+        let hardness = estate.hardness(relationship).unwrap_or(catalogue::Hardness::Soft);
         Self {
             id: relationship.id.0,
             kind: relationship.kind.clone(),

@@ -578,6 +578,9 @@ async fn what_the_failure_of_each_item_would_do_is_shown_and_sorted_by() {
     assert_eq!(collector.get(&format!("/cis/{shop}")).await.body["blast_radius"]["rank"], json!(2));
     let listed = collector.get("/cis?sort=rank").await;
     assert_eq!(listed.body["items"][0]["id"], json!(database), "{}", listed.body);
+    let exported = collector.get("/export?sort=-rank&format=json").await;
+    let names: Vec<&Value> = exported.body.as_array().unwrap().iter().map(|row| &row["id"]).collect();
+    assert_eq!(names.last(), Some(&&json!(database)), "{}", exported.body);
 }
 
 #[tokio::test]

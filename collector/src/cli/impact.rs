@@ -297,13 +297,15 @@ fn words(answer: &Answer, most: usize) -> String {
     });
     let mut absorbed = Rows::new(&["Holds", "State", "Because"]);
     holds.for_each(|row| absorbed.push(row));
+    let mut already = Rows::new(&["Already", "State", "Because"]);
+    answer.already.iter().for_each(|one| already.push([named(&one.ci), one.state.clone(), one.reason.clone()]));
     let mut people = Rows::new(&["Tell", "Worst", "About"]);
     for contact in &answer.people {
         let names: Vec<&str> = contact.cis.iter().take(5).map(|item| item.name.as_str()).collect();
         let more = if contact.cis.len() > 5 { format!(" and {} more", contact.cis.len() - 5) } else { String::new() };
         people.push([contact.name.clone(), contact.worst.replace('_', " "), format!("{}{more}", names.join(", "))]);
     }
-    for rows in [absorbed, people] {
+    for rows in [already, absorbed, people] {
         if !rows.is_empty() {
             text.push_str(&format!("\n{}\n", rows.to_text()));
         }

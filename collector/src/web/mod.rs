@@ -56,6 +56,7 @@ pub fn router(app: SharedApp) -> Router {
         .route("/items/{id}/sightings", post(item::record_sighting))
         .route("/items/{id}/relationships", post(item::declare_relationship))
         .route("/items/{id}/relationships/{relationship}/retire", post(item::retire_relationship))
+        .route("/items/{id}/relationships/{relationship}/hardness", post(item::set_hardness))
         .route("/items/{id}/need-groups", post(item::declare_group))
         .route("/items/{id}/need-groups/{group}/retire", post(item::retire_group))
         .route("/views", post(views::save))

@@ -36,9 +36,9 @@ pub(super) fn reverse<'n>(catalogue: &'n Catalogue, kind: &'n str) -> &'n str {
     catalogue.relationship_type(kind).map_or(kind, |kind| &kind.reverse)
 }
 
-/// How badly a relationship is needed: a person's word, or its type's.
+/// How badly a relationship is needed: a person's word, or its type's; of a type that is not known, as impact takes it.
 pub(super) fn hardness(estate: &Estate, relationship: &Relationship) -> Hardness {
-    estate.hardness(relationship).unwrap_or(Hardness::None)
+    estate.hardness(relationship).unwrap_or(Hardness::Soft)
 }
 
 /// Who claims something.

@@ -89,6 +89,7 @@ impl Estate {
             class,
             owner: None,
             agent: None,
+            stopped: false,
         });
         let edges = self.edges.iter().enumerate().map(|(number, &(from, to))| EdgePart {
             relationship: RelationshipId(Uuid::from_u128(number as u128)),

@@ -1,10 +1,19 @@
 //! The programs of an estate: real daemons with the least configuration that serves, and small clients of our own.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail, ensure};
 
 use super::Machine;
+
+/// A database recovers in so much time, on a busy machine.
+const STARTED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A name server that knows these names, and nobody else.
 ///
@@ -85,7 +94,14 @@ async fn start_postgres(machine: &mut Machine, data: &str) -> anyhow::Result<()>
     let postgres = postgres_program("postgres")?;
     let sockets = Path::new(data).parent().and_then(Path::to_str).context("path")?.to_owned();
     let settings = [&postgres, "-D", data, "-c", "listen_addresses=*", "-k", &sockets, "-c", "fsync=off"];
-    machine.serve("postgres", 5432, [&AS_POSTGRES[..], &settings].concat()).await
+    machine.serve("postgres", 5432, [&AS_POSTGRES[..], &settings].concat()).await?;
+    // It listens before it takes connections.
+    let begun = Instant::now();
+    while let Err(error) = as_postgres(machine, &["pg_isready", "-q", "-h", &sockets]) {
+        ensure!(begun.elapsed() < STARTED_WITHIN, "the database does not come up: {error:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 /// A web server that hands everything to these servers in turn, a connection for each request.

@@ -102,6 +102,11 @@ impl Collector {
         self.data.path()
     }
 
+    /// What it has logged, every time that it was started.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.data.path().join("serve.log")).unwrap_or_default()
+    }
+
     /// The API as the console.
     pub fn api(&self) -> &Api {
         &self.api

@@ -83,3 +83,28 @@ async fn an_agent_goes_on_with_another_collector_when_its_own_is_gone() -> anyho
     ensure!(agent.report().await?.is_empty());
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_on_postgresql_begins_with_the_graph_that_it_left() -> anyhow::Result<()> {
+    let options = CollectorOptions { database: postgres::new_database().await?, ..CollectorOptions::default() };
+    let mut collector = Collector::start(options).await?;
+    let database = create(&collector, "database", "shared-db").await?;
+    let service = create(&collector, "business_service", "sales").await?;
+    let body = json!({ "type": "depends_on", "from": service, "to": database, "note": "test" });
+    collector.api().post("/api/v1/relationships", &body).await?;
+    let expected = essence(collector.impact(&[&database]).await?);
+    collector.stop().await?;
+    collector.start_again().await?;
+    ensure!(essence(collector.impact(&[&database]).await?) == expected);
+    ensure!(collector.log().contains("the graph was read from its file"), "{}", collector.log());
+    // And goes on with what is written from then on.
+    let another = create(&collector, "business_service", "more sales").await?;
+    collector
+        .api()
+        .post("/api/v1/relationships", &json!({ "type": "depends_on", "from": another, "to": database, "note": "test" }))
+        .await?;
+    let answer = collector.impact(&[&database]).await?;
+    let affected = answer.get("affected").and_then(Value::as_array).context("affected")?.len();
+    ensure!(affected == 2, "{answer}");
+    Ok(())
+}

@@ -73,9 +73,8 @@ fn truth() -> (BTreeSet<Edge>, BTreeSet<Edge>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass to its end; tests/estate runs it"]
 async fn outages_are_as_predicted() -> anyhow::Result<()> {
-    let timing = Timing::new(300.0)?;
+    let timing = Timing::new(90.0)?;
     let mut estate = Estate::new()?;
     let options = CollectorOptions { agents_listen: format!("{}:0", estate.address(1)), ..CollectorOptions::default() };
     let collector = Collector::start(options).await?;
@@ -87,11 +86,11 @@ async fn outages_are_as_predicted() -> anyhow::Result<()> {
 
     // What is to happen is asked before it happens.
     let names = names(api).await?;
-    let failures = [("app1", "shop", "shop.py@app1"), ("db1", "postgres", "postgres@db1")];
+    let failures = [("app1", "shop", "shop.py@app1", Signal::TERM), ("db1", "postgres", "postgres@db1", Signal::INT)];
     let mut told = Vec::new();
-    for (machine, program, service) in failures {
+    for (machine, program, service, signal) in failures {
         let predicted = predicted(api, &names, service).await?;
-        estate.machine(machine)?.stop_with(program, Signal::INT).await?;
+        estate.machine(machine)?.stop_with(program, signal).await?;
         let observed = observed(&mut estate).await?;
         told.push((service, predicted, observed));
         if program == "shop" {
@@ -161,15 +160,17 @@ async fn set_up(estate: &mut Estate, collector: &Collector, timing: &Timing) -> 
     shop::poller(estate.machine("monitor")?, &targets)
 }
 
-/// The graph after the traffic, as soon as it is the true one, or as it is in the end.
+/// The graph after the traffic, as soon as it is the true one, or as it is after five minutes: whose the shortest connections are is found by
+/// looking often, which a busy machine does less of.
 async fn estate_score(collector: &Collector, timing: &Timing) -> anyhow::Result<(Graph, Score)> {
+    const LONGEST: Duration = Duration::from_secs(300);
+    let begun = Instant::now();
     tokio::time::sleep(timing.traffic()).await;
     let (work, looked_after) = truth();
-    let begun = Instant::now();
     loop {
         let graph = Graph::read(collector.api()).await?;
         let score = Score::new(&graph, &work, &looked_after);
-        if score.is_exact() || begun.elapsed() > timing.reported_within() {
+        if score.is_exact() || begun.elapsed() > LONGEST.max(timing.traffic() + timing.reported_within()) {
             return Ok((graph, score));
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -43,6 +43,8 @@ pub struct NodePart<'a> {
     pub owner: Option<&'a str>,
     /// The agent that reports it.
     pub agent: Option<AgentId>,
+    /// Whether it was seen not to run.
+    pub stopped: bool,
 }
 
 /// One relationship.
@@ -116,6 +118,7 @@ impl Graph {
         let mut classes = ClassNumbers::new(self);
         self.nodes = by_number.iter().map(|&rank| node(&parts.nodes[rank as usize], &mut classes)).collect();
         self.classes = classes.finish();
+        self.stopped = Arc::new(self.numbers().filter(|&number| self.node_at(number).stopped).collect());
         self.number = KeyIndex::of(number.len(), parts.nodes.iter().zip(number).map(|(node, number)| (node.id.0.as_u128(), number.0)));
     }
 
@@ -312,6 +315,7 @@ pub(super) fn node(part: &NodePart<'_>, classes: &mut ClassNumbers) -> Node {
         name: part.name.as_ref().into(),
         owner: part.owner.map(Into::into),
         agent: part.agent,
+        stopped: part.stopped,
         class: classes.of(part.class),
     }
 }

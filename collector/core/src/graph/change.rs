@@ -61,6 +61,7 @@ impl Graph {
         let nodes = self.nodes.clone();
         self.number.remove(id.0.as_u128(), |number| nodes.get(number as usize).map(|node| node.id.0.as_u128()));
         self.nodes.set(number.index(), Node::gone());
+        self.note_stopped(number, false);
         self.gone.push(number);
         Some(number)
     }
@@ -71,6 +72,7 @@ impl Graph {
             let node = node(part, &mut classes);
             if let Some(number) = self.number_of(part.id) {
                 self.nodes.set(number.index(), node);
+                self.note_stopped(number, part.stopped);
                 continue;
             }
             let number = match self.gone.pop() {
@@ -83,6 +85,7 @@ impl Graph {
                     NodeNumber::at(self.nodes.len() - 1)
                 }
             };
+            self.note_stopped(number, part.stopped);
             self.appended += 1;
             if self.number.has_room() {
                 self.number.insert(part.id.0.as_u128(), number.0);
@@ -98,6 +101,13 @@ impl Graph {
         self.groups_of.grow(bound);
         self.dependents.grow(bound);
         self.needed_by.grow(bound);
+    }
+
+    fn note_stopped(&mut self, number: NodeNumber, stopped: bool) {
+        if self.stopped.contains(&number) != stopped {
+            let all = Arc::make_mut(&mut self.stopped);
+            let _ = if stopped { all.insert(number) } else { all.remove(&number) };
+        }
     }
 
     fn put_rows_of(&mut self, rows: BTreeMap<NodeNumber, Option<&RowPart<'_>>>) {

@@ -106,7 +106,14 @@ impl Graph {
 }
 
 fn node_part(ci: &Ci) -> NodePart<'_> {
-    NodePart { id: ci.id, name: Cow::Borrowed(&ci.name), class: &ci.class, owner: ci.text("owner"), agent: ci.agent }
+    NodePart {
+        id: ci.id,
+        name: Cow::Borrowed(&ci.name),
+        class: &ci.class,
+        owner: ci.text("owner"),
+        agent: ci.agent,
+        stopped: ci.is_stopped(),
+    }
 }
 
 fn row_part<'a>(estate: &'a Estate, ci: CiId, sources: &[CiId]) -> RowPart<'a> {

@@ -60,6 +60,8 @@ pub struct Graph {
     nodes: Paged<Node>,
     number: KeyIndex,
     gone: Vec<NodeNumber>,
+    /// What is known not to run.
+    stopped: Arc<BTreeSet<NodeNumber>>,
     /// Numbers that were given since the graph was built.
     appended: usize,
     edge_count: usize,
@@ -100,6 +102,8 @@ pub struct Node {
     pub owner: Option<Box<str>>,
     /// The agent that reports it.
     pub agent: Option<AgentId>,
+    /// It was seen not to run: it is down already, whatever else fails.
+    pub stopped: bool,
     class: u16,
 }
 
@@ -376,6 +380,11 @@ impl Graph {
         self.nodes.iter().enumerate().filter(|(_, node)| node.class != GONE).map(|(at, _)| NodeNumber::at(at))
     }
 
+    /// What is known not to run, ascending.
+    pub(crate) fn stopped(&self) -> impl ExactSizeIterator<Item = NodeNumber> {
+        self.stopped.iter().copied()
+    }
+
     pub(crate) fn is_in_use(&self, number: NodeNumber) -> bool {
         self.nodes.get(number.index()).is_some_and(|node| node.class != GONE)
     }
@@ -488,7 +497,7 @@ const GONE: u16 = u16::MAX;
 
 impl Node {
     fn gone() -> Self {
-        Self { id: CiId(uuid::Uuid::nil()), name: "".into(), owner: None, agent: None, class: GONE }
+        Self { id: CiId(uuid::Uuid::nil()), name: "".into(), owner: None, agent: None, stopped: false, class: GONE }
     }
 }
 

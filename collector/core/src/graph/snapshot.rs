@@ -22,7 +22,7 @@ use crate::model::{Method, Revision};
 
 const MAGIC: &[u8] = b"rollcall graph\n";
 /// Counts up with every change of what a frame holds.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A page of the largest estate is far below this; a damaged length is not believed.
 const LONGEST_FRAME: u32 = 1 << 30;
 
@@ -161,6 +161,7 @@ impl Graph {
             return Err(frames.damaged("a number that leads nowhere"));
         }
         graph.rules = graph.groups.iter().map(|group| group.rule()).collect();
+        graph.stopped = Arc::new(graph.numbers().filter(|&number| graph.node_at(number).stopped).collect());
         let known = graph.nodes.iter().zip(0..).filter(|(node, _)| node.class != GONE);
         graph.number = KeyIndex::of(graph.node_count(), known.map(|(node, number)| (node.id.0.as_u128(), number)));
         graph.agent_number =
@@ -312,7 +313,7 @@ impl Node {
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend(self.id.0.as_bytes());
         bytes.extend(self.class.to_le_bytes());
-        bytes.push(u8::from(self.agent.is_some()) | (u8::from(self.owner.is_some()) << 1));
+        bytes.push(u8::from(self.agent.is_some()) | (u8::from(self.owner.is_some()) << 1) | (u8::from(self.stopped) << 2));
         bytes.extend(self.agent.iter().flat_map(|agent| agent.0.into_bytes()));
         put_text(bytes, &self.name);
         self.owner.iter().for_each(|owner| put_text(bytes, owner));
@@ -325,7 +326,7 @@ impl Node {
         let agent = if has & 1 != 0 { Some(AgentId(frame.uuid()?)) } else { None };
         let name = frame.text()?;
         let owner = if has & 2 != 0 { Some(frame.text()?) } else { None };
-        Ok(Self { id, name, owner, agent, class })
+        Ok(Self { id, name, owner, agent, stopped: has & 4 != 0, class })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
         FailureKind, Solver,
         testing::{ci, graph},
     },
-    model::{Ci, Evidence, Lifecycle, MinUp, NeedGroup, Put, Relationship, Source, Standing},
+    model::{Attribute, Ci, Claim, Evidence, Lifecycle, MinUp, NeedGroup, Put, RUNNING, Relationship, Source, Standing},
 };
 
 fn names<'g>(nodes: impl IntoIterator<Item = &'g Node>) -> String {
@@ -111,7 +111,7 @@ fn petgraphs_algorithms_run_on_it() {
 fn a_chain_longer_than_a_stack_is_no_trouble() {
     const LENGTH: u128 = 100_000;
     let id = |at: u128| CiId(Uuid::from_u128(at));
-    let node = |at| NodePart { id: id(at), name: "link".into(), class: "server", owner: None, agent: None };
+    let node = |at| NodePart { id: id(at), name: "link".into(), class: "server", owner: None, agent: None, stopped: false };
     let edge = |at| EdgePart {
         relationship: RelationshipId(Uuid::from_u128(at)),
         kind: "connects_to",
@@ -241,7 +241,7 @@ impl Random {
 fn written_out(graph: &Graph) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for node in graph.nodes() {
-        all.push(format!("{} {} {:?} {:?} {}", node.id, node.name, node.owner, node.agent, graph.class_of(node)));
+        all.push(format!("{} {} {:?} {:?} {} {}", node.id, node.name, node.owner, node.agent, graph.class_of(node), node.stopped));
         let edge = |edge: EdgeView<'_>| {
             let evidence: Vec<EdgeEvidence> = edge.evidence.iter().collect();
             let (from, to) = (edge.from.id, edge.to.id);
@@ -267,6 +267,9 @@ fn written_out(graph: &Graph) -> Vec<String> {
         }));
     }
     all.push(format!("{} {}", graph.node_count(), graph.edge_count()));
+    let mut stopped: Vec<CiId> = graph.stopped().map(|number| graph.node_at(number).id).collect();
+    stopped.sort_unstable();
+    all.push(format!("stopped {stopped:?}"));
     all.sort_unstable();
     all
 }
@@ -277,6 +280,14 @@ fn check_same(graph: &Graph, other: &Graph, when: &str) {
     let (one, two) = (written_out(graph), written_out(other));
     let difference = one.iter().zip(&two).find(|(a, b)| a != b);
     assert!(one == two, "{when}: {} and {} lines, first {difference:?}", one.len(), two.len());
+}
+
+/// The attributes of what does not run, or runs.
+fn stopped(is_stopped: bool) -> BTreeMap<String, Attribute> {
+    let at = Timestamp::from_millis(1);
+    let claim = Claim { value: false.into(), source: Source::Agent, since: at, confirmed: at, pinned: false };
+    let attribute = Attribute::from_claims(is_stopped.then_some(claim));
+    attribute.map(|attribute| (RUNNING.to_owned(), attribute)).into_iter().collect()
 }
 
 /// A random write: CIs come, change, go, return, are merged and split; relationships and groups come, change and go.
@@ -296,7 +307,7 @@ fn random_put(random: &mut Random, cis: usize) -> Put {
                 lifecycle,
                 stage: if lifecycle == Lifecycle::Active { crate::model::Stage::InUse } else { crate::model::Stage::Retired },
                 sighting: None,
-                attributes: BTreeMap::new(),
+                attributes: stopped(random.below(8) == 0),
                 keys: Vec::new(),
                 agent: (random.below(2) == 0).then(|| AgentId(name(random.below(cis)).0)),
                 merged_into: merged,

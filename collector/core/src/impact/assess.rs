@@ -1,6 +1,6 @@
 use std::{
     cmp::Reverse,
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
 };
 
 use rollcall_shared::{CiId, catalogue::Hardness};
@@ -22,14 +22,17 @@ pub struct Assessment<'a> {
     pub failures: Vec<Failure<'a>>,
     /// What was said to fail but is not in the graph: unknown or retired.
     pub not_found: Vec<CiId>,
-    /// Every CI that is not ok, what fails itself left out (unless others make it worse than it fails). Worst first; within a state business services
-    /// first, then by hops, then by name.
+    /// Every CI that fares worse than before, what fails itself left out (unless others make it worse than it fails). Worst first; within a state
+    /// business services first, then by hops, then by name.
     pub affected: Vec<Affected<'a>>,
+    /// What is down or degraded already, because it or something that it needs was seen not to run, and has a part in this: it is to fail, or
+    /// would be harmed if it were not so already, or a group that is touched counts on it in vain. Sorted as `affected`.
+    pub already: Vec<Already<'a>>,
     /// Every CI next to what is affected that still serves, with the reason: those without margin first, then by name.
     pub absorbed: Vec<Absorbed<'a>>,
     /// How many CIs beyond `absorbed` would be affected if there were no redundancy and every need were hard.
     pub spared: usize,
-    /// How many CIs are in each state.
+    /// How many of `affected` are in each state.
     pub counts: Counts,
     /// How much of this rests on weak evidence.
     pub evidence: EvidenceShare,
@@ -62,6 +65,15 @@ pub struct Affected<'a> {
     pub rests_on_stale: bool,
     /// Without evidence that only one of two ends has it would fare better.
     pub rests_on_one_ended: bool,
+}
+
+/// A CI that fares badly before anything fails.
+#[derive(Clone, Copy, Debug)]
+pub struct Already<'a> {
+    /// The CI.
+    pub ci: &'a Node,
+    /// What it is: degraded or down.
+    pub state: State,
 }
 
 /// How much of an answer rests on weak evidence, in CIs that are down or degraded.
@@ -102,7 +114,10 @@ pub fn assess<'a>(graph: &'a Graph, outage: &Outage, basis: Basis<'a>) -> Assess
     without.run(states(), &Without { graph, is_weak: |edge: &Edge| edge_is_one_ended(graph, edge) });
     let better_without_one_ended = better(&solver, &without);
 
-    let worsened = solver.failing().iter().filter(|&&number| solver.own_state(number) < solver.state_at(number));
+    let worsened = solver.failing().iter().filter(|&&number| {
+        let state = solver.state_at(number);
+        solver.own_state(number) < state && solver.already_at(number) < state
+    });
     let mut affected: Vec<Affected<'a>> = solver
         .reached()
         .iter()
@@ -126,8 +141,9 @@ pub fn assess<'a>(graph: &'a Graph, outage: &Outage, basis: Basis<'a>) -> Assess
         one_ended: harmed().filter(|one| one.rests_on_one_ended).count(),
     };
     let (absorbed, spared) = find_absorbed(graph, &solver);
+    let already = find_already(graph, &solver, states());
     let certainty = certainty(graph, &failures, evidence, &basis);
-    Assessment { failures, not_found, affected, absorbed, spared, counts, evidence, certainty, graph, basis, solver }
+    Assessment { failures, not_found, affected, already, absorbed, spared, counts, evidence, certainty, graph, basis, solver }
 }
 
 impl<'a> Assessment<'a> {
@@ -178,6 +194,31 @@ fn look_up<'a>(graph: &'a Graph, outage: &Outage) -> (Vec<Failure<'a>>, Vec<CiId
         }
     }
     (failures, not_found)
+}
+
+/// What has a part in an outage and fares no worse in it than before.
+fn find_already<'a>(graph: &'a Graph, solver: &Solver<'a>, failures: impl Iterator<Item = (NodeNumber, State)>) -> Vec<Already<'a>> {
+    if solver.already().is_empty() {
+        return Vec::new();
+    }
+    let stays = |number: &NodeNumber| {
+        let already = solver.already_at(*number);
+        already >= State::Degraded && already == solver.state_at(*number)
+    };
+    let mut if_all_ran = Solver::if_all_ran(graph);
+    if_all_ran.run(failures, &Everything);
+    let mut found: BTreeSet<NodeNumber> = if_all_ran.failing().iter().chain(if_all_ran.reached()).copied().filter(stays).collect();
+    for &provider in solver.failing().iter().chain(solver.reached()) {
+        for entry in graph.needed_by(provider) {
+            if let Need::Group(group) = entry.need {
+                found.extend(graph.group_at(group).members.iter().copied().filter(stays));
+            }
+        }
+    }
+    let mut already: Vec<Already<'a>> =
+        found.into_iter().map(|number| Already { ci: graph.node_at(number), state: solver.state_at(number) }).collect();
+    already.sort_by_key(|one| (Reverse(one.state), !graph.is_business_service(one.ci), &one.ci.name, one.ci.id));
+    already
 }
 
 fn rank<'a>(graph: &Graph, one: &Affected<'a>) -> (Reverse<State>, bool, u32, &'a str, CiId) {

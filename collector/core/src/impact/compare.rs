@@ -21,7 +21,8 @@ pub struct Difference<'a> {
 pub fn compare<'a>(before: &Assessment<'a>, after: &Assessment<'a>) -> Vec<Difference<'a>> {
     let cis = |assessment: &Assessment<'a>| -> Vec<&'a Node> {
         let failing = assessment.failures.iter().map(|failure| failure.ci);
-        failing.chain(assessment.affected.iter().map(|affected| affected.ci)).collect()
+        let already = assessment.already.iter().map(|already| already.ci);
+        failing.chain(assessment.affected.iter().map(|affected| affected.ci)).chain(already).collect()
     };
     // The later answer's node replaces the earlier one's.
     let touched: BTreeMap<CiId, &'a Node> = cis(before).into_iter().chain(cis(after)).map(|ci| (ci.id, ci)).collect();

@@ -35,7 +35,8 @@ struct States {
     services: InState,
 }
 
-/// A CI's state, above it that which its dependents were told, and what does not change.
+/// A CI's state, above it that which its dependents were told, and what does not change: the state that it is in before anything fails
+/// highest.
 type Cell = u8;
 
 const TOLD: u32 = 2;
@@ -43,6 +44,7 @@ const STATES: u8 = 0b1111;
 const SERVICE: u8 = 0b1_0000;
 /// Somebody needs it. Whoever nobody needs has nobody to tell.
 const NEEDED: u8 = 0b10_0000;
+const ALREADY: u32 = 6;
 
 /// How many members of a group are down and degraded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,11 +62,20 @@ struct Log {
 
 /// What is told of each failure.
 pub(super) trait Witness {
-    /// A failure was worked out: how many CIs, itself included, and how many business services are in each state.
-    fn outage(&mut self, failing: NodeNumber, counts: &InState, services: &InState);
+    /// A failure was worked out: how many CIs and how many business services it has put in each state, itself included unless it was down already.
+    fn outage(&mut self, failing: NodeNumber, was_down: bool, counts: &InState, services: &InState);
 
     /// A business service is down in so many failures more, its own not counted; less, where that was counted before.
     fn service_down(&mut self, service: NodeNumber, failures: i32);
+}
+
+/// Who is told of what is so before anything fails.
+struct Nobody;
+
+impl Witness for Nobody {
+    fn outage(&mut self, _: NodeNumber, _: bool, _: &InState, _: &InState) {}
+
+    fn service_down(&mut self, _: NodeNumber, _: i32) {}
 }
 
 /// Failures of a walk, each with the one above it.
@@ -94,8 +105,13 @@ impl Descent {
             }
         }
         let tallies = vec![Tally::default(); graph.group_bound()];
-        let states = States { cells, tallies, queue: Vec::new(), log: Log::default(), counts, services };
-        Self { needs: Needs { needed_by: NeededByAll::of(graph), rules }, states }
+        let needs = Needs { needed_by: NeededByAll::of(graph), rules };
+        let mut states = States { cells, tallies, queue: Vec::new(), log: Log::default(), counts, services };
+        for stopped in graph.stopped() {
+            states.fail(stopped, &needs, 0, &mut Nobody);
+        }
+        states.take_for_granted();
+        Self { needs, states }
     }
 
     /// Works out each of these failures alone. Ascending, each once.
@@ -110,7 +126,7 @@ impl Descent {
                     let before = self.states.log.len();
                     let failing = forest.failing[place as usize];
                     self.states.fail(failing, &self.needs, forest.sizes[place as usize], witness);
-                    witness.outage(failing, &self.states.counts, &self.states.services);
+                    witness.outage(failing, self.states.is_down_already(failing), &self.states.counts, &self.states.services);
                     path.push((place, forest.starts[place as usize], before));
                 }
                 let Some((place, next, before)) = path.last_mut() else { break };
@@ -189,6 +205,9 @@ impl States {
     /// Takes a CI down in addition to all that is. That stays so for so many failures in all.
     fn fail(&mut self, failing: NodeNumber, needs: &Needs, failures: i32, witness: &mut impl Witness) {
         let known = self.cells[failing.index()];
+        if self.is_down_already(failing) {
+            return;
+        }
         if known & 3 == State::Down as u8 && known & SERVICE != 0 {
             // In a circle it was down already, and its own failure counted.
             witness.service_down(failing, -1);
@@ -242,10 +261,12 @@ impl States {
         }
         *cell = *cell & !3 | to as u8;
         self.log.states.push((number, from));
-        self.counts[from as usize] -= 1;
+        // What fares no worse than before counts with those that are ok.
+        let counted = if from as u8 == *cell >> ALREADY { State::Ok } else { from };
+        self.counts[counted as usize] -= 1;
         self.counts[to as usize] += 1;
         if *cell & SERVICE != 0 {
-            self.services[from as usize] -= 1;
+            self.services[counted as usize] -= 1;
             self.services[to as usize] += 1;
             if to == State::Down {
                 witness.service_down(number, failures);
@@ -253,6 +274,22 @@ impl States {
         }
         if to >= State::Degraded && *cell & NEEDED != 0 {
             self.queue.push(number);
+        }
+    }
+
+    fn is_down_already(&self, number: NodeNumber) -> bool {
+        self.cells[number.index()] >> ALREADY == State::Down as u8
+    }
+
+    /// Takes everything as it is for what is so before anything fails.
+    fn take_for_granted(&mut self) {
+        for &(number, _) in &self.log.states {
+            let cell = &mut self.cells[number.index()];
+            *cell = *cell & !(3 << ALREADY) | (*cell & 3) << ALREADY;
+        }
+        self.log = Log::default();
+        for counts in [&mut self.counts, &mut self.services] {
+            *counts = [counts.iter().sum(), 0, 0, 0];
         }
     }
 
@@ -264,11 +301,12 @@ impl States {
             // Whoever has nothing to hear was told nothing.
             let told = if before >= State::Degraded { before } else { State::Ok };
             *cell = *cell & !STATES | before as u8 | (told as u8) << TOLD;
+            let counted = if before as u8 == *cell >> ALREADY { State::Ok } else { before };
             self.counts[now] -= 1;
-            self.counts[before as usize] += 1;
+            self.counts[counted as usize] += 1;
             if *cell & SERVICE != 0 {
                 self.services[now] -= 1;
-                self.services[before as usize] += 1;
+                self.services[counted as usize] += 1;
             }
         }
         for (group, before) in self.log.tallies.drain(tallies..).rev() {

@@ -102,15 +102,14 @@ impl<'a> Assessment<'a> {
             relationships: edges().filter_map(|edge| edge.relationship).collect(),
             is_reason: between.iter().any(|&need| self.solver.is_reason(need, provider_state, state)),
             stale: edges().all(|edge| self.basis.edge_is_stale(self.graph, &edge)),
+            hard: edges().any(|edge| edge.hardness == Hardness::Hard),
         })
     }
 
     fn next_hop(&self, number: NodeNumber) -> Option<Hop<'a>> {
         let hops = self.solver.hops(number).checked_sub(1)?;
-        let state = self.solver.state_at(number);
-        let reasons = needs(self.graph, number).filter(|&(need, provider)| {
-            self.solver.is_reason(need, self.solver.state_at(provider), state) && self.solver.hops(provider) == hops
-        });
+        let reasons = needs(self.graph, number)
+            .filter(|&(need, provider)| self.solver.is_cause(need, provider, number) && self.solver.hops(provider) == hops);
         let (need, provider) = reasons.min_by_key(|&(need, provider)| {
             let step = step_weakness(self.graph, &self.basis, number, need, provider);
             (self.solver.weakness(provider).saturating_add(step), self.graph.node_at(provider).id)

@@ -4,6 +4,9 @@
 //! what fails and "all else is ok", states only ever get worse until nothing changes: the least fixpoint, whatever the order, cycles
 //! or not. A provider serves unless it is down; see [`State`] for what that makes of a dependent.
 //!
+//! What was seen not to run (a stopped service) is down before anything fails. The least fixpoint begins there: whoever it harms fares so
+//! already and is not counted among what an outage affects, and no group counts on it.
+//!
 //! - [`assess`]: an outage of one or several CIs, with reasons, what absorbed it, how sure it is and whom to tell.
 //! - [`Solver`]: states only, for sweeps and rankings.
 //! - [`compare`]: two answers, as of two dates or before and after a change.
@@ -37,7 +40,7 @@ pub mod view;
 mod what_if;
 
 pub use absorbed::Absorbed;
-pub use assess::{Affected, Assessment, Certainty, EvidenceShare, Failure, assess};
+pub use assess::{Affected, Already, Assessment, Certainty, EvidenceShare, Failure, assess};
 pub use basis::Basis;
 pub use blast::{Blast, blast_radius, rank};
 pub use compare::{Difference, compare};

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{testing::NOW, *};
 use crate::{
-    graph::{EdgePart, Graph, GraphParts, GroupPart, NodePart},
+    graph::{EdgePart, Graph, GraphChange, GraphParts, GroupPart, NodePart},
     model::MinUp,
 };
 
@@ -47,6 +47,8 @@ struct Estate {
     /// Whose need, members, how many, hardness.
     groups: Vec<(usize, BTreeSet<usize>, MinUp, Hardness)>,
     failures: Vec<(usize, FailureKind)>,
+    /// What does not run, whatever fails.
+    stopped: BTreeSet<usize>,
     /// By CI, as [`Estate::read_needs`] finds them.
     needs: Vec<Vec<Need>>,
 }
@@ -72,7 +74,8 @@ fn random_estate(random: &mut Random) -> Estate {
         groups.push((random.below(nodes), members, min_up, hardness(random)));
     }
     let failures = (0..1 + random.below(3)).map(|_| (random.below(nodes), FailureKind::ALL[random.below(3)])).collect();
-    let mut estate = Estate { nodes, edges, groups, failures, needs: Vec::new() };
+    let stopped = (0..random.below(3).saturating_sub(random.below(2))).map(|_| random.below(nodes)).collect();
+    let mut estate = Estate { nodes, edges, groups, failures, stopped, needs: Vec::new() };
     estate.needs = (0..nodes).map(|ci| estate.read_needs(ci)).collect();
     estate
 }
@@ -106,6 +109,7 @@ impl Estate {
             class: ["server", "server", "business_service"][node % 3],
             owner: None,
             agent: None,
+            stopped: self.stopped.contains(&node),
         };
         GraphParts {
             nodes: (0..self.nodes).map(node).collect(),
@@ -144,6 +148,7 @@ impl Estate {
 
     fn reference(&self, failures: &[(usize, FailureKind)]) -> Vec<State> {
         let mut states = vec![State::Ok; self.nodes];
+        self.stopped.iter().for_each(|&ci| states[ci] = State::Down);
         failures.iter().for_each(|&(ci, kind)| states[ci] = states[ci].max(kind.state()));
         loop {
             let before = states.clone();
@@ -155,6 +160,16 @@ impl Estate {
                 return states;
             }
         }
+    }
+
+    /// How everybody fares before anything fails.
+    fn today(&self) -> Vec<State> {
+        self.reference(&[])
+    }
+
+    /// Whether a CI fails or fares worse than before.
+    fn is_reached(&self, ci: usize, states: &[State]) -> bool {
+        states[ci] > self.today()[ci] || self.failures.iter().any(|(failing, _)| *failing == ci)
     }
 
     /// The providers that are part of why a CI is in its state.
@@ -169,11 +184,15 @@ impl Estate {
 
     /// Lengths of shortest chains of reasons to what fails, by relaxing until nothing changes.
     fn reference_hops(&self, states: &[State]) -> Vec<u32> {
-        let fails_so = |ci: usize| self.failures.iter().any(|&(failing, kind)| failing == ci && kind.state() == states[ci]);
+        let today = self.today();
+        let fails_so = |ci: usize| {
+            self.failures.iter().any(|&(failing, kind)| failing == ci && (kind.state() == states[ci] || today[ci] == states[ci]))
+        };
+        let reached: Vec<bool> = (0..self.nodes).map(|ci| self.is_reached(ci, states)).collect();
         let mut hops: Vec<u32> = (0..self.nodes).map(|ci| if fails_so(ci) { 0 } else { u32::MAX }).collect();
         loop {
             let before = hops.clone();
-            for ci in 0..self.nodes {
+            for ci in (0..self.nodes).filter(|&ci| reached[ci]) {
                 let nearest = self.reasons(ci, states).iter().map(|&provider| hops[provider]).min().unwrap_or(u32::MAX);
                 hops[ci] = hops[ci].min(nearest.saturating_add(1));
             }
@@ -269,8 +288,18 @@ fn witness_paths_are_real_and_shortest_and_what_holds_is_explained() {
             *state = (*state).max(kind.state());
             worst
         });
-        let expected = (0..estate.nodes).filter(|ci| states[*ci] > failing.get(ci).copied().unwrap_or_default());
-        assert_eq!(affected, expected.collect());
+        let today = estate.today();
+        let is_worse = |ci: &usize| states[*ci] > today[*ci] && states[*ci] > failing.get(ci).copied().unwrap_or_default();
+        assert_eq!(affected, (0..estate.nodes).filter(is_worse).collect());
+        for one in &assessment.already {
+            let ci = number[&one.ci.id];
+            assert!(one.state >= State::Degraded && one.state == today[ci] && one.state == states[ci], "{}", one.ci.name);
+            assert!(!affected.contains(&ci));
+        }
+        // Said to fail, it is affected, as it should be, or no news.
+        let no_news = |ci: &&usize| today[**ci] >= State::Degraded && today[**ci] == states[**ci];
+        let told: BTreeSet<CiId> = assessment.already.iter().map(|one| one.ci.id).collect();
+        assert!(failing.keys().filter(no_news).all(|&ci| told.contains(&id(ci))));
         check_absorbed(estate, &assessment, &states);
     });
 }
@@ -279,7 +308,9 @@ fn check_absorbed(estate: &Estate, assessment: &Assessment<'_>, states: &[State]
     let harmed = |ci: usize| states[ci] >= State::Degraded;
     let touches =
         |ci: usize, by: &dyn Fn(usize) -> bool| estate.needs[ci].iter().any(|(providers, ..)| providers.iter().any(|&one| by(one)));
-    let boundary: BTreeSet<usize> = (0..estate.nodes).filter(|&ci| !harmed(ci) && touches(ci, &harmed)).collect();
+    let harmed_now: BTreeSet<usize> = (0..estate.nodes).filter(|&ci| harmed(ci) && estate.is_reached(ci, states)).collect();
+    let boundary: BTreeSet<usize> =
+        (0..estate.nodes).filter(|&ci| !harmed(ci) && touches(ci, &|provider| harmed_now.contains(&provider))).collect();
     let found: BTreeSet<CiId> = assessment.absorbed.iter().map(|absorbed| absorbed.ci.id).collect();
     assert_eq!(found, boundary.iter().map(|&ci| id(ci)).collect());
     for absorbed in &assessment.absorbed {
@@ -310,7 +341,8 @@ fn single_points_and_pairs_are_what_brute_force_finds() {
 
         let points = single_points(&graph, id(service), usize::MAX).unwrap();
         let found: BTreeMap<CiId, State> = points.points.iter().map(|point| (point.ci.id, point.state)).collect();
-        let expected = others().map(|ci| (id(ci), fate(&[ci]))).filter(|(_, state)| *state >= State::Degraded);
+        let expected =
+            others().map(|ci| (id(ci), fate(&[ci]))).filter(|(_, state)| *state >= State::Degraded && *state > estate.today()[service]);
         assert_eq!(found, expected.collect());
         assert_eq!(points.tried, points.needed);
 
@@ -339,7 +371,13 @@ fn the_sweep_follows_what_is_changed() {
         let mut sweep = Sweep::of(&graph);
         for _ in 0..3 {
             let (ci, on) = (id(random.below(estate.nodes)), id(random.below(estate.nodes)));
-            let pretended = match random.below(3) {
+            let pretended = match random.below(4) {
+                3 => {
+                    let after = graph.changed(&turned(&graph, on));
+                    sweep = sweep.after(&graph, &after);
+                    graph = after;
+                    continue;
+                }
                 0 => Pretend::NeedsNot { ci, on },
                 1 => Pretend::Needs { ci, on, hardness: [Hardness::Hard, Hardness::Soft][random.below(2)] },
                 _ => {
@@ -352,6 +390,13 @@ fn the_sweep_follows_what_is_changed() {
         }
         check_sweep(&sweep, &graph);
     });
+}
+
+/// What ran stops, what did not starts.
+fn turned(graph: &Graph, ci: CiId) -> GraphChange<'_> {
+    let node = graph.node(ci).unwrap();
+    let (name, class) = (Cow::Borrowed(&*node.name), graph.class_of(node));
+    GraphChange { put: vec![NodePart { id: ci, name, class, owner: None, agent: None, stopped: !node.stopped }], ..GraphChange::default() }
 }
 
 /// Compares with one outage for each CI.

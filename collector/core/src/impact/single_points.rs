@@ -23,7 +23,7 @@ pub struct SinglePoints<'g> {
     pub tried: usize,
 }
 
-/// A CI that harms a service alone.
+/// A CI that harms a service alone, more than what does not run harms it already.
 #[derive(Clone, Debug)]
 pub struct SinglePoint<'g> {
     /// The CI.
@@ -72,7 +72,7 @@ pub fn single_points(graph: &Graph, service: CiId, budget: usize) -> Option<Sing
     for (candidate, hops) in sweep.candidates.clone() {
         let Some(state) = sweep.fail(&[candidate]) else { break };
         tried += 1;
-        if state >= State::Degraded {
+        if state >= State::Degraded && state > sweep.already {
             let ci = graph.node_at(candidate);
             let (guards, behind) = explained.get(&ci.id).map_or((0, None), |point| (point.guards, point.behind));
             points.push(SinglePoint { ci, state, hops, guards, behind });
@@ -109,9 +109,9 @@ pub fn pairs(graph: &Graph, service: CiId, budget: usize) -> Option<Pairs<'_>> {
 
     let mut found = BTreeSet::new();
     let mut refuted = BTreeSet::new();
-    'groups: for (group, by) in weakened {
-        let group = graph.group_at(group);
-        let enough = group.members.len() as u32 - group.min_up + 1;
+    'groups: for (number, by) in weakened {
+        let group = graph.group_at(number);
+        let enough = (group.members.len() as u32 - sweep.solver.down_already(number) + 1).saturating_sub(group.min_up);
         for (place, &(first, lost)) in by.iter().enumerate() {
             for &(second, also_lost) in &by[place + 1..] {
                 if !sweep.spend(1) {
@@ -144,6 +144,8 @@ struct Sweep<'g> {
     /// What the service needs, with hops, nearest first.
     candidates: Vec<(NodeNumber, u32)>,
     within: Within,
+    /// The service's state before anything fails.
+    already: State,
     solver: Solver<'g>,
     budget: usize,
 }
@@ -167,7 +169,8 @@ impl<'g> Sweep<'g> {
         let mut within = vec![false; graph.node_bound()];
         within[service.index()] = true;
         candidates.iter().for_each(|(node, _)| within[node.index()] = true);
-        Some(Self { graph, service, candidates, within: Within(within), solver: Solver::new(graph), budget })
+        let solver = Solver::new(graph);
+        Some(Self { graph, service, candidates, within: Within(within), already: solver.already_at(service), solver, budget })
     }
 
     /// Takes from the budget; false if nothing was left.
@@ -187,7 +190,7 @@ impl<'g> Sweep<'g> {
         Some(self.solver.state_at(self.service))
     }
 
-    /// Hard groups within the service's needs that the last failure cost members but did not break, and how many members.
+    /// Hard groups within the service's needs that the last failure cost members but did not break, and how many of those that served.
     fn weakened_groups(&self) -> BTreeSet<(u32, u32)> {
         let down = self.solver.failing().iter().chain(self.solver.reached()).filter(|&&node| self.solver.state_at(node) == State::Down);
         let entries = down.flat_map(|&node| self.graph.needed_by(node)).filter(|entry| self.within.has(entry.dependent));
@@ -200,7 +203,8 @@ impl<'g> Sweep<'g> {
                 let group = self.graph.group_at(number);
                 let (down, _) = self.solver.tally(number);
                 let met = group.members.len() as u32 - down >= group.min_up;
-                (met && group.hardness == Hardness::Hard).then_some((number, down))
+                let lost = down - self.solver.down_already(number);
+                (met && lost > 0 && group.hardness == Hardness::Hard).then_some((number, lost))
             })
             .collect()
     }

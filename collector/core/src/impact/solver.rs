@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use rollcall_shared::CiId;
 
 use super::state::{Counts, FailureKind, State};
@@ -6,6 +8,9 @@ use crate::graph::{BATCH, Graph, GroupRule, Need, NeededByRow, NodeNumber};
 /// Finds the state of every CI in an outage. Made once for a graph and used for many outages: each costs in proportion to what it
 /// affects, as it begins with taking back what the one before left behind. One byte for each CI, so that those of a whole estate stay near the
 /// processor.
+///
+/// What was seen not to run is down before anything else fails, and has done to others what it does: an outage begins from there, so that
+/// no group counts on it, and affects whoever fares worse than that.
 #[derive(Clone, Debug)]
 pub struct Solver<'g> {
     graph: &'g Graph,
@@ -17,6 +22,9 @@ pub struct Solver<'g> {
     /// Every CI that is not ok, what fails first.
     reached: Vec<NodeNumber>,
     failing: usize,
+    /// What is not ok before anything fails, because of what does not run; and what that makes of tallies that are then not zero.
+    already: Vec<NodeNumber>,
+    tallies_already: HashMap<u32, u64>,
     queue: Vec<NodeNumber>,
     /// By node, one more than the length of its shortest witness path; 0 where it is not measured. Empty until something is, as sweeps do without.
     distance: Vec<u32>,
@@ -24,13 +32,14 @@ pub struct Solver<'g> {
     weakness: Vec<u32>,
 }
 
-/// Three states of a CI, two bits each: its own now, that which dependents were told, and that which it fails with by itself. Zero, so that
-/// fresh ones cost nothing, is ok in all three.
+/// Four states of a CI, two bits each: its own now, that which dependents were told, that which it fails with by itself, and that which it is
+/// in before anything fails. Zero, so that fresh ones cost nothing, is ok in all of them.
 type Cell = u8;
 
 const STATE: u32 = 0;
 const TOLD: u32 = 2;
 const OWN: u32 = 4;
+const ALREADY: u32 = 6;
 
 fn read(cell: Cell, which: u32) -> State {
     State::ALL[usize::from(cell >> which & 3)]
@@ -66,6 +75,16 @@ impl Scope for Everything {}
 impl<'g> Solver<'g> {
     /// A solver for this graph.
     pub fn new(graph: &'g Graph) -> Self {
+        let mut solver = Self::if_all_ran(graph);
+        if graph.stopped().len() > 0 {
+            solver.run(graph.stopped().map(|number| (number, State::Down)), &Everything);
+            solver.take_for_granted();
+        }
+        solver
+    }
+
+    /// A solver for this graph if everything ran that does not.
+    pub(super) fn if_all_ran(graph: &'g Graph) -> Self {
         Self {
             graph,
             cells: vec![0; graph.node_bound()],
@@ -73,6 +92,8 @@ impl<'g> Solver<'g> {
             tallied: Vec::new(),
             reached: Vec::new(),
             failing: 0,
+            already: Vec::new(),
+            tallies_already: HashMap::new(),
             queue: Vec::new(),
             distance: Vec::new(),
             weakness: Vec::new(),
@@ -99,9 +120,8 @@ impl<'g> Solver<'g> {
     /// The next step of a shortest witness path, once traced: a provider whose state is part of why this CI is in its own.
     pub fn cause_of(&self, ci: CiId) -> Option<CiId> {
         let number = self.graph.number_of(ci)?;
-        let (state, hops) = (self.state_at(number), self.hops(number).checked_sub(1)?);
-        let is_cause =
-            |&(need, provider): &(Need, NodeNumber)| self.is_reason(need, self.state_at(provider), state) && self.hops(provider) == hops;
+        let hops = self.hops(number).checked_sub(1)?;
+        let is_cause = |&(need, provider): &(Need, NodeNumber)| self.is_cause(need, provider, number) && self.hops(provider) == hops;
         super::explain::needs(self.graph, number).find(is_cause).map(|(_, provider)| self.graph.node_at(provider).id)
     }
 
@@ -110,12 +130,12 @@ impl<'g> Solver<'g> {
         self.graph.number_of(ci).map_or(State::Ok, |number| self.state_at(number))
     }
 
-    /// Every CI that is not ok in the outage solved last, what fails itself left out, in no particular order.
+    /// Every CI that fares worse in the outage solved last than before it, what fails itself left out, in no particular order.
     pub fn affected(&self) -> impl Iterator<Item = (CiId, State)> {
         self.reached[self.failing..].iter().map(|&number| (self.graph.node_at(number).id, self.state_at(number)))
     }
 
-    /// How many CIs are in each state in the outage solved last.
+    /// How many CIs the outage solved last has put in each state.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for &number in &self.reached[self.failing..] {
@@ -133,6 +153,21 @@ impl<'g> Solver<'g> {
         read(self.cells[number.index()], OWN)
     }
 
+    /// The state that a CI is in before anything fails.
+    pub(super) fn already_at(&self, number: NodeNumber) -> State {
+        read(self.cells[number.index()], ALREADY)
+    }
+
+    /// What is not ok before anything fails, in no particular order.
+    pub(super) fn already(&self) -> &[NodeNumber] {
+        &self.already
+    }
+
+    /// Whether a CI fails or fares worse than before: all that the outage has anything to do with.
+    pub(super) fn is_reached(&self, number: NodeNumber) -> bool {
+        self.own_state(number) != State::Ok || self.state_at(number) != self.already_at(number)
+    }
+
     /// Length of a shortest witness path, once [`Self::measure`] has run; 0 for what fails itself and for what is ok.
     pub(super) fn hops(&self, number: NodeNumber) -> u32 {
         self.distance.get(number.index()).map_or(0, |distance| distance.saturating_sub(1))
@@ -143,7 +178,7 @@ impl<'g> Solver<'g> {
         &self.reached[..self.failing]
     }
 
-    /// Every CI that is not ok, what fails itself left out.
+    /// Every CI that fares worse than before, what fails itself left out.
     pub(super) fn reached(&self) -> &[NodeNumber] {
         &self.reached[self.failing..]
     }
@@ -151,10 +186,13 @@ impl<'g> Solver<'g> {
     pub(super) fn run(&mut self, failures: impl IntoIterator<Item = (NodeNumber, State)>, scope: &impl Scope) {
         self.begin();
         for (number, own) in failures {
-            self.raise(number, own);
             let cell = &mut self.cells[number.index()];
-            let own = own.max(read(*cell, OWN));
-            write(cell, OWN, own);
+            let known = read(*cell, OWN);
+            if known == State::Ok {
+                self.reached.push(number);
+            }
+            write(cell, OWN, own.max(known));
+            self.raise(number, own);
         }
         self.failing = self.reached.len();
         while let Some(&last) = self.queue.last() {
@@ -182,15 +220,34 @@ impl<'g> Solver<'g> {
     fn begin(&mut self) {
         let measured = !self.distance.is_empty();
         for number in self.reached.drain(..) {
-            self.cells[number.index()] = 0;
+            let cell = &mut self.cells[number.index()];
+            let already = read(*cell, ALREADY);
+            *cell = 0;
+            for which in [STATE, ALREADY] {
+                write(cell, which, already);
+            }
+            write(cell, TOLD, told(already));
             if measured {
                 self.distance[number.index()] = 0;
             }
         }
         for group in self.tallied.drain(..) {
-            self.tallies[group as usize] = 0;
+            self.tallies[group as usize] = self.tallies_already.get(&group).copied().unwrap_or(0);
         }
         self.queue.clear();
+    }
+
+    /// Takes the outage solved last for what is so already, before anything fails.
+    fn take_for_granted(&mut self) {
+        for &number in &self.reached {
+            let cell = &mut self.cells[number.index()];
+            let state = read(*cell, STATE);
+            write(cell, ALREADY, state);
+            write(cell, OWN, State::Ok);
+        }
+        self.tallies_already = self.tallied.drain(..).map(|group| (group, self.tallies[group as usize])).collect();
+        self.already = std::mem::take(&mut self.reached);
+        self.failing = 0;
     }
 
     fn tell_dependents(&mut self, provider: NodeNumber, row: &NeededByRow<'g>, before: State, now: State, scope: &impl Scope) {
@@ -201,7 +258,7 @@ impl<'g> Solver<'g> {
             let outcome = match entry.need {
                 Need::Group(number) => {
                     let tally = &mut self.tallies[number as usize];
-                    if *tally == 0 {
+                    if *tally == 0 || !self.tallies_already.is_empty() {
                         self.tallied.push(number);
                     }
                     if before == State::Degraded {
@@ -224,7 +281,8 @@ impl<'g> Solver<'g> {
         if to <= from {
             return;
         }
-        if from == State::Ok {
+        // The first time in this run; what fails itself is there already.
+        if from == read(*cell, ALREADY) && read(*cell, OWN) == State::Ok {
             self.reached.push(number);
         }
         write(cell, STATE, to);
@@ -244,8 +302,8 @@ impl<'g> Solver<'g> {
         for at in 0..self.reached.len() {
             let number = self.reached[at];
             let cell = self.cells[number.index()];
-            // What fails mildly and is made worse by others has them as its reason.
-            let is_first = read(cell, OWN) == read(cell, STATE);
+            // What fails mildly and is made worse by others has them as its reason; nothing here makes worse what fares so already.
+            let is_first = read(cell, OWN) == read(cell, STATE) || read(cell, ALREADY) == read(cell, STATE);
             self.distance[number.index()] = u32::from(is_first);
             if is_first {
                 self.queue.push(number);
@@ -258,7 +316,10 @@ impl<'g> Solver<'g> {
             for entry in self.graph.needed_by(provider) {
                 let dependent = entry.dependent;
                 let known_distance = self.distance[dependent.index()];
-                if known_distance != 0 && known_distance < distance || !self.is_reason(entry.need, state, self.state_at(dependent)) {
+                if known_distance != 0 && known_distance < distance
+                    || !self.is_reached(dependent)
+                    || !self.is_reason(entry.need, state, self.state_at(dependent))
+                {
                     continue;
                 }
                 let weakness = self.weakness(provider).saturating_add(step_weakness(dependent, entry.need, provider));
@@ -277,6 +338,12 @@ impl<'g> Solver<'g> {
     /// How weak the best of a CI's shortest witness paths is, once measured.
     pub(super) fn weakness(&self, number: NodeNumber) -> u32 {
         self.weakness.get(number.index()).copied().unwrap_or(0)
+    }
+
+    /// Whether a provider is part of why the outage has put the dependent in its state: it fails or fares worse than before, and that
+    /// matters.
+    pub(super) fn is_cause(&self, need: Need, provider: NodeNumber, dependent: NodeNumber) -> bool {
+        self.is_reached(provider) && self.is_reason(need, self.state_at(provider), self.state_at(dependent))
     }
 
     /// Whether a provider in `provider` state, through this need, is part of why the dependent is in `dependent` state.
@@ -302,10 +369,20 @@ impl<'g> Solver<'g> {
         }
     }
 
+    /// How many members of a declared group are down before anything fails.
+    pub(super) fn down_already(&self, group: u32) -> u32 {
+        self.tallies_already.get(&group).map_or(0, |&tally| both(tally).0)
+    }
+
     /// How many members of a declared group are down and degraded.
     pub(super) fn tally(&self, group: u32) -> (u32, u32) {
         both(self.tallies[group as usize])
     }
+}
+
+/// Of a state, what dependents are told: at risk serves fully.
+fn told(state: State) -> State {
+    if state >= State::Degraded { state } else { State::Ok }
 }
 
 /// Down and degraded of a tally.

@@ -91,12 +91,21 @@ impl Sweep {
                 concerned.extend(before.providers(node));
             }
         }
+        let burdened = otherwise_already(before, after);
+        for &number in &burdened {
+            concerned.push(number);
+            for graph in [before, after].into_iter().filter(|graph| graph.is_in_use(number)) {
+                concerned.extend(graph.providers(number));
+                concerned.extend(graph.needed_by(number).flat_map(|entry| graph.providers(entry.dependent)));
+            }
+        }
         let closure = needed_of(before, &concerned);
         if closure.len() > before.node_bound() / 8 + SMALL {
             return Self::of(after);
         }
         let mut again = harming(before, &concerned, closure);
         again.extend(differences.nodes);
+        again.extend(burdened);
         again.sort_unstable();
         again.dedup();
         self.by_number.resize(after.node_bound(), Toll::default());
@@ -144,6 +153,23 @@ impl Sweep {
         });
         ranking
     }
+}
+
+/// What is in another state, before anything fails, than it was: what does not run has changed, or what that does to others. What fails
+/// does something else then to these, and to whoever needs them beside others.
+fn otherwise_already(before: &Graph, after: &Graph) -> Vec<NodeNumber> {
+    if before.stopped().len() == 0 && after.stopped().len() == 0 {
+        return Vec::new();
+    }
+    let (old, new) = (Solver::new(before), Solver::new(after));
+    let state = |solver: &Solver<'_>, graph: &Graph, number: NodeNumber| {
+        if number.index() < graph.node_bound() { solver.already_at(number) } else { State::Ok }
+    };
+    let mut numbers: Vec<NodeNumber> = old.already().iter().chain(new.already()).copied().collect();
+    numbers.retain(|&number| state(&old, before, number) != state(&new, after, number));
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
 }
 
 /// A closure of this size is always worth looking at.
@@ -204,12 +230,13 @@ struct Tolling<'a> {
 }
 
 impl Witness for Tolling<'_> {
-    fn outage(&mut self, failing: NodeNumber, counts: &InState, services: &InState) {
+    fn outage(&mut self, failing: NodeNumber, was_down: bool, counts: &InState, services: &InState) {
         let [.., at_risk, degraded, down] = *counts;
-        let itself = u32::from(self.graph.is_service_at(failing));
+        let itself = u32::from(!was_down);
+        let service_itself = u32::from(!was_down && self.graph.is_service_at(failing));
         self.sweep.by_number[failing.index()] = Toll {
-            counts: TollCounts { down: down - 1, degraded, at_risk },
-            services_down: services[State::Down as usize] - itself,
+            counts: TollCounts { down: down - itself, degraded, at_risk },
+            services_down: services[State::Down as usize] - service_itself,
             services_degraded: services[State::Degraded as usize],
         };
     }

@@ -21,17 +21,21 @@ pub(crate) fn ci(name: &str) -> CiId {
 
 /// Reads an estate, one statement a line:
 /// `a -> b` (hard), `a ~> b` (soft), `a .. b` (shown only), `a -> b stale`, `a -> b one-ended`, `a owned_by b`,
-/// `a needs 2 of b c d` (hard group; `old?` is a member that is gone), `a likes 50% of b c` (soft group), `service a` (a business service: declared before use,
+/// `a needs 2 of b c d` (hard group; `old?` is a member that is gone), `a likes 50% of b c` (soft group), `stopped a` (it does not run), `service a` (a business service: declared before use,
 /// without an agent, its needs declared). Agents were never heard since what they reported.
 pub(crate) fn graph(text: &str) -> Graph {
     let mut parts = GraphParts::default();
-    let mut services = Vec::new();
+    let (mut services, mut stopped) = (Vec::new(), Vec::new());
     let mut names: Vec<&str> = Vec::new();
     for (at, line) in (0..).zip(text.lines().map(str::trim).filter(|line| !line.is_empty())) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["service", name] => {
                 services.push(name);
+                names.push(name);
+            }
+            ["stopped", name] => {
+                stopped.push(name);
                 names.push(name);
             }
             [name, needs @ ("needs" | "likes"), count, "of", ref members @ ..] => {
@@ -77,6 +81,7 @@ pub(crate) fn graph(text: &str) -> Graph {
         class: if services.contains(&name) { "business_service" } else { "server" },
         owner: None,
         agent: (!services.contains(&name)).then(|| agent(name)),
+        stopped: stopped.contains(&name),
     };
     parts.nodes = names.iter().copied().map(node).collect();
     Graph::from_parts(parts)

@@ -226,3 +226,35 @@ fn two_answers_are_compared() {
         .collect();
     assert_eq!(found, ["new - down", "b at_risk down", "a down degraded", "c down ok", "old down -"]);
 }
+
+#[test]
+fn what_does_not_run_is_down_already() {
+    let already = |estate: &str, failing: &str| {
+        let graph = graph(estate);
+        let assessment = outage(&graph, failing);
+        let mut already: Vec<String> = assessment.already.iter().map(|one| format!("{}:{}", one.ci.name, one.state.as_str())).collect();
+        already.sort();
+        (states(&assessment), already.join(" "))
+    };
+    let is = |affected: &str, already: &str| (affected.to_owned(), already.to_owned());
+    // Redundancy counts living members only.
+    assert_eq!(already("app needs 1 of a b\nstopped b", "a"), is("app:down", "b:down"));
+    assert_eq!(already("app needs 1 of a b c\nstopped b", "a"), is("app:at_risk", "b:down"));
+    // Whom it took down is no news.
+    assert_eq!(already("web -> app\napp -> a\napp -> db\nstopped a", "db"), is("", "app:down web:down"));
+    assert_eq!(already("app -> db\nstopped db", "db"), is("", "app:down db:down"));
+    // Degraded already, and worse now.
+    assert_eq!(already("app ~> cache\napp -> db\nweb -> app\nstopped cache", "db"), is("app:down web:down", ""));
+    // What has no part in it is not mentioned.
+    assert_eq!(already("app -> db\nother -> x\nstopped x", "db"), is("app:down", ""));
+    assert_eq!(already("app -> db\nstopped app", "db:degraded"), is("", "app:down"));
+
+    let graph = graph("app needs 1 of a b\nweb -> app\nstopped b\nshop -> dead\nshop -> a\nstopped dead");
+    let assessment = outage(&graph, "a");
+    assert_eq!(assessment.witness(ci("web")).iter().map(|hop| &*hop.provider.name).collect::<Vec<_>>(), ["app", "a"]);
+    assert_eq!(assessment.verdict(), "If a is down, 2 configuration items go down; b and shop are down already.");
+    assert_eq!(
+        outage(&graph, "dead").verdict(),
+        "If dead is down, nothing more is affected than already is; dead and shop are down already."
+    );
+}

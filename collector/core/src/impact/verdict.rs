@@ -23,7 +23,7 @@ pub(super) fn sentence(assessment: &Assessment<'_>) -> String {
     }
     let mut sentence = format!("If {condition}, {}", effects(assessment));
     sentence.push_str(&among_them(assessment));
-    for clause in [redundancy(assessment), weak_evidence(assessment), missing(assessment)].into_iter().flatten() {
+    for clause in [redundancy(assessment), already(assessment), weak_evidence(assessment), missing(assessment)].into_iter().flatten() {
         sentence.push_str("; ");
         sentence.push_str(&clause);
     }
@@ -66,6 +66,7 @@ fn effects(assessment: &Assessment<'_>) -> String {
     match (down, degraded) {
         (Some(down), Some(degraded)) => format!("{down} and {degraded}"),
         (Some(one), None) | (None, Some(one)) => one,
+        (None, None) if !assessment.already.is_empty() && counts.at_risk == 0 => "nothing more is affected than already is".into(),
         (None, None) if assessment.absorbed.is_empty() && has_no_dependents(assessment) => {
             let them = if assessment.failures.len() == 1 { "it" } else { "them" };
             format!("nothing else is affected: nothing is known to depend on {them}")
@@ -109,6 +110,17 @@ fn redundancy(assessment: &Assessment<'_>) -> Option<String> {
         need.serving,
         need.providers.len()
     ))
+}
+
+/// "db02 and web02 are down already"
+fn already(assessment: &Assessment<'_>) -> Option<String> {
+    let parts = [State::Down, State::Degraded].into_iter().filter_map(|state| {
+        let names: Vec<String> = assessment.already.iter().filter(|one| one.state == state).map(|one| shown(&one.ci.name)).collect();
+        let verb = if names.len() == 1 { "is" } else { "are" };
+        (!names.is_empty()).then(|| format!("{} {verb} {} already", list(&names, NAMES, "more", "more"), state.label()))
+    });
+    let parts: Vec<String> = parts.collect();
+    (!parts.is_empty()).then(|| parts.join(" and "))
 }
 
 fn weak_evidence(assessment: &Assessment<'_>) -> Option<String> {

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use rollcall_shared::{CiId, RelationshipId};
+use rollcall_shared::{CiId, RelationshipId, catalogue::Hardness};
 
 use super::{Assessment, FailureKind, State};
-use crate::graph::{Graph, Needs, Node};
+use crate::graph::{Edge, Graph, Needs, Node};
 
 /// How often the order within layers is improved, down and up. More changes little.
 const SWEEPS: usize = 4;
@@ -82,6 +82,8 @@ pub struct PictureEdge {
     pub is_reason: bool,
     /// All its evidence is stale.
     pub stale: bool,
+    /// One of the relationships is hard.
+    pub hard: bool,
 }
 
 /// The picture of an outage: what fails in layer 0, what it reaches and what absorbed it above, by hops.
@@ -136,8 +138,10 @@ pub fn needs<'a>(graph: &'a Graph, needs: &Needs<'a>, limits: Limits) -> Picture
         let (from_number, to_number) = (graph.number_of(from)?, graph.number_of(to)?);
         let mut travelling = graph.edges_between(from_number, to_number).filter(|edge| edge.travels).peekable();
         travelling.peek()?;
-        let relationships = travelling.filter_map(|edge| edge.relationship).collect();
-        Some(PictureEdge { from, to, relationships, is_reason: false, stale: false })
+        let travelling: Vec<Edge> = travelling.collect();
+        let hard = travelling.iter().any(|edge| edge.hardness == Hardness::Hard);
+        let relationships = travelling.iter().filter_map(|edge| edge.relationship).collect();
+        Some(PictureEdge { from, to, relationships, is_reason: false, stale: false, hard })
     };
     lay_out(graph, nodes, layers, edges, limits)
 }

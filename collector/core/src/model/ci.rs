@@ -8,6 +8,9 @@ use super::{
     stage::{Sighting, Stage},
 };
 
+/// The attribute that is false on what should run and does not; absent on what does, or of which nobody knows.
+pub const RUNNING: &str = "running";
+
 /// A configuration item, current version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ci {
@@ -55,6 +58,11 @@ impl Ci {
     /// The value that stands for an attribute.
     pub fn value(&self, attribute: &str) -> Option<&Value> {
         self.attributes.get(attribute).map(Attribute::value)
+    }
+
+    /// Whether it was seen not to run though it is set up to: its [`RUNNING`] attribute is false.
+    pub fn is_stopped(&self) -> bool {
+        self.value(RUNNING) == Some(&Value::Bool(false))
     }
 
     /// The value that stands, if it is text.

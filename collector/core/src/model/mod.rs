@@ -16,7 +16,7 @@ mod stage;
 
 pub use attribute::{Attribute, Claim, Source};
 pub use change::{Change, ChangeSet, Put};
-pub use ci::{Ci, IdentityKey, IdentityKeyKind, Lifecycle};
+pub use ci::{Ci, IdentityKey, IdentityKeyKind, Lifecycle, RUNNING};
 pub use conflict::{Conflict, ConflictKind, ConflictState};
 pub use document::{AgentFacts, ImportFacts, ReceivedDocument, ReceivedSection};
 pub use endpoint::{Endpoint, EndpointError};

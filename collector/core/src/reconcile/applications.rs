@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall_shared::{CiId, RelationshipId, catalogue::Hardness};
 
-use super::{edges, plan::Plan};
+use super::{edges, plan::Plan, sweep::Whole};
 use crate::{
     infer::{self, ASSEMBLED_FROM, FOLLOWED_BY},
-    model::{Evidence, Judge, Judgement, Lifecycle, Method, Purpose, Source},
+    model::{Ci, Evidence, Judge, Judgement, Lifecycle, Method, Purpose, Source},
 };
 
-/// Adds parts that were found since, and takes back those that nobody confirmed and that are not reached any more.
-pub(super) fn reconcile(plan: &mut Plan<'_>) {
+/// Adds parts of those applications among `cis` that were found since, and takes back those that nobody confirmed and that are not reached any
+/// more.
+pub(super) fn reconcile(plan: &mut Plan<'_>, _: &Whole, cis: &[CiId]) {
     let estate = plan.estate;
-    let mut applications: Vec<CiId> = estate.active_cis().filter(|ci| ci.attributes.contains_key(ASSEMBLED_FROM)).map(|ci| ci.id).collect();
-    applications.sort();
-    for application in applications {
+    let assembled = |ci: &Ci| ci.lifecycle == Lifecycle::Active && ci.attributes.contains_key(ASSEMBLED_FROM);
+    for &application in cis.iter().filter(|ci| estate.ci(**ci).is_some_and(assembled)) {
         let Some((start, pruned)) = infer::assembly(estate, application) else { continue };
         let proposal = infer::propose(estate, &start, &pruned, plan.policy.shared_by);
         let known: BTreeMap<CiId, RelationshipId> = infer::parts(estate, application).map(|edge| (edge.to, edge.id)).collect();

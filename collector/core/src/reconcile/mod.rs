@@ -43,7 +43,7 @@ pub use duplicates::{Duplicate, Strength, duplicates};
 pub use housekeeping::housekeeping;
 pub use identify::{Basis, RULES, Rule};
 pub use policy::Policy;
-pub use sweep::infer;
+pub use sweep::{Found, Look, infer, infer_found};
 
 use crate::{
     Estate,

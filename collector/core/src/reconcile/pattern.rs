@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall_shared::{CiId, catalogue::Hardness};
 
-use super::{identify::listed, noise, plan::Plan};
+use super::{identify::listed, noise, plan::Plan, sweep::Whole};
 use crate::{
+    Estate,
     infer::{hosting_machine, kind_of},
     model::{Ci, Endpoint, IdentityKeyKind, Judge, Judgement, Lifecycle, Method, Purpose, Relationship},
 };
@@ -13,16 +14,16 @@ use crate::{
 /// A client of one application uses few kinds of services; what looks after machines meets them all.
 const KINDS: usize = 3;
 
-/// Judges anew every connection of a program that looks after machines, and of one that does not any more.
-pub(super) fn reconcile(plan: &mut Plan<'_>) {
-    let fleet = fleet(plan);
-    let mut of: BTreeMap<CiId, Vec<&Relationship>> = BTreeMap::new();
-    for edge in plan.estate.relationships().filter(|edge| edge.kind == "connects_to" && edge.lifecycle == Lifecycle::Active) {
-        of.entry(edge.from).or_default().push(edge);
-    }
+/// Judges anew every connection of those programs among `cis` that look after machines, and of those that do not any more.
+pub(super) fn reconcile(plan: &mut Plan<'_>, whole: &Whole, cis: &[CiId]) {
     let estate = plan.estate;
-    for (from, mut edges) in of {
-        let found = estate.ci(from).and_then(|ci| looks_after(plan, ci, &edges, &fleet));
+    for &from in cis {
+        let connects = |edge: &&Relationship| edge.kind == "connects_to" && edge.lifecycle == Lifecycle::Active;
+        let mut edges: Vec<&Relationship> = estate.dependencies(from).filter(connects).collect();
+        if edges.is_empty() {
+            continue;
+        }
+        let found = estate.ci(from).and_then(|ci| looks_after(plan, ci, &edges, &whole.fleet));
         edges.sort_by_key(|edge| edge.id);
         for edge in edges {
             let is_pattern = edge.judgement.as_ref().is_some_and(|judgement| judgement.by == Judge::Pattern);
@@ -54,9 +55,9 @@ pub(super) fn reconcile(plan: &mut Plan<'_>) {
 }
 
 /// Machines with an agent by realm.
-fn fleet(plan: &Plan<'_>) -> BTreeMap<String, BTreeSet<CiId>> {
+pub(super) fn fleet(estate: &Estate) -> BTreeMap<String, BTreeSet<CiId>> {
     let mut fleet: BTreeMap<String, BTreeSet<CiId>> = BTreeMap::new();
-    for ci in plan.estate.active_cis().filter(|ci| ci.agent.is_some() && hosting_machine(plan.estate, ci) == Some(ci.id)) {
+    for ci in estate.active_cis().filter(|ci| ci.agent.is_some() && hosting_machine(estate, ci) == Some(ci.id)) {
         if let Some(realm) = realm_of(ci) {
             fleet.entry(realm.to_owned()).or_default().insert(ci.id);
         }

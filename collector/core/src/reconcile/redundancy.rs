@@ -8,7 +8,7 @@ use std::{
 
 use rollcall_shared::{CiId, NeedGroupId, catalogue::Hardness};
 
-use super::{identify::listed, plan::Plan, services::is_stopped, upstreams::VIRTUAL_ADDRESSES};
+use super::{identify::listed, plan::Plan, sweep, upstreams::VIRTUAL_ADDRESSES};
 use crate::{
     Estate,
     infer::{hosting_machine, kind_of},
@@ -30,28 +30,38 @@ struct Candidate {
     evidence: Vec<String>,
 }
 
-/// Suggests what speaks for itself, and withdraws suggestions that nothing speaks for any more.
-pub(super) fn reconcile(plan: &mut Plan<'_>) {
+/// What redundancy is judged by beside an item's own connections.
+pub(super) struct Whole {
+    /// Services that hold the same, by each of them.
+    clusters: BTreeMap<CiId, Cluster>,
+    /// Machines between which configurations move an address.
+    moving: BTreeMap<IpAddr, BTreeSet<CiId>>,
+}
+
+impl Whole {
+    pub(super) fn of(estate: &Estate) -> Self {
+        Self { clusters: clusters(estate), moving: moving_addresses(estate) }
+    }
+}
+
+/// Suggests what speaks for itself in what these CIs need, and withdraws suggestions that nothing speaks for any more.
+pub(super) fn reconcile(plan: &mut Plan<'_>, whole: &sweep::Whole, cis: &[CiId]) {
+    for client in cis {
+        let suggestions = whole.suggestions.get(client).into_iter().flatten();
+        // Some may have been settled since.
+        let suggestions: Vec<&NeedGroup> = suggestions.filter_map(|id| plan.estate.suggestion(*id)).collect();
+        reconcile_one(plan, &whole.redundancy, *client, &suggestions);
+    }
+}
+
+fn reconcile_one(plan: &mut Plan<'_>, whole: &Whole, client: CiId, groups: &[&NeedGroup]) {
     let estate = plan.estate;
-    let clusters = clusters(estate);
-    let moving = moving_addresses(estate);
-    let mut clients: BTreeMap<CiId, Vec<&Relationship>> = BTreeMap::new();
-    for edge in estate.relationships().filter(|edge| is_need(estate, edge)) {
-        clients.entry(edge.from).or_default().push(edge);
-    }
-    let mut candidates: Vec<Candidate> = Vec::new();
-    for (client, edges) in &clients {
-        candidates.extend(candidates_of(estate, *client, edges, &clusters));
-        candidates.extend(on_moving_addresses(estate, *client, edges, &moving));
-    }
+    let edges: Vec<&Relationship> = estate.dependencies(client).filter(|edge| is_need(estate, edge)).collect();
+    let mut candidates = candidates_of(estate, client, &edges, &whole.clusters);
+    candidates.extend(on_moving_addresses(estate, client, &edges, &whole.moving));
     let mut supported: BTreeSet<NeedGroupId> = BTreeSet::new();
-    let mut known: BTreeMap<CiId, Vec<&NeedGroup>> = BTreeMap::new();
-    for group in estate.suggestions() {
-        known.entry(group.ci).or_default().push(group);
-    }
     for candidate in candidates {
         let shares = |group: &&&NeedGroup| group.members.iter().filter(|member| candidate.members.contains(member)).count() >= 2;
-        let groups = known.get(&candidate.of).map(Vec::as_slice).unwrap_or_default();
         let rejected = groups.iter().filter(|group| group.standing == Standing::Rejected).find(shares);
         let declared: Vec<&NeedGroup> = estate.need_groups_of(candidate.of).collect();
         let suggested = groups.iter().filter(|group| group.standing == Standing::Suggested).find(shares);
@@ -66,11 +76,9 @@ pub(super) fn reconcile(plan: &mut Plan<'_>) {
             None => suggest(plan, candidate),
         }
     }
-    let mut unsupported: Vec<&NeedGroup> = estate.suggestions().filter(|group| group.standing == Standing::Suggested).collect();
-    unsupported.retain(|group| !supported.contains(&group.id));
-    unsupported.sort_by_key(|group| group.id);
-    for group in unsupported {
-        plan.put_need_group(NeedGroup { lifecycle: Lifecycle::Retired, ..group.clone() }, "nothing speaks for it any more");
+    for group in groups.iter().filter(|group| group.standing == Standing::Suggested && !supported.contains(&group.id)) {
+        let retired = NeedGroup { lifecycle: Lifecycle::Retired, ..(*group).clone() };
+        plan.put_need_group(retired, "nothing speaks for it any more");
     }
 }
 
@@ -243,7 +251,7 @@ fn on_moving_addresses(
             continue;
         }
         let takes_over =
-            |ci: &&Ci| is_service(estate, ci) && ci.lifecycle == Lifecycle::Active && !is_stopped(ci) && kind_of(ci) == kind_of(target);
+            |ci: &&Ci| is_service(estate, ci) && ci.lifecycle == Lifecycle::Active && !ci.is_stopped() && kind_of(ci) == kind_of(target);
         let of_machine =
             |machine: &CiId| estate.ci(*machine).and_then(|ci| ci.agent).into_iter().flat_map(|agent| estate.reported_by(agent));
         let members: BTreeSet<CiId> = machines.iter().flat_map(of_machine).filter(takes_over).map(|ci| ci.id).collect();

@@ -16,20 +16,12 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    model::{AgentFacts, Ci, Endpoint, Lifecycle, Method, Source, Stage},
+    model::{AgentFacts, Ci, Endpoint, Lifecycle, Method, RUNNING, Source, Stage},
     observe::{Listed, Observed, ServiceFacts, daemon_class},
 };
 
 /// Attributes that only the services section tells.
 const DESCRIPTION: &[&str] = &["description", "unit", "executable", "package", "version", "user", "daemon"];
-
-/// Set, to false, on a service that should run and does not.
-const RUNNING: &str = "running";
-
-/// Whether a service is known not to run.
-pub(super) fn is_stopped(ci: &Ci) -> bool {
-    ci.value(RUNNING) == Some(&Value::Bool(false))
-}
 
 pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, observed: &Observed) {
     let listing = observed.services.as_ref();

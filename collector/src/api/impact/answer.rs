@@ -32,12 +32,15 @@ pub(crate) struct Answer {
     pub(crate) sets: Vec<SetView>,
     /// What fails.
     pub(crate) failures: Vec<FailureView>,
-    /// How many items would be in each state, those that fail themselves not counted.
+    /// How many items would newly be in each state, those that fail themselves not counted.
     pub(crate) counts: CountsView,
     /// How much rests on weak evidence.
     pub(crate) evidence: EvidenceShareView,
     /// Every affected item: worst first, business services first within a state.
     pub(crate) affected: Vec<AffectedView>,
+    /// What is down or degraded already, whatever fails, and has a part in this: not counted as affected. No redundancy counts on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) already: Vec<AlreadyView>,
     /// What is touched and serves all the same, and why.
     pub(crate) absorbed: Vec<AbsorbedView>,
     /// How many items beyond those would be affected without redundancy.
@@ -132,6 +135,17 @@ pub(crate) struct AffectedView {
     /// The shortest path to something that fails, each hop the reason for the one before; empty beyond `paths`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) path: Vec<HopView>,
+}
+
+/// An item that fares badly before anything fails.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub(crate) struct AlreadyView {
+    /// The item.
+    pub(crate) ci: CiReference,
+    /// `down` or `degraded`.
+    pub(crate) state: String,
+    /// Why: `was seen not to run`, or what it needs.
+    pub(crate) reason: String,
 }
 
 /// One step of a path.
@@ -309,6 +323,15 @@ pub(super) fn answer(assessment: &Assessment<'_>, writing: Writing<'_>) -> Answe
             one_ended: assessment.evidence.one_ended,
         },
         affected: affected.collect(),
+        already: assessment
+            .already
+            .iter()
+            .map(|already| AlreadyView {
+                ci: reference(graph, already.ci),
+                state: already.state.as_str().to_owned(),
+                reason: if already.ci.stopped { "was seen not to run".to_owned() } else { assessment.reason(already.ci.id) },
+            })
+            .collect(),
         absorbed: assessment
             .absorbed
             .iter()

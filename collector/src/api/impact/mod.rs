@@ -8,7 +8,7 @@ mod needs;
 pub(crate) mod paths;
 pub(crate) mod picture;
 mod ranking;
-mod single_points;
+pub(crate) mod single_points;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 

@@ -57,6 +57,9 @@ pub(crate) struct PictureEdgeView {
     pub(crate) is_reason: bool,
     /// All its evidence is stale.
     pub(crate) stale: bool,
+    /// Whether one of the relationships is hard; absent in answers that were kept before it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hard: Option<bool>,
 }
 
 pub(super) fn picture_view(graph: &Graph, picture: impact::view::Picture<'_>) -> PictureView {
@@ -81,6 +84,7 @@ pub(super) fn picture_view(graph: &Graph, picture: impact::view::Picture<'_>) ->
         relationships: edge.relationships.into_iter().map(|id| id.0).collect(),
         is_reason: edge.is_reason,
         stale: edge.stale,
+        hard: Some(edge.hard),
     };
     PictureView {
         nodes: picture.nodes.into_iter().map(node).collect(),

@@ -1,7 +1,7 @@
 //! What takes a service down alone, or two together.
 
 use axum::{Json, extract::State};
-use rollcall_core::impact;
+use rollcall_core::{Ci, impact};
 use rollcall_shared::CiId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -31,7 +31,7 @@ pub(crate) struct SinglePointsView {
     pub(crate) needed: usize,
     /// How many of them were tried, nearest first; fewer than `needed` if the estate was too large for one answer.
     pub(crate) tried: usize,
-    /// Two that take it down together though neither does alone, if asked for.
+    /// Two that take it down together though neither does alone: if asked for, and always of what has the criticality `critical`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pairs: Option<Vec<PairView>>,
     /// Whether all pairs were found.
@@ -69,9 +69,14 @@ pub(crate) struct PairView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct SinglePointsParams {
-    /// Whether to look for pairs too.
+    /// Whether to look for pairs too; if absent, for what has the criticality `critical`.
     #[serde(default)]
-    pairs: bool,
+    pairs: Option<bool>,
+}
+
+/// Whether people say that an item is as important as can be.
+pub(crate) fn is_critical(ci: &Ci) -> bool {
+    ci.text("criticality") == Some("critical")
 }
 
 /// What takes a service down alone: the failure of everything it needs is tried in turn, with redundancy. Role: viewer.
@@ -85,9 +90,10 @@ pub(super) async fn single_points(
     Params(params): Params<SinglePointsParams>,
 ) -> Result<Json<SinglePointsView>, Refusal> {
     let graph = app.graph().await;
+    let pairs = params.pairs.unwrap_or_else(|| app.estate().ci(id).is_some_and(is_critical));
     blocking(move || {
         let found = impact::single_points(&graph, id, SWEEP_BUDGET).ok_or_else(|| no_ci(id))?;
-        let pairs = if params.pairs { impact::pairs(&graph, id, SWEEP_BUDGET) } else { None };
+        let pairs = if pairs { impact::pairs(&graph, id, SWEEP_BUDGET) } else { None };
         let point = |point: &impact::SinglePoint<'_>| SinglePointView {
             ci: reference(&graph, point.ci),
             state: point.state.as_str().to_owned(),

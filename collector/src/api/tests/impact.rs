@@ -136,6 +136,28 @@ async fn what_is_pretended_is_answered_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_does_not_run_is_down_already_and_no_redundancy_counts_on_it() {
+    let estate = Estate::new().await;
+    let path = format!("/cis/{}", estate.id("db02").await);
+    let stopped = estate.collector.call("PATCH", &path, json!({"attributes": {"running": false}})).await;
+    assert_eq!(stopped.status, 200, "{}", stopped.body);
+    let (answer, affected) = estate.ask(json!({"failures": [{"set": "db01"}]})).await;
+    assert_eq!(affected, ["Sales \"online\":down", "shop:down"]);
+    let already: Vec<(&Value, &Value)> =
+        answer.body["already"].as_array().unwrap().iter().map(|one| (&one["ci"]["name"], &one["reason"])).collect();
+    assert_eq!(already, [(&json!("db02"), &json!("was seen not to run"))]);
+    assert!(answer.body["verdict"].as_str().unwrap().ends_with("; db02 is down already."), "{}", answer.body["verdict"]);
+    let (answer, affected) = estate.ask(json!({"failures": [{"set": "db02"}]})).await;
+    assert!(affected.is_empty(), "{affected:?}");
+    assert_eq!(answer.body["counts"], json!({"down": 0, "degraded": 0, "at_risk": 0}));
+    // It runs again.
+    let started = estate.collector.call("PATCH", &path, json!({"attributes": {"running": true}})).await;
+    assert_eq!(started.status, 200, "{}", started.body);
+    let (answer, affected) = estate.ask(json!({"failures": [{"set": "db01"}]})).await;
+    assert_eq!((affected, &answer.body["already"]), (vec!["shop:at_risk".to_owned()], &Value::Null));
+}
+
+#[tokio::test]
 async fn two_instants_are_compared() {
     let estate = Estate::new().await;
     let before = Timestamp::now();
@@ -211,7 +233,11 @@ async fn a_kept_answer_stays_as_it_was_until_an_admin_deletes_it() {
         (&shown.body["question"]["failures"][0]["set"], &shown.body["revision"]),
         (&json!("rack:R12"), &shown.body["answer"]["revision"])
     );
-    assert!(shown.body["answer"]["picture"]["nodes"].as_array().is_some_and(|nodes| !nodes.is_empty()));
+    let picture = &shown.body["answer"]["picture"];
+    assert!(picture["nodes"].as_array().is_some_and(|nodes| !nodes.is_empty()));
+    // How hard a relationship was, not how hard it is.
+    let hard = picture["edges"].as_array().into_iter().flatten().filter(|edge| edge["hard"] == json!(true)).count();
+    assert_eq!(hard, 3, "{picture}");
 
     assert_eq!(estate.collector.send(request("DELETE", &path, Some(&reviewer), "{}")).await.status, 403);
     assert_eq!(estate.collector.call("DELETE", &path, json!({})).await.status, 204);

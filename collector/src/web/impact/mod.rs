@@ -257,7 +257,7 @@ pub(super) async fn picture(visitor: Visitor) -> Result<Json<Drawing>, Problem> 
     Ok(Json(drawing(&visitor.app.estate(), &answer.picture.unwrap_or_default())))
 }
 
-/// Where everything is drawn. How hard a relationship is, is as it is now.
+/// Where everything is drawn. How hard a relationship was is in the picture; of those kept before that was told, it is as it is now.
 fn drawing(estate: &Estate, picture: &PictureView) -> Drawing {
     let places = places(&picture.nodes.iter().map(|node| node.layer).collect::<Vec<_>>());
     let nodes = picture.nodes.iter().zip(places).map(|(node, (x, y))| DrawnNode {
@@ -278,7 +278,7 @@ fn drawing(estate: &Estate, picture: &PictureView) -> Drawing {
     let edges = picture.edges.iter().map(|edge| DrawnEdge {
         from: CiId(edge.from),
         to: CiId(edge.to),
-        hard: edge.relationships.iter().any(is_hard),
+        hard: edge.hard.unwrap_or_else(|| edge.relationships.iter().any(is_hard)),
         carries: edge.is_reason,
     });
     Drawing { nodes: nodes.collect(), edges: edges.collect() }

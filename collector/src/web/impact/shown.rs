@@ -32,6 +32,7 @@ pub(in crate::web) struct Shown {
     pub(super) affected: Vec<AffectedRow>,
     pub(super) more: usize,
     pub(super) people: Vec<PersonRow>,
+    pub(super) already: Vec<AbsorbedRow>,
     pub(super) absorbed: Vec<AbsorbedRow>,
     pub(super) spared: usize,
 }
@@ -81,6 +82,7 @@ pub(super) struct PersonRow {
     pub(super) items: String,
 }
 
+/// Something beside what is affected, its state and the reason.
 pub(super) struct AbsorbedRow {
     pub(super) item: ItemLink,
     pub(super) state: &'static str,
@@ -115,6 +117,17 @@ impl Shown {
             affected: answer.affected.iter().take(MOST_ROWS).map(|one| affected_row(catalogue, one, at)).collect(),
             more: answer.affected.len().saturating_sub(MOST_ROWS),
             people: answer.people.iter().map(person_row).collect(),
+            already: answer
+                .already
+                .iter()
+                .take(MOST_ROWS)
+                .map(|one| AbsorbedRow {
+                    item: full(&one.ci),
+                    state: state(&one.state).as_str(),
+                    state_label: state(&one.state).label(),
+                    reason: sentence(&one.reason),
+                })
+                .collect(),
             absorbed: answer
                 .absorbed
                 .iter()

@@ -2,21 +2,33 @@
 
 use askama::Template;
 use axum::response::Response;
-use rollcall_core::{Ci, Estate, Judge, Method, NeedGroup, Relationship, Standing};
+use rollcall_core::{
+    Ci, Estate, Judge, Method, NeedGroup, Relationship, Standing,
+    graph::{Graph, Node},
+    impact,
+};
 use rollcall_shared::{CiId, NeedGroupId, RelationshipId, Timestamp, catalogue::Hardness};
 
 use super::{Head, no_such_item};
-use crate::web::{
-    format::When,
-    problem::Problem,
-    visitor::{Part, Shell, Visitor},
-    words,
+use crate::{
+    api::impact::single_points::is_critical,
+    auth::Refusal,
+    web::{
+        format::{self, When},
+        problem::Problem,
+        visitor::{Part, Shell, Visitor},
+        words,
+    },
 };
 
 mod declare;
 
-pub(in crate::web) use declare::{declare_group, declare_relationship, retire_group, retire_relationship};
+pub(in crate::web) use declare::{declare_group, declare_relationship, retire_group, retire_relationship, set_hardness};
 
+/// Items that a search for single points of failure may visit: a page's worth.
+const MOST_TRIED: usize = 1_000_000;
+/// Single points, and pairs, that a page shows.
+const MOST_POINTS: usize = 200;
 /// Observed evidence that nothing confirmed for so long is stale.
 const STALE_AFTER_MS: i64 = 7 * 86_400_000;
 
@@ -28,6 +40,7 @@ struct Page {
     needs: Vec<Row>,
     needed_by: Vec<Row>,
     groups: Vec<GroupRow>,
+    single_points: Option<SinglePoints>,
     kinds: Vec<(String, String)>,
     providers: Vec<(CiId, String)>,
     open: String,
@@ -45,6 +58,29 @@ struct Row {
     confirmed: When,
     stale: bool,
     declared: bool,
+    /// A person has said how badly it is needed.
+    judged: bool,
+}
+
+/// What takes a service down, alone or two together.
+struct SinglePoints {
+    points: Vec<PointRow>,
+    pairs: Option<Vec<(Link, Link)>>,
+    /// Not everything could be tried.
+    unfinished: bool,
+}
+
+struct PointRow {
+    item: Link,
+    class: String,
+    state: &'static str,
+    state_label: &'static str,
+    why: String,
+}
+
+struct Link {
+    id: CiId,
+    name: String,
 }
 
 struct EvidenceRow {
@@ -61,9 +97,20 @@ struct GroupRow {
     own: bool,
 }
 
-pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
+pub(super) async fn show(visitor: Visitor, id: CiId) -> Result<Response, Problem> {
+    let graph = visitor.app.graph().await;
+    // Failing one thing after another takes its time where a service needs many.
+    let made = tokio::task::spawn_blocking(move || page(&visitor, &graph, id).map(|page| visitor.page(&page)));
+    made.await.map_err(|error| {
+        tracing::error!(%error, "a page's work ended badly");
+        Problem::from(Refusal::internal())
+    })?
+}
+
+fn page(visitor: &Visitor, graph: &Graph, id: CiId) -> Result<Page, Problem> {
     let shell = visitor.shell(Part::Inventory);
-    let page = {
+    let single_points = single_points(visitor, graph, id);
+    Ok({
         let estate = visitor.app.estate();
         let ci = estate.ci(id).ok_or_else(no_such_item)?;
         let mut needs: Vec<Row> = estate.dependencies(id).filter_map(|one| row(&estate, one, true, visitor.now)).collect();
@@ -78,14 +125,14 @@ pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
             shell,
             head: Head::new(&estate, ci, "dependencies", visitor.now),
             groups: groups(&estate, ci),
+            single_points,
             needs,
             needed_by,
             kinds: kinds(&estate),
             providers,
             open: visitor.query.get("declare").to_owned(),
         }
-    };
-    Ok(visitor.page(&page))
+    })
 }
 
 /// A relationship from one of its ends; `None` if the other end is unknown.
@@ -133,7 +180,37 @@ fn row(estate: &Estate, relationship: &Relationship, from_dependent: bool, now: 
         confirmed: When::new(confirmed, now),
         stale: !declared && now.millis_since(confirmed) > STALE_AFTER_MS,
         declared,
+        judged: relationship.judgement.as_ref().is_some_and(|judgement| judgement.by.is_person()),
     })
+}
+
+/// What a service stands and falls with; `None` for what is no service.
+fn single_points(visitor: &Visitor, graph: &Graph, id: CiId) -> Option<SinglePoints> {
+    let node = graph.node(id)?;
+    let estate = visitor.app.estate();
+    let ci = estate.ci(id)?;
+    let is_critical = is_critical(ci);
+    if !graph.is_business_service(node) && !is_critical {
+        return None;
+    }
+    let link = |node: &Node| Link { id: node.id, name: words::name_and_host(&estate, node.id) };
+    let found = impact::single_points(graph, id, MOST_TRIED)?;
+    let pairs = if is_critical { impact::pairs(graph, id, MOST_TRIED) } else { None };
+    let unfinished = found.tried < found.needed || pairs.as_ref().is_some_and(|pairs| !pairs.complete);
+    let row = |point: &impact::SinglePoint<'_>| PointRow {
+        item: link(point.ci),
+        class: words::class(estate.catalogue(), graph.class_of(point.ci)).to_owned(),
+        state: point.state.as_str(),
+        state_label: point.state.label(),
+        why: match (point.behind, point.guards) {
+            (Some(behind), _) => format!("Everything that leads to it passes {}.", words::name_and_host(&estate, behind.id)),
+            (None, 0) => String::new(),
+            (None, guards) => format!("The only way to {}.", format::counted(guards, "other item", "other items")),
+        },
+    };
+    let points = found.points.iter().take(MOST_POINTS).map(row).collect();
+    let pairs = pairs.map(|pairs| pairs.pairs.iter().take(MOST_POINTS).map(|pair| (link(pair.first), link(pair.second))).collect());
+    Some(SinglePoints { points, pairs, unfinished })
 }
 
 /// The item's own groups, then those that it is a member of.

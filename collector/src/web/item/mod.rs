@@ -11,7 +11,7 @@ mod software;
 mod summary;
 
 use axum::{extract::Path, response::Response};
-pub(super) use dependencies::{declare_group, declare_relationship, retire_group, retire_relationship};
+pub(super) use dependencies::{declare_group, declare_relationship, retire_group, retire_relationship, set_hardness};
 pub(super) use edit::{create, restore, retire, save};
 pub(super) use life::{enter_stage, record_sighting};
 use rollcall_core::{Ci, Estate, Lifecycle, Stage};
@@ -60,7 +60,7 @@ pub(super) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Res
     match visitor.query.get("view") {
         "hardware" => hardware::show(&visitor, id).await,
         "software" => software::show(&visitor, id),
-        "dependencies" => dependencies::show(&visitor, id),
+        "dependencies" => dependencies::show(visitor, id).await,
         "history" => history::show(&visitor, id).await,
         "identity" => identity::show(&visitor, id).await,
         "edit" => edit::show(&visitor, id),

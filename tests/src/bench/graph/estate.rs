@@ -191,6 +191,7 @@ impl Estate {
             class: self.class(ci as u32),
             owner: None,
             agent: agent(ci as u32),
+            stopped: false,
         };
         let edge = |(number, &(from, to, hard)): (usize, &(u32, u32, bool))| EdgePart {
             relationship: RelationshipId(Uuid::from_u128((1 << 120) | number as u128)),

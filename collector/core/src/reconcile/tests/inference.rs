@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rollcall_shared::catalogue::Hardness;
 
 use super::{
-    super::{commands::*, infer},
+    super::{Look, commands::*, infer, infer_found},
     *,
 };
 use crate::infer::{Level, Scale, declared_never_observed, drift, isolated, observed_never_declared, orphans, propose};
@@ -50,6 +50,15 @@ impl World {
         let mut all = ChangeSet::default();
         for turn in 0.. {
             let changes = infer(&self.estate, self.now, &self.policy, &mut ids(&self.next_id));
+            // A few items at a time it comes to the same.
+            let mut look = Look::begin(&self.estate);
+            while look.go_on(&self.estate, self.now, &self.policy, 3) {}
+            let found = look.found();
+            assert_eq!(found.is_some(), !changes.is_empty());
+            if let Some(found) = found {
+                let again = infer_found(&self.estate, &found, self.now, &self.policy, &mut ids(&self.next_id));
+                assert_eq!(again.changes.len(), changes.changes.len());
+            }
             if changes.is_empty() {
                 break;
             }

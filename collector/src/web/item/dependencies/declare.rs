@@ -72,6 +72,30 @@ pub(in crate::web) async fn retire_relationship(Path((id, relationship)): Path<(
     settled(result, &page, "The declaration is withdrawn.", &page)
 }
 
+/// `POST /items/{id}/relationships/{relationship}/hardness`: a person's word on how badly it is needed, against what it was taken for; or back to
+/// that.
+pub(in crate::web) async fn set_hardness(Path((id, relationship)): Path<(String, String)>, form: Form) -> Result<Response, Problem> {
+    form.visitor.require(Role::AssetManager)?;
+    let id = find(&form.visitor, &id)?;
+    let relationship: RelationshipId = relationship.parse().map_err(|_| Problem::not_found("There is no such relationship."))?;
+    let page = format!("/items/{id}?view=dependencies");
+    let word = form.fields.get("hardness");
+    let known = [("hard", Hardness::Hard), ("soft", Hardness::Soft), ("none", Hardness::None)];
+    let hardness = known.into_iter().find(|(name, _)| *name == word).map(|(_, hardness)| hardness);
+    let said = match (hardness, word) {
+        (Some(_), _) => "It counts as you say, whatever is observed later.",
+        (None, "evidence") => "It counts again as the evidence says.",
+        _ => return Ok(refused(&page, "Say what happens if it fails: down, degraded or nothing, or what the evidence says.")),
+    };
+    let result = form
+        .visitor
+        .order("relationship.set_hardness", relationship, word.to_owned(), move |estate, order| {
+            commands::set_hardness(estate, relationship, hardness, order)
+        })
+        .await;
+    settled(result, &page, said, &page)
+}
+
 /// `POST /items/{id}/need-groups`
 pub(in crate::web) async fn declare_group(Path(id): Path<String>, form: Form) -> Result<Response, Problem> {
     form.visitor.require(Role::AssetManager)?;
