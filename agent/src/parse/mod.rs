@@ -24,6 +24,7 @@ pub mod init_script;
 pub mod input_devices;
 pub mod kernel;
 pub mod key_value;
+pub mod krb5;
 pub mod kubernetes;
 pub mod language_packages;
 pub mod lldp;

@@ -244,8 +244,8 @@ pub struct Neighbour {
     pub router: bool,
 }
 
-/// The payload of an `RTM_NEWNEIGH`. `None` for those that did not answer, and for what is no device: multicast, broadcast,
-/// addresses of interfaces without link layer addresses.
+/// The payload of an `RTM_NEWNEIGH`. `None` for those that did not answer, not for a day either (the kernel keeps small tables for ever), and
+/// for what is no device: multicast, broadcast, addresses of interfaces without link layer addresses.
 pub fn neighbour(bytes: &[u8]) -> Option<Neighbour> {
     const HEADER: usize = 12;
     const ROUTER: u8 = 0x80;
@@ -266,6 +266,11 @@ pub fn neighbour(bytes: &[u8]) -> Option<Neighbour> {
     let link_address = value(2).filter(|value| value.len() == 6)?;
     const MULTICAST: u8 = 0x01;
     (link_address[0] & MULTICAST == 0).then_some(())?;
+    /// In the kernel's ticks for programs, of which a second has 100 everywhere.
+    const DAY: u32 = 24 * 3_600 * 100;
+    // When it was confirmed, used and updated, each so long ago.
+    let silent = value(3).and_then(|ages| Some(u32_at(ages, 0)?.min(u32_at(ages, 8)?)));
+    (state == "permanent" || silent.is_none_or(|ticks| ticks < DAY)).then_some(())?;
     Some(Neighbour {
         address: address(value(1)?).filter(|address| !address.is_multicast() && !address.is_unspecified())?,
         mac: mac(link_address)?,
@@ -425,6 +430,13 @@ mod tests {
             (2, 4, [0; 6]),
         ] {
             assert_eq!(neighbour(&neighbour_message(family, state, 0, &attributes(mac))), None);
+        }
+        for (state, confirmed, updated, is_told) in
+            [(0x04, 8_639_999u32, 9_000_000u32, true), (0x04, 9_000_000, 8_640_000, false), (0x80, 9_000_000, 9_000_000, true)]
+        {
+            let ages = [confirmed, 0, updated, 1].map(u32::to_ne_bytes).concat();
+            let attributes = [attributes([2, 0, 0, 0, 0, 9]), vec![attribute(3, &ages)]].concat();
+            assert_eq!(neighbour(&neighbour_message(2, state, 0, &attributes)).is_some(), is_told, "{state} {confirmed} {updated}");
         }
     }
 

@@ -1,6 +1,9 @@
 //! Proxy settings of environments, apt and dnf. Names and passwords are removed: only scheme, host and port are kept.
 
-use super::text::{clean, lines};
+use super::{
+    text::{clean, lines},
+    unit_file::unit_file,
+};
 
 /// One setting: what it is for (`http`, `https`, `ftp`, `all`, `none`) and where the proxy is, or the names that need none.
 pub type Setting = (String, String);
@@ -31,6 +34,12 @@ pub fn assignments(bytes: &[u8]) -> Vec<Setting> {
         }
     }
     found
+}
+
+/// `DefaultEnvironment="http_proxy=…" …` of systemd's manager, which gives it to everything that it starts.
+pub fn manager(bytes: &[u8]) -> Vec<Setting> {
+    let assigned = unit_file(bytes).environment.into_iter().map(|(name, value)| format!("{name}={value}\n"));
+    assignments(assigned.collect::<String>().as_bytes())
 }
 
 /// `Acquire::http::Proxy "…";` of apt, also for one host (`Acquire::http::Proxy::deb.example.org`), which is left out: it is
@@ -99,6 +108,14 @@ mod tests {
     }
 
     #[test]
+    fn the_managers_environment_is_read() {
+        let text = b"[Manager]\nDefaultEnvironment=\"http_proxy=http://u:p@proxy:3128\" LANG=C \"no_proxy=localhost\"\n\
+            DefaultEnvironment=https_proxy=http://other:1\n[Else]\nDefaultEnvironment=ftp_proxy=http://x:1\n";
+        let expected = settings(&[("http", "http://proxy:3128"), ("none", "localhost"), ("https", "http://other:1")]);
+        assert_eq!(manager(text), expected);
+    }
+
+    #[test]
     fn apt_and_dnf_are_read() {
         let text = b"Acquire::http::Proxy \"http://u:p@apt.example.org:3142/\";\nAcquire::http::Proxy::local \"DIRECT\";\n\
             Acquire::https::Proxy \"DIRECT\";\n// Acquire::ftp::Proxy \"x\";\n";
@@ -113,6 +130,7 @@ mod tests {
             assignments(&bytes);
             apt(&bytes);
             dnf(&bytes);
+            manager(&bytes);
             assignments(format!("http_proxy={text}").as_bytes());
         }
         #[test]

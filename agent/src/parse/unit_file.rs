@@ -16,7 +16,7 @@ pub struct UnitFile {
     pub is_oneshot: bool,
     /// The words of `ExecStart=`, of all where there are several. They may hold secrets.
     pub command: Vec<String>,
-    /// `Environment=`. It may hold secrets.
+    /// `Environment=`, and in the manager's own settings `DefaultEnvironment=`. It may hold secrets.
     pub environment: Vec<(String, String)>,
     /// `EnvironmentFile=`, as written: perhaps a pattern.
     pub environment_files: Vec<String>,
@@ -72,8 +72,8 @@ impl UnitFile {
                 }
                 self.command.extend(words);
             }
-            (b"[Service]", b"Environment") if value.is_empty() => self.environment.clear(),
-            (b"[Service]", b"Environment") if self.environment.len() < MOST_ENTRIES => {
+            (b"[Service]", b"Environment") | (b"[Manager]", b"DefaultEnvironment") if value.is_empty() => self.environment.clear(),
+            (b"[Service]", b"Environment") | (b"[Manager]", b"DefaultEnvironment") if self.environment.len() < MOST_ENTRIES => {
                 let pairs =
                     words::words(&text()).into_iter().filter_map(|word| word.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned())));
                 self.environment.extend(pairs);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
-use rollcall_core::{Catalogue, Ci, Estate, Lifecycle, catalogue::AttributeKind};
+use rollcall_core::{Catalogue, Ci, Estate, Lifecycle, catalogue::AttributeKind, infer::meetings};
 use rollcall_shared::Timestamp;
 use serde_json::Value;
 
@@ -121,6 +121,10 @@ struct Cell {
 /// Columns of a list for which nobody chose any.
 const USUAL: [&str; 8] = ["name", "class", "operating_system", "ip_addresses", "owner", "location", "rank", "last_seen"];
 
+/// The same of a list of what runs no agent: who it may be, by what others see of it.
+const USUAL_OF_UNMANAGED: [&str; 9] =
+    ["name", "ip_addresses", "mac_addresses", "adapter_maker", "announced_model", "announced_services", "owner", "location", "last_seen"];
+
 /// `GET /items`
 pub(super) async fn show(visitor: Visitor) -> Response {
     let (filter, sort, after) = (visitor.query.get("q"), visitor.query.get("sort"), visitor.query.get("after"));
@@ -134,7 +138,7 @@ pub(super) async fn show(visitor: Visitor) -> Response {
     let chosen: Vec<String> = chosen.iter().map(ToString::to_string).filter(|name| name != "name").collect();
     let chosen = if chosen.is_empty() { chosen } else { [vec!["name".to_owned()], chosen].concat() };
     let columns: Vec<Column> = match chosen.as_slice() {
-        [] => USUAL.iter().filter_map(|name| Column::parse(&catalogue, name)).collect(),
+        [] => usual(&catalogue, filter).iter().filter_map(|name| Column::parse(&catalogue, name)).collect(),
         chosen => chosen.iter().filter_map(|name| Column::parse(&catalogue, name)).collect(),
     };
     let shell = visitor.shell(Part::Inventory);
@@ -199,6 +203,11 @@ impl State<'_> {
         let all = [("q", self.filter), ("sort", self.sort), ("columns", self.columns), ("view", self.view), ("after", "")];
         link("/items", all.map(|(name, value)| (name, instead.iter().find(|(other, _)| *other == name).map_or(value, |(_, value)| *value))))
     }
+}
+
+fn usual(catalogue: &Catalogue, filter: &str) -> &'static [&'static str] {
+    let of_unmanaged = Filter::parse(catalogue, filter).is_ok_and(|filter| filter.class() == Some("unmanaged_host"));
+    if of_unmanaged { &USUAL_OF_UNMANAGED } else { &USUAL }
 }
 
 /// Every column that can be shown, the shown ones marked.
@@ -271,7 +280,10 @@ fn cell(app: &App, estate: &Estate, ci: &Ci, column: &Column, is_usual: bool, no
             Cell { class: "nowrap", ..text(harmed) }
         }
         Column::LastSeen => match query::last_seen(estate, ci) {
-            None => Cell { class: "nowrap muted", ..text("no agent".to_owned()) },
+            None => match meetings(estate, ci.id).first() {
+                Some((_, at)) if ci.class == "unmanaged_host" => time(Some(*at)),
+                _ => Cell { class: "nowrap muted", ..text("no agent".to_owned()) },
+            },
             seen => time(seen),
         },
         // Among the usual columns those of machines stand for what services have in their place.

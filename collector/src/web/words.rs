@@ -79,6 +79,7 @@ pub(super) fn method(method: Method) -> &'static str {
         Method::Guest => "guest of this host",
         Method::Configuration => "configuration",
         Method::Certificate => "certificate on the machine",
+        Method::Neighbour => "met on the local network",
         Method::Declared => "declared",
         Method::Imported => "imported",
     }
@@ -86,7 +87,9 @@ pub(super) fn method(method: Method) -> &'static str {
 
 /// When evidence was last confirmed: reported, or its agent heard since.
 pub(super) fn confirmed(estate: &Estate, evidence: &Evidence) -> Timestamp {
-    let heard = evidence.agent.and_then(|agent| estate.agent_last_seen(agent));
+    // What is met no more is not confirmed by whoever met it.
+    let counts = evidence.method != Method::Neighbour || evidence.is_listed();
+    let heard = evidence.agent.filter(|_| counts).and_then(|agent| estate.agent_last_seen(agent));
     heard.map_or(evidence.last_seen, |heard| heard.max(evidence.last_seen))
 }
 

@@ -198,6 +198,18 @@ const SERVICE: &[AttributeDefinition] = &[
     of("virtual_addresses", "Addresses that move", TextList),
 ];
 
+/// What others see of a device without an agent, and what it says of itself to everybody.
+const UNMANAGED: &[AttributeDefinition] = &[
+    of("ip_addresses", "IP addresses", TextList),
+    of("network_segments", "Networks and gateways", TextList),
+    of("mac_addresses", "MAC addresses", TextList),
+    text("adapter_maker", "Maker of its network adapter"),
+    text("announced_name", "Calls itself"),
+    text("announced_model", "Says it is a"),
+    text("announced_software", "Says it runs"),
+    of("announced_services", "Offers", TextList),
+];
+
 const CERTIFICATE: &[AttributeDefinition] = &[
     of("valid_until", "Valid until", Instant),
     text("issuer", "Issued by"),
@@ -358,7 +370,7 @@ pub const CLASSES: &[ClassDefinition] = &[
         "Unmanaged hosts",
         "item",
         "unknown",
-        &[of("ip_addresses", "IP addresses", TextList), of("network_segments", "Networks and gateways", TextList)],
+        UNMANAGED,
         BY_NOTHING,
     ),
     define("network_device", "Network device", "Network devices", "hardware", "network", NETWORK_DEVICE, BY_SERIAL),

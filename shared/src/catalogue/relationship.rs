@@ -38,6 +38,7 @@ pub const RELATIONSHIP_TYPES: &[RelationshipTypeDefinition] = &[
     kind("uses", "uses", "is used by", Hardness::Soft, "Declared by people: serves worse without."),
     kind("resolves_names_with", "resolves names with", "resolves names for", Hardness::Soft, "A machine and its name server."),
     kind("routes_through", "routes through", "is gateway of", Hardness::Soft, "A machine and its default gateway."),
+    kind("meets", "has met", "was met by", Hardness::None, "A machine and a device without an agent on its local network."),
     kind("mounts", "mounts a file system of", "serves a file system to", Hardness::Hard, "A machine and the file server it mounts."),
     kind("part_of", "is provided by", "provides", Hardness::Hard, "A business or application service and what it is made of."),
     kind("balances_to", "balances to", "is balanced by", Hardness::Soft, "A load balancer and a member behind it."),

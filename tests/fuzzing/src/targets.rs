@@ -8,9 +8,9 @@ use std::hint::black_box;
 use rollcall_agent::parse::config::{blocks, connection, flat, ini, php, settings, words, yaml};
 use rollcall_agent::parse::{
     accounts, apt_lists, ata, certificate, certificate_uses, cgroup, cloud, command_line, container_images, cpuinfo, cron, cups,
-    device_mapper, dnf_history, dpkg, edid, guests, hardware_ids, inet_diag, init_script, input_devices, kernel, key_value, kubernetes,
-    language_packages, lldp, login_records, lvm_backup, lxd, mdns, mountinfo, netlink, oci, oui, package_databases, polkit, proc_net,
-    process_stat, proxies, routes, rpm, screen_lock, smartd, smbios, sound_cards, sqlite, ssdp, text, udev, unit_file,
+    device_mapper, dnf_history, dpkg, edid, guests, hardware_ids, inet_diag, init_script, input_devices, kernel, key_value, krb5,
+    kubernetes, language_packages, lldp, login_records, lvm_backup, lxd, mdns, mountinfo, netlink, oci, oui, package_databases, polkit,
+    proc_net, process_stat, proxies, routes, rpm, screen_lock, smartd, smbios, sound_cards, sqlite, ssdp, text, udev, unit_file,
 };
 use rollcall_agent::redact;
 
@@ -52,6 +52,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "input_devices", run: |bytes| drop(black_box(input_devices::input_devices(bytes))) },
     Target { name: "kernel", run: run_kernel },
     Target { name: "key_value", run: run_key_value },
+    Target { name: "krb5", run: |bytes| drop(black_box(krb5::kerberos(bytes))) },
     Target { name: "kubernetes", run: run_kubernetes },
     Target { name: "language_packages", run: run_language_packages },
     Target { name: "lldp", run: |bytes| drop(black_box((lldp::saved(bytes), lldp::neighbour(bytes)))) },
@@ -67,7 +68,13 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "proc_net", run: |bytes| assert!(black_box(proc_net::sockets(bytes).count()) <= bytes.len()) },
     Target { name: "polkit", run: |bytes| drop(black_box((polkit::rules(bytes), polkit::local_authority(bytes)))) },
     Target { name: "process_stat", run: run_process_stat },
-    Target { name: "proxies", run: |bytes| drop(black_box((proxies::assignments(bytes), proxies::apt(bytes), proxies::dnf(bytes)))) },
+    Target {
+        name: "proxies",
+        run: |bytes| {
+            let environments = (proxies::assignments(bytes), proxies::manager(bytes));
+            drop(black_box((environments, proxies::apt(bytes), proxies::dnf(bytes))));
+        },
+    },
     Target { name: "redact", run: run_redact },
     Target { name: "routes", run: run_routes },
     Target { name: "smartd", run: run_smartd },

@@ -73,7 +73,8 @@ impl<'a> Basis<'a> {
             | Method::Mount
             | Method::Guest
             | Method::Configuration
-            | Method::Certificate => self.observed_stale_after_millis,
+            | Method::Certificate
+            | Method::Neighbour => self.observed_stale_after_millis,
         };
         self.now.millis_since(self.confirmed_at(evidence)) > limit
     }

@@ -136,6 +136,7 @@ fn its_silence(scale: &Scale<'_>, evidence: &Evidence) -> Option<Silence> {
     let heard = evidence.agent.and_then(|agent| estate.agent_last_seen(agent)).unwrap_or(evidence.last_seen).max(evidence.last_seen);
     let since = match evidence.method {
         Method::Connection if !was_in_last_report(scale, evidence) => evidence.last_seen,
+        Method::Neighbour if !evidence.is_listed() => evidence.last_seen,
         _ => heard,
     };
     let half_life_millis = policy.fades_after_ms.max(evidence.longest_silence_ms.saturating_mul(2)).max(1);
@@ -153,7 +154,7 @@ fn was_in_last_report(scale: &Scale<'_>, evidence: &Evidence) -> bool {
 fn worth(evidence: &Evidence, silence: Option<Silence>, now: Timestamp, policy: &Policy) -> f64 {
     let fresh = match evidence.method {
         Method::RunsOn | Method::Guest => 0.99,
-        Method::Resolver | Method::Gateway | Method::Mount | Method::Certificate => 0.95,
+        Method::Resolver | Method::Gateway | Method::Mount | Method::Certificate | Method::Neighbour => 0.95,
         // What a file names need not be in use.
         Method::Configuration => 0.7,
         // One sighting is worth half of many.

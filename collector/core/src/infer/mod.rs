@@ -5,6 +5,7 @@ mod application;
 mod confidence;
 mod kind;
 mod lonely;
+mod met;
 mod reports;
 
 pub(crate) use application::{ASSEMBLED_FROM, FOLLOWED_BY, PRUNED, assembly, is_followed_only, parts};
@@ -13,4 +14,6 @@ pub use confidence::{Confidence, Level, Scale, Silence};
 pub use kind::listening_at;
 pub(crate) use kind::{hosting_machine, kind_of};
 pub use lonely::{isolated, orphans};
+pub use met::meetings;
+pub(crate) use met::met_at;
 pub use reports::{declared_never_observed, observed_never_declared};

@@ -59,6 +59,14 @@ pub struct Evidence {
     pub longest_silence_ms: i64,
 }
 
+impl Evidence {
+    /// Of what was met on a local network: whether its agent's last list had it, so that every check-in confirms it. Of 1 sample it was seen
+    /// in 1, or in 0 since it went.
+    pub fn is_listed(&self) -> bool {
+        self.method == Method::Neighbour && self.samples_seen > 0
+    }
+}
+
 /// How a relationship is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
@@ -78,6 +86,8 @@ pub enum Method {
     Configuration,
     /// A certificate that lies on the machine.
     Certificate,
+    /// The machine met it on its local network: ARP, NDP, or what it announces to everybody.
+    Neighbour,
     /// A person or API client declared it.
     Declared,
     /// An import brought it.
@@ -86,7 +96,7 @@ pub enum Method {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Connection,
         Self::RunsOn,
         Self::Resolver,
@@ -95,6 +105,7 @@ impl Method {
         Self::Guest,
         Self::Configuration,
         Self::Certificate,
+        Self::Neighbour,
         Self::Declared,
         Self::Imported,
     ];
@@ -115,6 +126,7 @@ impl Method {
             Self::Guest => "guest",
             Self::Configuration => "configuration",
             Self::Certificate => "certificate",
+            Self::Neighbour => "neighbour",
             Self::Declared => "declared",
             Self::Imported => "imported",
         }

@@ -297,6 +297,25 @@ fn identifies(mac: &str) -> bool {
     mac_bytes(mac).is_some_and(|bytes| bytes[0] & 0b11 == 0) && !VIRTUAL_PREFIXES.iter().any(|prefix| mac.starts_with(prefix))
 }
 
+/// Whether this is written like the MAC address of one adapter.
+pub(super) fn is_adapter(mac: &str) -> bool {
+    mac_bytes(mac).is_some_and(|bytes| bytes[0] & 1 == 0)
+}
+
+/// MAC addresses that routers share in pairs by a protocol: the same at many sites.
+const VIRTUAL_ROUTERS: &[&str] =
+    &["00:00:5e:00:01:", "00:00:5e:00:02:", "00:00:0c:07:ac:", "00:00:0c:9f:f", "00:05:73:a0:0", "00:07:b4:00:"];
+
+/// Whether it is one that routers share.
+pub(crate) fn is_virtual_router(mac: &str) -> bool {
+    VIRTUAL_ROUTERS.iter().any(|prefix| mac.starts_with(prefix))
+}
+
+/// Whether a device is known by this MAC address wherever it is met: not lent from desk to desk, made up, or shared.
+pub(super) fn identifies_device(mac: &str) -> bool {
+    identifies(mac) && !is_dock(mac) && !is_virtual_router(mac)
+}
+
 fn mac_bytes(mac: &str) -> Option<[u8; 6]> {
     let mut bytes = [0; 6];
     let mut parts = mac.split(':');

@@ -5,6 +5,7 @@
 mod bounded;
 mod certificates;
 mod claims;
+mod devices;
 mod flows;
 mod guests;
 mod machine;
@@ -21,10 +22,11 @@ use rollcall_shared::{Timestamp, wire::v1::SectionStatus};
 
 pub use certificates::CertificateFacts;
 pub(crate) use claims::identity_claimed_by;
+pub use devices::DeviceFacts;
 pub use flows::{Flows, IncomingFlow, OutgoingFlow};
 pub use guests::GuestHandles;
-pub(crate) use machine::full_name;
 pub use machine::{ChassisClass, IdentityFacts, MachineFacts, Said};
+pub(crate) use machine::{full_name, is_virtual_router};
 pub(crate) use network::is_in;
 pub use network::{AddressScope, NetworkFacts, RemoteMounts, scope};
 pub use placeholder::is_placeholder;
@@ -56,6 +58,8 @@ pub struct Observed {
     pub guest_handles: Option<GuestHandles>,
     /// The MAC address behind each address that the machine has met.
     pub neighbour_macs: Option<BTreeMap<IpAddr, String>>,
+    /// Devices that the machine has met on its local networks.
+    pub devices: Option<Listed<Vec<DeviceFacts>>>,
     /// Guests that run on the machine.
     pub guests: Option<Listed<BTreeMap<String, GuestHandles>>>,
     /// Certificates of servers on the machine.
@@ -87,6 +91,7 @@ pub fn observe(document: &ReceivedDocument, realm: &str, received_at: Timestamp)
         flows: listed(document.connections.as_ref(), received_at, flows::read).map(|listed| Flows { at: listed.at, ..listed.items }),
         guest_handles: own_handles(document),
         neighbour_macs: listed(document.neighbours.as_ref(), received_at, network::read_neighbours).map(|listed| listed.items),
+        devices: listed(document.neighbours.as_ref(), received_at, devices::read),
         guests: listed(document.virtual_guests.as_ref(), received_at, guests::read),
         certificates: listed(document.certificates.as_ref(), received_at, certificates::read),
     }

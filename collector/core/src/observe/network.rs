@@ -5,7 +5,7 @@ use std::{
 
 use rollcall_shared::wire::v1::{FileSystems, Interface, Neighbours, Network};
 
-use super::is_placeholder;
+use super::{UpstreamFacts, is_placeholder, upstreams};
 use crate::model::ReceivedSection;
 
 /// Addresses and who is asked for the way and for names.
@@ -21,6 +21,10 @@ pub struct NetworkFacts {
     pub gateways: BTreeSet<IpAddr>,
     /// Name servers beyond this machine's own stub.
     pub resolvers: BTreeSet<IpAddr>,
+    /// MAC addresses that its adapters use now, docks' among them.
+    pub macs: BTreeSet<String>,
+    /// Servers that files set for the machine as a whole: proxies and directories.
+    pub servers: BTreeSet<UpstreamFacts>,
     /// Networks that this machine is on and that have a default gateway, with that gateway.
     pub segments: BTreeSet<(String, IpAddr)>,
 }
@@ -72,7 +76,7 @@ pub fn scope(address: IpAddr) -> AddressScope {
     }
 }
 
-fn is_reachable(address: IpAddr) -> bool {
+pub(super) fn is_reachable(address: IpAddr) -> bool {
     matches!(scope(address), AddressScope::Site | AddressScope::Internet)
 }
 
@@ -80,6 +84,9 @@ pub(super) fn read(network: &Network) -> NetworkFacts {
     let mut facts = NetworkFacts::default();
     for interface in &network.interfaces {
         let internal = is_internal(interface, network);
+        if !internal && interface.up {
+            facts.macs.extend(interface.mac.as_ref().map(|mac| mac.to_lowercase()));
+        }
         for held in &interface.addresses {
             let address = held.address.to_canonical();
             if !is_reachable(address) {
@@ -100,6 +107,7 @@ pub(super) fn read(network: &Network) -> NetworkFacts {
     }
     let reachable = |address: IpAddr| Some(address.to_canonical()).filter(|address| is_reachable(*address));
     facts.gateways = network.gateways.iter().filter_map(|gateway| reachable(gateway.address)).collect();
+    facts.servers = upstreams::of_machine(network);
     facts.resolvers = network.resolvers.iter().filter_map(|resolver| reachable(*resolver)).collect();
     facts
 }

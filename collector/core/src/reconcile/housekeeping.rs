@@ -7,6 +7,7 @@ use rollcall_shared::{AgentId, CiId, Timestamp};
 use super::{Policy, edges, plan::Plan, precedence};
 use crate::{
     Estate,
+    infer::met_at,
     model::{ChangeSet, Ci, Conflict, ConflictKind, ConflictState, Evidence, IdSource, Lifecycle, Method, Source, Stage},
 };
 
@@ -64,6 +65,7 @@ fn confirmed_at(plan: &Plan<'_>, reports: &HashMap<AgentId, Timestamp>, evidence
         Method::Resolver | Method::Gateway | Method::Mount | Method::Guest | Method::Configuration | Method::Certificate => {
             Some(heard.max(evidence.last_seen))
         }
+        Method::Neighbour => Some(met_at(plan.estate, evidence)),
         Method::Connection => {
             let last_report = evidence.agent.and_then(|agent| reports.get(&agent)).copied().unwrap_or(evidence.last_seen);
             // Twice: a report may come just before the refresh is due.
@@ -94,7 +96,7 @@ fn is_found(ci: &Ci) -> bool {
 }
 
 /// Somebody said something about it.
-fn is_curated(ci: &Ci) -> bool {
+pub(super) fn is_curated(ci: &Ci) -> bool {
     ci.attributes.values().any(|attribute| attribute.claims().iter().any(|claim| claim.source != Source::Agent))
 }
 

@@ -8,6 +8,7 @@ mod applications;
 mod certificates;
 pub mod commands;
 mod compare;
+mod devices;
 mod duplicates;
 mod edges;
 mod flows;
@@ -67,7 +68,8 @@ pub fn reconcile(
     let machine = machine::reconcile(&mut plan, facts, observed);
     segments::reconcile(&mut plan, machine, observed, &Source::Agent);
     services::reconcile(&mut plan, machine, facts, observed);
-    adopt::reconcile(&mut plan, machine, &facts.realm);
+    adopt::reconcile(&mut plan, machine, &facts.realm, observed);
+    devices::reconcile(&mut plan, machine, facts, observed);
     guests::reconcile(&mut plan, machine, facts, observed);
     certificates::reconcile(&mut plan, machine, facts, observed);
     neighbours::reconcile(&mut plan, machine, facts, observed);
@@ -100,6 +102,6 @@ pub fn reconcile_import(
 ) -> ChangeSet {
     let mut plan = plan::Plan::new(estate, now, policy, ids);
     let machine = import::reconcile(&mut plan, facts, observed);
-    adopt::reconcile(&mut plan, machine, &facts.realm);
+    adopt::reconcile(&mut plan, machine, &facts.realm, observed);
     plan.finish()
 }

@@ -15,7 +15,7 @@ use super::{
     segments,
 };
 use crate::{
-    model::{AgentFacts, Ci, Lifecycle, Method, Source, Stage},
+    model::{AgentFacts, Ci, IdentityKeyKind, Lifecycle, Method, Source, Stage},
     observe::{Observed, is_in},
 };
 
@@ -106,7 +106,8 @@ pub(super) fn look_up(plan: &Plan<'_>, machine: CiId, realm: &str, address: IpAd
 pub(super) fn unmanaged(plan: &mut Plan<'_>, machine: CiId, realm: &str, address: IpAddr, at: Timestamp) -> Option<CiId> {
     let key = owner::address_key(realm, address);
     let here = |ci: &Ci| plan.ci(machine).is_none_or(|asking| !segments::are_apart(asking, ci, address));
-    let is_it = |ci: &Ci| ci.class == "unmanaged_host" && here(ci);
+    // What is known by its adapter is not whoever stands at an address that it had.
+    let is_it = |ci: &Ci| ci.class == "unmanaged_host" && here(ci) && !ci.keys.iter().any(|key| key.kind == IdentityKeyKind::Mac);
     let before = plan.with_key(&key).into_iter().find(|id| plan.ci(*id).is_some_and(is_it));
     if let Some(id) = before {
         plan.edit_ci(id, "seen again at this address", |ci| {
@@ -118,7 +119,7 @@ pub(super) fn unmanaged(plan: &mut Plan<'_>, machine: CiId, realm: &str, address
         });
         return Some(id);
     }
-    if plan.drafted_cis().filter(|ci| ci.class == "unmanaged_host").count() >= plan.policy.new_unmanaged_per_document {
+    if !may_make_unmanaged(plan) {
         return None;
     }
     let reason = format!("first seen: an agent names {address}, where no agent is known");
@@ -130,4 +131,9 @@ pub(super) fn unmanaged(plan: &mut Plan<'_>, machine: CiId, realm: &str, address
         claim(ci, "ip_addresses", Some(addresses), Source::Agent, at)
     });
     Some(id)
+}
+
+/// Whether this document may make one more.
+pub(super) fn may_make_unmanaged(plan: &Plan<'_>) -> bool {
+    plan.drafted_cis().filter(|ci| ci.class == "unmanaged_host").count() < plan.policy.new_unmanaged_per_document
 }

@@ -147,11 +147,11 @@ pub(super) fn judge(plan: &Plan<'_>, kind: &str, from: CiId, to: CiId, evidence:
     let (purpose, reason) = match (purpose, is_service) {
         (Some((purpose, reason)), _) => (purpose, reason),
         (None, true) if was_seen => return (None, None),
-        (None, true) => {
+        (None, _) if !was_seen => {
             let reason = "its configuration names it; no connection was seen".to_owned();
             return (Some(Hardness::Soft), Some(Judgement { purpose: Purpose::Work, by: Judge::Signature, reason }));
         }
-        (None, false) => (Purpose::Unattributed, "it comes from somewhere on the machine; which service opens it is not known".to_owned()),
+        (None, _) => (Purpose::Unattributed, "it comes from somewhere on the machine; which service opens it is not known".to_owned()),
     };
     let hardness = hardness(estate, purpose, is_service, to);
     (Some(hardness), Some(Judgement { purpose, by: Judge::Signature, reason }))

@@ -600,8 +600,8 @@ fn relationship_differences(before: &Relationship, after: &Relationship, now: Ti
 /// once in a while: they move with every report.
 fn is_worth_a_version(before: &Relationship, after: &Relationship, now: Timestamp, policy: &Policy) -> bool {
     let gist = |relationship: &Relationship| {
-        let mut gist: Vec<_> =
-            relationship.evidence.iter().map(|it| (it.method, it.agent, it.source.clone(), it.endpoints.clone())).collect();
+        let evidence = relationship.evidence.iter();
+        let mut gist: Vec<_> = evidence.map(|it| (it.method, it.agent, it.source.clone(), it.endpoints.clone(), it.is_listed())).collect();
         gist.sort();
         gist
     };

@@ -27,6 +27,10 @@ pub struct Policy {
     /// One document makes at most this many CIs of peers without an agent. More come with the next ones: a port scan must not
     /// fill the estate at once.
     pub new_unmanaged_per_document: usize,
+    /// Devices without an agent that one machine vouches for at most.
+    pub most_met: usize,
+    /// So many machines that meet a device are enough to keep it: more add nothing but rows.
+    pub witnesses: usize,
     /// A program that talks to at least so many machines …
     pub fan_out_machines: usize,
     /// … which are at least this share of those of its realm, percent, to all sorts of services, and serves nobody: looks after them.
@@ -60,6 +64,8 @@ impl Default for Policy {
             retire_unconfirmed_ms: 30 * DAY,
             most_carriers: 16,
             new_unmanaged_per_document: 1_000,
+            most_met: 1_024,
+            witnesses: 2,
             fan_out_machines: 5,
             fan_out_percent: 60,
             shared_by: 10,

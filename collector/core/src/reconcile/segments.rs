@@ -12,15 +12,11 @@ use serde_json::Value;
 use super::{edges, identify::listed, machine::claim, plan::Plan};
 use crate::{
     model::{Ci, Source},
-    observe::{Observed, is_in},
+    observe::{Observed, is_in, is_virtual_router},
 };
 
 /// The attribute: `10.0.0.0/24 via 10.0.0.1 at 02:00:00:00:00:01`.
 pub(super) const SEGMENTS: &str = "network_segments";
-
-/// MAC addresses that gateways share in pairs by a protocol: the same at many sites.
-const VIRTUAL_ROUTERS: &[&str] =
-    &["00:00:5e:00:01:", "00:00:5e:00:02:", "00:00:0c:07:ac:", "00:00:0c:9f:f", "00:05:73:a0:0", "00:07:b4:00:"];
 
 struct Segment {
     network: String,
@@ -59,7 +55,7 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, observed: &Observed,
         .into_iter()
         .map(|(network, gateway)| {
             let mac = macs.get(&gateway).or(known_mac.get(&gateway));
-            let mac = mac.filter(|mac| !VIRTUAL_ROUTERS.iter().any(|prefix| mac.starts_with(prefix)));
+            let mac = mac.filter(|mac| !is_virtual_router(mac));
             format!("{network} via {gateway} at {}", mac.map_or("-", String::as_str))
         })
         .collect();

@@ -1,11 +1,11 @@
-//! What services' configurations send requests to. Whether they do is what connections say: what is only configured makes poorer, not dead.
+//! What the configurations of services, and of machines as a whole, send requests to. Whether they do is what connections say: what is only configured makes poorer, not dead.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
 };
 
-use rollcall_shared::{CiId, wire::v1::ServiceKey};
+use rollcall_shared::{CiId, Timestamp, wire::v1::ServiceKey};
 use serde_json::Value;
 
 use super::{
@@ -24,42 +24,66 @@ use crate::{
 pub(super) const VIRTUAL_ADDRESSES: &str = "virtual_addresses";
 
 pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, observed: &Observed) {
+    let mut residents = Residents::default();
+    if let Some(network) = &observed.network {
+        let from = Named { machine, from: machine, facts, at: network.at, complete: network.complete };
+        from.name(plan, &mut residents, network.items.servers.iter());
+    }
     let Some(listing) = &observed.services else { return };
     let services = edges::services_on(plan, machine);
-    let mut residents = Residents::default();
     for (key, service) in &listing.items {
         let Some(from) = services.get(key).copied() else { continue };
         let moving: Vec<String> = service.virtual_addresses.iter().map(ToString::to_string).collect();
         plan.edit_ci(from, "the addresses that its configuration moves", |ci| {
             claim(ci, VIRTUAL_ADDRESSES, (!moving.is_empty()).then(|| Value::from(moving)), Source::Agent, listing.at)
         });
-        let mut named: BTreeMap<CiId, (BTreeSet<Endpoint>, BTreeSet<&str>)> = BTreeMap::new();
-        for upstream in &service.upstreams {
-            // A name within a container's own network is not one of the machine's.
-            if key.0.starts_with("container:") && upstream.host.parse::<IpAddr>().is_err() && !upstream.host.contains('.') {
-                continue;
-            }
-            if let Some((to, endpoint)) = target(plan, &mut residents, machine, facts, upstream, listing.at) {
-                let (endpoints, how) = named.entry(to).or_default();
-                endpoints.extend(endpoint);
-                how.insert(&upstream.how);
-            }
-        }
-        named.retain(|to, _| *to != from && *to != machine);
-        for (to, (endpoints, how)) in &named {
-            let how = format!("configured: {}", how.iter().take(2).copied().collect::<Vec<_>>().join(" and "));
-            let (method, agent, at, endpoints) = (Method::Configuration, facts.agent, listing.at, endpoints.clone());
-            let sighting = Sighting { method, agent, at, since: at, reported_before: None, endpoints, seen: 0, total: 0, how };
-            edges::see(plan, "connects_to", from, *to, &sighting);
-        }
-        if listing.complete {
-            forget(plan, from, facts, &named.into_keys().collect());
-        }
+        // A name within a container's own network is not one of the machine's.
+        let is_inside =
+            |it: &&UpstreamFacts| key.0.starts_with("container:") && it.host.parse::<IpAddr>().is_err() && !it.host.contains('.');
+        let named = Named { machine, from, facts, at: listing.at, complete: listing.complete };
+        named.name(plan, &mut residents, service.upstreams.iter().filter(|it| !is_inside(it)));
     }
     if listing.complete {
         let gone: Vec<(&ServiceKey, &CiId)> = services.iter().filter(|(key, _)| !listing.items.contains_key(*key)).collect();
         for (_, from) in gone {
             forget(plan, *from, facts, &BTreeSet::new());
+        }
+    }
+}
+
+/// Whose configuration names something.
+struct Named<'a> {
+    machine: CiId,
+    /// The service, or the machine for what is set for all of it.
+    from: CiId,
+    facts: &'a AgentFacts,
+    at: Timestamp,
+    complete: bool,
+}
+
+impl Named<'_> {
+    fn name<'u>(&self, plan: &mut Plan<'_>, residents: &mut Residents, upstreams: impl Iterator<Item = &'u UpstreamFacts>) {
+        let Self { machine, from, facts, at, complete } = *self;
+        let mut named: BTreeMap<CiId, (BTreeSet<Endpoint>, BTreeSet<&str>)> = BTreeMap::new();
+        for upstream in upstreams {
+            if let Some((to, endpoint)) = target(plan, residents, machine, facts, upstream, at) {
+                let (endpoints, how) = named.entry(to).or_default();
+                endpoints.extend(endpoint);
+                how.insert(&upstream.how);
+            }
+        }
+        // A machine does not depend on what runs on it.
+        let on_it: BTreeSet<CiId> =
+            if from == machine { edges::services_on(plan, machine).into_values().collect() } else { BTreeSet::new() };
+        named.retain(|to, _| *to != from && *to != machine && !on_it.contains(to));
+        for (to, (endpoints, how)) in &named {
+            let how = format!("configured: {}", how.iter().take(2).copied().collect::<Vec<_>>().join(" and "));
+            let (method, agent, endpoints) = (Method::Configuration, facts.agent, endpoints.clone());
+            let sighting = Sighting { method, agent, at, since: at, reported_before: None, endpoints, seen: 0, total: 0, how };
+            edges::see(plan, "connects_to", from, *to, &sighting);
+        }
+        if complete {
+            forget(plan, from, facts, &named.into_keys().collect());
         }
     }
 }
@@ -79,7 +103,7 @@ fn target(
     machine: CiId,
     facts: &AgentFacts,
     upstream: &UpstreamFacts,
-    at: rollcall_shared::Timestamp,
+    at: Timestamp,
 ) -> Option<(CiId, Option<Endpoint>)> {
     let endpoint = |address: IpAddr| Endpoint { protocol: upstream.protocol, address, port: upstream.port };
     if let Ok(address) = upstream.host.parse::<IpAddr>() {

@@ -113,7 +113,9 @@ fn page(visitor: &Visitor, graph: &Graph, id: CiId) -> Result<Page, Problem> {
     Ok({
         let estate = visitor.app.estate();
         let ci = estate.ci(id).ok_or_else(no_such_item)?;
-        let mut needs: Vec<Row> = estate.dependencies(id).filter_map(|one| row(&estate, one, true, visitor.now)).collect();
+        // Whom a machine has met stands with those that were met.
+        let needs = estate.dependencies(id).filter(|one| one.kind != "meets");
+        let mut needs: Vec<Row> = needs.filter_map(|one| row(&estate, one, true, visitor.now)).collect();
         let mut needed_by: Vec<Row> = estate.dependents(id).filter_map(|one| row(&estate, one, false, visitor.now)).collect();
         for rows in [&mut needs, &mut needed_by] {
             rows.sort_by(|a, b| (&a.verb, &a.name, &a.on, a.id).cmp(&(&b.verb, &b.name, &b.on, b.id)));
@@ -153,6 +155,7 @@ fn row(estate: &Estate, relationship: &Relationship, from_dependent: bool, now: 
         },
         detail: match evidence.samples_total {
             0 => evidence.detail.clone(),
+            _ if evidence.method == Method::Neighbour => evidence.detail.clone(),
             total => format!("{} ({} of {total} samples)", evidence.detail, evidence.samples_seen),
         },
     });

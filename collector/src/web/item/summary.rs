@@ -8,6 +8,7 @@ use rollcall_core::{
     Attribute, Ci, Estate, Lifecycle,
     graph::Graph,
     impact::{self, Basis, Outage, State},
+    infer::meetings,
 };
 use rollcall_shared::{CiId, Timestamp};
 use serde_json::Value;
@@ -40,6 +41,7 @@ struct Page {
     machine: Option<Link>,
     keys: Vec<(String, String)>,
     services: Vec<Service>,
+    met: Vec<Meeting>,
 }
 
 struct Impact {
@@ -72,6 +74,13 @@ struct Link {
     name: String,
 }
 
+/// A machine or service that met or talked to something without an agent.
+struct Meeting {
+    id: CiId,
+    name: String,
+    at: When,
+}
+
 struct Service {
     id: CiId,
     name: String,
@@ -101,9 +110,20 @@ pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Proble
             machine: machine.map(|machine| Link { id: machine.id, name: machine.name.clone() }),
             keys: ci.keys.iter().map(|key| (key.kind.as_str().replace('_', " "), key.value.clone())).collect(),
             services: services(&estate, id),
+            met: met(&estate, ci, now),
         }
     };
     Ok(visitor.page(&page))
+}
+
+/// Who met something without an agent last.
+fn met(estate: &Estate, ci: &Ci, now: Timestamp) -> Vec<Meeting> {
+    const SHOWN: usize = 8;
+    if ci.class != "unmanaged_host" {
+        return Vec::new();
+    }
+    let meetings = meetings(estate, ci.id).into_iter().take(SHOWN);
+    meetings.map(|(id, at)| Meeting { id, name: words::name_and_host(estate, id), at: When::new(at, now) }).collect()
 }
 
 fn impact_of(graph: &Graph, estate: &Estate, id: CiId, now: Timestamp) -> Impact {

@@ -22,6 +22,7 @@ mod init_scripts;
 mod kubernetes;
 mod languages;
 mod listening;
+mod machine_servers;
 mod memory;
 mod neighbours;
 mod network;

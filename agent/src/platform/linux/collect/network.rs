@@ -9,7 +9,7 @@ use std::{
 use nix::ifaddrs::getifaddrs;
 use rollcall_shared::wire::v1::{Interface, InterfaceAddress, LldpNeighbour, Network, Route};
 
-use super::{Machine, Outcome, proxies};
+use super::{Machine, Outcome, machine_servers, proxies};
 use crate::{
     files::Root,
     parse::{
@@ -56,6 +56,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Network> {
         routes,
         routes_incomplete,
         proxies: proxies::found(root),
+        servers: machine_servers::found(root),
         lldp,
         lldp_unknown,
     })

@@ -20,6 +20,9 @@ pub(super) fn found(root: &Root) -> Vec<ProxySetting> {
         files.push((file.to_owned(), proxies::assignments));
     }
     files.extend(below("/etc/profile.d", ".sh").into_iter().map(|file| (file, proxies::assignments as _)));
+    files.extend(below("/etc/environment.d", ".conf").into_iter().map(|file| (file, proxies::assignments as _)));
+    files.push(("/etc/systemd/system.conf".to_owned(), proxies::manager));
+    files.extend(below("/etc/systemd/system.conf.d", ".conf").into_iter().map(|file| (file, proxies::manager as _)));
     files.push(("/etc/apt/apt.conf".to_owned(), proxies::apt));
     files.extend(below("/etc/apt/apt.conf.d", "").into_iter().map(|file| (file, proxies::apt as _)));
     for file in ["/etc/dnf/dnf.conf", "/etc/yum.conf"] {

@@ -218,7 +218,7 @@ fn two_sites_in_one_realm_are_told_apart_by_their_gateways() {
 }
 
 impl World {
-    fn of_reports(machines: &[Machine]) -> Self {
+    pub(super) fn of_reports(machines: &[Machine]) -> Self {
         let mut world = Self::new();
         machines.iter().for_each(|machine| drop(world.report(machine)));
         world

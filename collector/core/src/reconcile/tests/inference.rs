@@ -564,6 +564,45 @@ fn what_is_configured_is_joined_with_what_is_seen() {
 }
 
 #[test]
+fn what_is_set_for_a_whole_machine() {
+    let proxy = || machine("proxy", 1).runs("squid", &[3128]);
+    let directory = || machine("dc1", 2).runs("slapd", &[389, 636]);
+    let setting = |scheme: &str, value: &str| ProxySetting { file: "/etc/environment".into(), scheme: scheme.into(), value: value.into() };
+    let server = |kind: &str, host: &str, port: u16| Upstream {
+        kind: kind.into(),
+        host: host.into(),
+        port: Some(port),
+        file: "/etc/ldap/ldap.conf".into(),
+        directive: "uri".into(),
+        ..Upstream::default()
+    };
+    let mut app = machine("app", 3).runs("shop", &[8080]);
+    let network = app.network.as_mut().unwrap();
+    network.proxies =
+        ["http://proxy.corp.net:3128", "proxy:3128", "http://10.0.0.1:3128", "http://unknown.corp.net:3128", "http://proxy:0"]
+            .map(|value| setting("http", value))
+            .into();
+    network.proxies.push(setting("none", "dc1.corp.net"));
+    network.servers = vec![server("ldap", "dc1.corp.net", 636), server("ldap", "/run/ldapi", 389), server("kerberos", "app", 88)];
+    let mut world = World::of(&[proxy(), directory(), app.clone()]);
+    assert_eq!(world.edges("connects_to"), ["app -> slapd@dc1 (app)", "app -> squid@proxy (app)"]);
+    let (to_proxy, to_directory) = (world.edge("app", "squid@proxy"), world.edge("app", "slapd@dc1"));
+    assert_eq!((to_proxy.hardness, to_directory.hardness), (Some(Hardness::Soft), Some(Hardness::Soft)));
+    assert_eq!(to_directory.judgement.as_ref().map(|it| it.purpose), Some(Purpose::Directory));
+    assert!(to_proxy.evidence[0].detail.contains("proxy for http in /etc/environment"), "{:?}", to_proxy.evidence);
+    // What it is not set up for any more is gone; what a service of it is set up for stays.
+    let with_service = configured(app.clone(), "shop", &[("proxy", 3128, "http")]);
+    world.wait(MINUTE).report(&Machine { services: with_service.services, ..app.partial() });
+    app.network.as_mut().unwrap().proxies.clear();
+    world.wait(MINUTE).report(&Machine { network: app.network.clone(), ..app.partial() });
+    assert_eq!(world.edges("connects_to"), ["app -> slapd@dc1 (app)", "shop@app -> squid@proxy (app)"]);
+    // The proxy itself goes out by itself.
+    let mut own = proxy();
+    own.network.as_mut().unwrap().proxies = vec![setting("all", "http://localhost:3128")];
+    assert!(World::of(&[own]).edges("connects_to").is_empty());
+}
+
+#[test]
 fn replicas_make_each_other_poorer_not_dead() {
     let etcd = |name: &str, number: u8, peers: [u8; 2]| {
         peers.into_iter().fold(machine(name, number).runs("etcd", &[2379]), |etcd, peer| etcd.calls("etcd", ip(peer), 2379))

@@ -5,6 +5,7 @@ mod catalogue;
 mod code;
 mod commands;
 mod connections;
+mod devices;
 mod estate;
 mod fleet;
 mod identity;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SectionData;
 
-/// Devices that this machine has met on the networks it is on, by ARP and NDP; sorted. Addresses outside private ranges
+/// Devices that this machine has met within a day on the networks it is on, by ARP and NDP; sorted. Addresses outside private ranges
 /// (RFC 1918, unique local, link local) are left out unless the machine was told to send them too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::daemon::Upstream;
+
 /// The network as this machine is set up for it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -29,6 +31,9 @@ pub struct Network {
     /// Proxies that files set for everybody, for apt or for dnf; names and passwords removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub proxies: Vec<ProxySetting>,
+    /// Servers that files set for the machine as a whole, whatever runs on it: directories (`krb5.conf`, `ldap.conf`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<Upstream>,
     /// What the other ends of cables say of themselves (LLDP), sorted by interface.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lldp: Vec<LldpNeighbour>,

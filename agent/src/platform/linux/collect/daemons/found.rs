@@ -18,14 +18,14 @@ pub(in crate::platform::linux::collect) struct Found {
 
 /// Where something is said.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Said<'a> {
-    pub(super) file: &'a str,
-    pub(super) directive: &'a str,
+pub(in crate::platform::linux::collect) struct Said<'a> {
+    pub(in crate::platform::linux::collect) file: &'a str,
+    pub(in crate::platform::linux::collect) directive: &'a str,
 }
 
 impl Found {
     /// Requests go to `target`.
-    pub(super) fn upstream(&mut self, target: Target, said: Said<'_>) -> &mut Upstream {
+    pub(in crate::platform::linux::collect) fn upstream(&mut self, target: Target, said: Said<'_>) -> &mut Upstream {
         let upstream = Upstream {
             kind: target.kind,
             host: target.host,
@@ -49,7 +49,7 @@ impl Found {
     }
 
     /// Requests go to `host`, or `host:port`, unless that is no host.
-    pub(super) fn host(&mut self, kind: &str, text: &str, usual: Option<u16>, said: Said<'_>) {
+    pub(in crate::platform::linux::collect) fn host(&mut self, kind: &str, text: &str, usual: Option<u16>, said: Said<'_>) {
         if let Some(target) = connection::host_port(text, kind, usual) {
             self.upstream(target, said);
         }

@@ -26,7 +26,7 @@ mod tests;
 pub(super) use self::{
     applications::{Place, application},
     files::Files,
-    found::Found,
+    found::{Found, Said},
 };
 use crate::{parse::config::words, processes::Process};
 
