@@ -55,6 +55,15 @@ const FILES: &[(&str, &str)] = &[
     ("/etc/environment", "http_proxy=http://user:SECRET@proxy.example.org:3128\nAPI_TOKEN=SECRET\n"),
     ("/etc/apt/apt.conf.d/95proxy", "Acquire::http::Proxy \"http://user:SECRET@proxy.example.org:3128\";\n"),
     ("/etc/profile.d/proxy.sh", "export https_proxy=http://user:SECRET@proxy.example.org:3128\n"),
+    (
+        "/etc/systemd/system.conf",
+        "[Manager]\nDefaultEnvironment=\"http_proxy=http://user:SECRET@proxy.example.org:3128\" \"API_TOKEN=SECRET\"\n",
+    ),
+    (
+        "/etc/krb5.conf",
+        "[libdefaults]\ndefault_realm = X.ORG\npkinit_identities = PKCS12:/etc/x,SECRET\n[realms]\nX.ORG = {\nkdc = kdc.x.org\ndatabase_password = SECRET\n}\n",
+    ),
+    ("/etc/ldap/ldap.conf", "URI ldap://u:SECRET@ldap.example.org\nBINDPW SECRET\n"),
     ("/etc/wpa_supplicant/wpa_supplicant.conf", "network={\n ssid=\"office\"\n psk=\"SECRET\"\n}\n"),
     ("/etc/NetworkManager/system-connections/office.nmconnection", "[wifi]\nssid=office\n[wifi-security]\npsk=SECRET\n"),
     ("/etc/wireguard/wg0.conf", "[Interface]\nPrivateKey = SECRET\n"),

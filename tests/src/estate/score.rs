@@ -66,9 +66,9 @@ impl Graph {
             }
         }
         let mut graph = Self::default();
-        // What runs where, and the certificates in the files that these machines share, is not between them.
+        // What runs where, the certificates in the files that these machines share, and who has met whom, are not what depends on what.
         let is_between = |it: &&Value| {
-            it.get("type").and_then(Value::as_str) != Some(RUNS_ON)
+            !it.get("type").and_then(Value::as_str).is_some_and(|kind| [RUNS_ON, "meets"].contains(&kind))
                 && it.pointer("/to/class").and_then(Value::as_str) != Some("certificate")
         };
         for relationship in relationships.iter().filter(is_between) {

@@ -108,16 +108,19 @@ impl Asked<'_> {
         if known.is_none() && !may_be_made {
             return None;
         }
-        others.into_iter().filter(|host| Some(*host) != by_key).for_each(|host| self.take_addresses(plan, host));
+        let others = others.into_iter().filter(|host| Some(*host) != by_key);
+        // What was seen before another one had it is not turned back.
+        let has_them = others.fold(true, |has_them, host| self.take_addresses(plan, host) && has_them);
         let host = match known {
             Some(host) => host,
-            None => self.make(plan, key.as_ref())?,
+            None if has_them => self.make(plan, key.as_ref())?,
+            None => return None,
         };
         let mut residents = Residents::default();
         for other in same.into_iter().filter(|other| *other != host) {
             adopt::adopt(plan, &mut residents, other, host, "one device: the same network adapter answers");
         }
-        self.describe(plan, host);
+        self.describe(plan, host, has_them);
         Some(host)
     }
 
@@ -177,10 +180,10 @@ impl Asked<'_> {
         known.contains(mac) || (by_address_only && (known.is_empty() || !self.device.is_own_mac))
     }
 
-    /// The addresses are this device's now, and no longer that one's. What is known by its address only has gone with it.
-    fn take_addresses(&self, plan: &mut Plan<'_>, host: CiId) {
+    /// The addresses are this device's now, and no longer that one's: what is known by its address only has gone with it. Whether they are.
+    fn take_addresses(&self, plan: &mut Plan<'_>, host: CiId) -> bool {
         if !self.is_newer(plan, host) {
-            return;
+            return false;
         }
         let taken: BTreeSet<IdentityKey> = self.device.addresses.iter().map(|it| owner::address_key(self.realm, *it)).collect();
         let texts: BTreeSet<String> = self.device.addresses.iter().map(ToString::to_string).collect();
@@ -198,6 +201,7 @@ impl Asked<'_> {
             rename(ci, &before);
             true
         });
+        true
     }
 
     fn make(&self, plan: &mut Plan<'_>, key: Option<&IdentityKey>) -> Option<CiId> {
@@ -219,9 +223,9 @@ impl Asked<'_> {
         claims.iter().filter(|claim| claim.source == Source::Agent).all(|claim| claim.since <= self.at)
     }
 
-    fn describe(&self, plan: &mut Plan<'_>, host: CiId) {
+    fn describe(&self, plan: &mut Plan<'_>, host: CiId, has_its_addresses: bool) {
         let (device, at) = (self.device, self.at);
-        let is_newer = self.is_newer(plan, host);
+        let is_newer = has_its_addresses && self.is_newer(plan, host);
         let Some(observer) = plan.ci(self.machine) else { return };
         let place = device.addresses.iter().find_map(|address| segments::place_of(observer, *address));
         let networks: Vec<String> = listed(observer, segments::SEGMENTS).into_iter().collect();

@@ -87,7 +87,7 @@ impl Head {
     fn new(estate: &Estate, ci: &Ci, view: &str, now: Timestamp) -> Self {
         let machine = is_machine_of_agent(estate, ci);
         let software = estate.software().count_of(ci.id);
-        let relationships = estate.dependencies(ci.id).count() + estate.dependents(ci.id).count();
+        let relationships = estate.dependencies(ci.id).filter(|one| one.kind != "meets").count() + estate.dependents(ci.id).count();
         let tabs = [
             ("", "Summary", true, None),
             ("hardware", "Hardware and system", machine, None),
