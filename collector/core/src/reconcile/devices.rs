@@ -110,7 +110,8 @@ impl Asked<'_> {
         }
         let others = others.into_iter().filter(|host| Some(*host) != by_key);
         // What was seen before another one had it is not turned back.
-        let has_them = others.fold(true, |has_them, host| self.take_addresses(plan, host) && has_them);
+        // Each of them, not only up to the first that has none.
+        let has_them = others.filter(|host| !self.take_addresses(plan, *host)).count() == 0;
         let host = match known {
             Some(host) => host,
             None if has_them => self.make(plan, key.as_ref())?,
@@ -284,7 +285,8 @@ impl Asked<'_> {
             networks.is_empty() || networks.iter().any(place)
         };
         let known = listed(ci, "ip_addresses").into_iter().filter_map(|text| text.parse::<IpAddr>().ok());
-        let kept = known.filter(|known| !(known.is_ipv4() && same_kind(known) && on_its_networks(known)) && !met.contains(known));
+        let is_replaced = |known: &IpAddr| known.is_ipv4() && same_kind(known) && on_its_networks(known);
+        let kept = known.filter(|known| !met.contains(known) && !is_replaced(known));
         met.iter().copied().chain(kept).take(MOST).collect()
     }
 
