@@ -98,8 +98,7 @@ fn key_parameter() -> Value {
         "name": "Idempotency-Key", "in": "header", "required": false,
         "description": "A key of your own for this write, a UUID for example: sent again within a day, with the same request, it is not done \
                         again but answered as the first time, with `Idempotency-Replayed: true`.",
-        // HTTP takes blanks around a value away.
-        "schema": { "type": "string", "minLength": 1, "maxLength": idempotency::MAX_KEY_CHARACTERS, "pattern": "^\\s*[!-~]+\\s*$" },
+        "schema": { "type": "string", "minLength": 1, "maxLength": idempotency::MAX_KEY_CHARACTERS, "pattern": "^[!-~]+$" },
     })
 }
 

@@ -206,5 +206,5 @@ async fn dry_run(State(app): State<SharedApp>, _: Viewer, Body(asked): Body<DryR
 }
 
 fn refusal(error: CommandError) -> Refusal {
-    if error.is_not_found() { Refusal::bad_request(error.to_string()) } else { Refusal::invalid(error.to_string()) }
+    Refusal::invalid(error.to_string())
 }
