@@ -220,16 +220,20 @@ fn alias(catalogue: &Catalogue, heading: &str, class: Option<&str>) -> Option<Fi
     if let Some(name) = fixed {
         return Field::parse(catalogue, name).ok();
     }
-    // The table's own class first: other classes may call something else by the same word.
-    let of_class = class.into_iter().flat_map(|class| catalogue.attributes(class)).map(|(_, known)| known);
-    let mut all = of_class.chain(catalogue.classes().flat_map(|class| &class.attributes));
     // People write names where a reference is by id: such an attribute is meant only by its own name.
-    let is_meant = |known: &&AttributeDefinition| plain(&known.name) == word || plain(&known.label) == word;
-    if let Some(found) = all.find(|known| known.kind != AttributeKind::Reference && is_meant(known)) {
-        return Some(Field::Attribute(found.name.clone()));
-    }
-    let (_, name) = ALIASES.iter().find(|(alias, _)| *alias == word)?;
-    Field::parse(catalogue, name).ok()
+    let is_meant = |known: &&AttributeDefinition| {
+        known.kind != AttributeKind::Reference && (plain(&known.name) == word || plain(&known.label) == word)
+    };
+    let meant = |known: &AttributeDefinition| Field::Attribute(known.name.clone());
+    let aliased = || ALIASES.iter().find(|(alias, _)| *alias == word).and_then(|(_, name)| Field::parse(catalogue, name).ok());
+    // The table's own class first: other classes may call something else by the same word, and "Kind" is the class where rows are of many.
+    let of_class = class.into_iter().flat_map(|class| catalogue.attributes(class)).map(|(_, known)| known).find(is_meant);
+    let of_any = || catalogue.classes().flat_map(|class| &class.attributes).find(is_meant);
+    of_class
+        .map(meant)
+        .or_else(|| aliased().filter(|field| class.is_none() && *field == Field::Class))
+        .or_else(|| of_any().map(meant))
+        .or_else(aliased)
 }
 
 /// Letters and digits in lower case: "Serial No." and "serial_no" are one.
@@ -393,6 +397,8 @@ mod tests {
             ["name", "serial", "asset_tag", "hostname", "manufacturer", "owner", "ignore", "ignore"]
         );
         assert_eq!(guessed(&["Assigned to", "manager"], Some("laptop")), ["owner", "manager"]);
+        assert_eq!(guessed(&["Kind"], None), ["class"], "rows of many classes");
+        assert_eq!(guessed(&["Kind"], Some("contract")), ["contract_kind"], "the contract's own");
         assert_eq!(guessed(&["Serial No", "Serial number"], None), ["serial", "ignore"], "one column says one thing");
         assert_eq!(guessed(&["Vendor", "manufacturer"], None), ["ignore", "manufacturer"], "an exact name comes first");
         assert_eq!(guessed(&["ID", "Phone"], Some("person")), ["external_id", "phone"], "numbers are ids of the source");
