@@ -184,7 +184,7 @@ async fn try_read(path: PathBuf, store: &SharedStore, estate: &SharedEstate) -> 
 }
 
 fn read_file(path: &Path) -> anyhow::Result<(Anchor, Graph)> {
-    let mut input = BufReader::with_capacity(BUFFER, File::open(path)?);
+    let mut input = BufReader::new(File::open(path)?);
     let mut line = String::new();
     input.by_ref().take(MAX_ANCHOR_BYTES).read_line(&mut line).context("its first line cannot be read")?;
     let anchor = serde_json::from_str(&line).context("its first line is damaged")?;

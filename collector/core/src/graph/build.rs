@@ -8,9 +8,9 @@ use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, catalogue::Har
 use uuid::Uuid;
 
 use super::{
-    Class, EdgeEvidence, Graph, Group, Node, NodeNumber, PackedNeededBy,
+    Class, EdgeEvidence, Graph, Group, Name, Node, NodeNumber, PackedNeededBy,
     row::{NEED_GROUP_KIND, Row, RowEdge},
-    table::{KeyIndex, RowWriter, mix},
+    table::{KeyIndex, PAGE, RowWriter, mix},
 };
 use crate::{
     Catalogue,
@@ -116,7 +116,13 @@ impl Graph {
         let mut by_number = vec![0_u32; number.len()];
         (0..).zip(number).for_each(|(rank, number)| by_number[number.index()] = rank);
         let mut classes = ClassNumbers::new(self);
-        self.nodes = by_number.iter().map(|&rank| node(&parts.nodes[rank as usize], &mut classes)).collect();
+        for page in by_number.chunks(PAGE) {
+            let parts = || page.iter().map(|&rank| &parts.nodes[rank as usize]);
+            let names = Name::together(parts().map(|part| &*part.name));
+            let mut owners = Name::together(parts().filter_map(|part| part.owner));
+            let made = parts().zip(names).map(|(part, name)| node(part, name, part.owner.and_then(|_| owners.next()), &mut classes));
+            self.nodes.push_page(made.collect());
+        }
         self.classes = classes.finish();
         self.stopped = Arc::new(self.numbers().filter(|&number| self.node_at(number).stopped).collect());
         self.number = KeyIndex::of(number.len(), parts.nodes.iter().zip(number).map(|(node, number)| (node.id.0.as_u128(), number.0)));
@@ -138,8 +144,8 @@ impl Graph {
         let mut row = Row::default();
         let (mut row_edges, mut row_groups) = (Vec::new(), Vec::new());
         let (mut all_edges, mut evidence, mut group_numbers) = (RowWriter::new(), RowWriter::new(), RowWriter::new());
-        // Who depends on what and who needs what, with the dependents ascending.
-        let (mut dependents, mut needed_by) = (Vec::with_capacity(edges.len()), Vec::with_capacity(edges.len()));
+        // Who needs what, and who has no more than an edge to what, with the dependents ascending.
+        let (mut only_shown, mut needed_by) = (Vec::new(), Vec::with_capacity(edges.len()));
         let (mut all_groups, mut rules) = (Vec::new(), Vec::new());
         for at in 0..bound {
             let from = NodeNumber::at(at);
@@ -159,29 +165,29 @@ impl Graph {
             }));
             let need_group_kind = if row_groups.is_empty() { 0 } else { kinds.of(NEED_GROUP_KIND) };
             row.make(from, &mut row_edges, &row_groups, need_group_kind, &mut agent_number);
-            dependents.extend(row.edges.chunk_by(|a, b| a.to == b.to).map(|parallel| (parallel[0].to.0, from)));
+            only_shown.extend(row.only_shown.iter().map(|&to| (to.0, from)));
             needed_by.extend(row.needs.iter().map(|&(provider, need)| (provider.0, PackedNeededBy { dependent: from, need })));
             self.edge_count += row.edges.len();
             all_edges.push(row.edges.iter().copied());
             evidence.push(row.evidence.iter().copied());
             group_numbers.push(row.groups.iter().copied());
             rules.extend(row_groups.iter().map(|(_, group)| group.rule()));
-            all_groups.extend(row_groups.drain(..).map(|(_, group)| Arc::new(group)));
+            all_groups.extend(row_groups.drain(..).map(|(_, group)| group));
         }
         self.edges = all_edges.finish();
         self.evidence = evidence.finish();
         self.groups_of = group_numbers.finish();
         self.groups = all_groups.into_iter().collect();
-        self.rules = rules.into_iter().collect();
+        self.rules = Arc::new(rules);
         self.kinds = kinds.finish();
         self.agent_number = KeyIndex::of(reporters.len(), reporters.iter().zip(0..).map(|(agent, number)| (agent.0.as_u128(), number)));
         self.agents = reporters.into_iter().collect();
 
-        let (starts, sorted) = by_row(&dependents, bound, |entry| entry.0);
-        drop(dependents);
+        let (starts, sorted) = by_row(&only_shown, bound, |entry| entry.0);
+        drop(only_shown);
         let mut rows = RowWriter::new();
         (0..bound).for_each(|at| rows.push(sorted[starts[at] as usize..starts[at + 1] as usize].iter().map(|entry| entry.1)));
-        self.dependents = rows.finish();
+        self.only_shown = rows.finish();
         let (starts, sorted) = by_row(&needed_by, bound, |entry| entry.0);
         drop(needed_by);
         let mut rows = RowWriter::new();
@@ -305,19 +311,12 @@ pub(super) fn group(
         min_up: part.min_up.of(members.len()) as u32,
         gone: (declared.len() - members.len()) as u32,
         dependent,
-        members,
+        members: members.into(),
     })
 }
 
-pub(super) fn node(part: &NodePart<'_>, classes: &mut ClassNumbers) -> Node {
-    Node {
-        id: part.id,
-        name: part.name.as_ref().into(),
-        owner: part.owner.map(Into::into),
-        agent: part.agent,
-        stopped: part.stopped,
-        class: classes.of(part.class),
-    }
+pub(super) fn node(part: &NodePart<'_>, name: Name, owner: Option<Name>, classes: &mut ClassNumbers) -> Node {
+    Node { id: part.id, name, owner, agent: part.agent, stopped: part.stopped, class: classes.of(part.class) }
 }
 
 /// Items in the order of their rows, the order within a row kept, and where each row starts: one pass to count, one to place.

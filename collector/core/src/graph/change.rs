@@ -8,7 +8,7 @@ use std::{
 use rollcall_shared::{AgentId, CiId, NeedGroupId};
 
 use super::{
-    EdgePart, Graph, Group, GroupPart, Node, NodeNumber, NodePart, PackedNeededBy,
+    EdgePart, Graph, Group, GroupPart, Name, Node, NodeNumber, NodePart, PackedNeededBy,
     build::{ClassNumbers, KindNumbers, ends_confirming, group, node},
     row::{NEED_GROUP_KIND, Row, RowEdge},
     table::KeyIndex,
@@ -69,7 +69,7 @@ impl Graph {
     fn put_nodes_of(&mut self, change: &GraphChange<'_>) {
         let mut classes = ClassNumbers::new(self);
         for part in &change.put {
-            let node = node(part, &mut classes);
+            let node = node(part, Name::from(&*part.name), part.owner.map(Name::from), &mut classes);
             if let Some(number) = self.number_of(part.id) {
                 self.nodes.set(number.index(), node);
                 self.note_stopped(number, part.stopped);
@@ -99,8 +99,8 @@ impl Graph {
         self.edges.grow(bound);
         self.evidence.grow(bound);
         self.groups_of.grow(bound);
-        self.dependents.grow(bound);
         self.needed_by.grow(bound);
+        self.only_shown.grow(bound);
     }
 
     fn note_stopped(&mut self, number: NodeNumber, stopped: bool) {
@@ -113,8 +113,8 @@ impl Graph {
     fn put_rows_of(&mut self, rows: BTreeMap<NodeNumber, Option<&RowPart<'_>>>) {
         let mut kinds = KindNumbers::new(self);
         let (mut edges, mut evidence, mut groups_of) = (Vec::new(), Vec::new(), Vec::new());
-        // Per provider: who depends on it now, of those whose row changes.
-        let mut providers: BTreeMap<NodeNumber, (Vec<NodeNumber>, Vec<PackedNeededBy>)> = BTreeMap::new();
+        // Per provider: who needs it now, and who has only an edge to it, of those whose row changes.
+        let mut providers: BTreeMap<NodeNumber, (Vec<PackedNeededBy>, Vec<NodeNumber>)> = BTreeMap::new();
         for (&from, part) in &rows {
             for edge in self.edges.row(from) {
                 providers.entry(edge.to).or_default();
@@ -122,11 +122,11 @@ impl Graph {
             self.edge_count -= self.edges.row(from).len();
             let row = self.make_row(from, *part, &mut kinds);
             self.edge_count += row.edges.len();
-            for parallel in row.edges.chunk_by(|a, b| a.to == b.to) {
-                providers.entry(parallel[0].to).or_default().0.push(from);
-            }
             for &(provider, need) in &row.needs {
-                providers.entry(provider).or_default().1.push(PackedNeededBy { dependent: from, need });
+                providers.entry(provider).or_default().0.push(PackedNeededBy { dependent: from, need });
+            }
+            for &to in &row.only_shown {
+                providers.entry(to).or_default().1.push(from);
             }
             edges.push((from, row.edges));
             evidence.push((from, row.evidence));
@@ -137,19 +137,22 @@ impl Graph {
         self.evidence.replace(evidence);
         self.groups_of.replace(groups_of);
 
-        let (mut dependents, mut needed_by) = (Vec::new(), Vec::new());
-        for (provider, (froms, entries)) in providers {
-            let stay = self.dependents.row(provider).iter().copied().filter(|dependent| !rows.contains_key(dependent));
-            let mut row: Vec<NodeNumber> = stay.chain(froms).collect();
-            row.sort_unstable();
-            dependents.push((provider, row));
+        let (mut needed_by, mut only_shown) = (Vec::new(), Vec::new());
+        for (provider, (entries, froms)) in providers {
+            let before = self.only_shown.row(provider);
+            if !before.is_empty() || !froms.is_empty() {
+                let stay = before.iter().copied().filter(|dependent| !rows.contains_key(dependent));
+                let mut row: Vec<NodeNumber> = stay.chain(froms).collect();
+                row.sort_unstable();
+                only_shown.push((provider, row));
+            }
             let stay = self.needed_by.row(provider).iter().copied().filter(|entry| !rows.contains_key(&entry.dependent));
             let mut row: Vec<PackedNeededBy> = stay.chain(entries).collect();
             row.sort_unstable();
             needed_by.push((provider, row));
         }
-        self.dependents.replace(dependents);
         self.needed_by.replace(needed_by);
+        self.only_shown.replace(only_shown);
     }
 
     fn make_row(&mut self, from: NodeNumber, part: Option<&RowPart<'_>>, kinds: &mut KindNumbers) -> Row {
@@ -158,8 +161,8 @@ impl Graph {
         let old: Vec<u32> = self.group_numbers_of(from).collect();
         let (stay, go): (Vec<u32>, Vec<u32>) = old.into_iter().partition(|&number| kept.contains(&self.group_at(number).id));
         for number in go {
-            self.groups.set(number as usize, Arc::new(Group::gone()));
-            self.rules.set(number as usize, Group::gone().rule());
+            self.groups.set(number as usize, Group::gone());
+            Arc::make_mut(&mut self.rules)[number as usize] = Group::gone().rule();
             self.free_groups.push(number);
         }
         let Some(part) = part else { return row };
@@ -206,16 +209,16 @@ impl Graph {
     }
 
     fn put_group(&mut self, group: &Group) -> u32 {
-        let stored = Arc::new(group.clone());
+        let stored = group.clone();
         match self.free_groups.pop() {
             Some(number) => {
                 self.groups.set(number as usize, stored);
-                self.rules.set(number as usize, group.rule());
+                Arc::make_mut(&mut self.rules)[number as usize] = group.rule();
                 number
             }
             None => {
                 self.groups.push(stored);
-                self.rules.push(group.rule());
+                Arc::make_mut(&mut self.rules).push(group.rule());
                 self.groups.len() as u32 - 1
             }
         }

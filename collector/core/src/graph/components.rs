@@ -16,11 +16,20 @@ pub struct Components {
 impl Components {
     /// The components of a graph, numbered so that what a component needs comes before it. Tarjan's algorithm with a stack of its own.
     pub fn of(graph: &Graph) -> Self {
-        Self::below(graph, graph.numbers())
+        Self::below(graph, graph.numbers(), |_, _, _| ())
     }
 
-    /// Those of some CIs and of everything that they need; others are in none.
-    pub(crate) fn below(graph: &Graph, roots: impl IntoIterator<Item = NodeNumber>) -> Self {
+    /// Those of some CIs and of everything that they need, and what they need of each other; others are in none.
+    pub(crate) fn condensed(graph: &Graph, roots: impl IntoIterator<Item = NodeNumber>) -> (Self, Condensation) {
+        let mut condensation = Condensation::new();
+        // Its members' rows are near the processor when a component is complete, and what it needs is numbered.
+        let components = Self::below(graph, roots, |component, members, of| condensation.add(graph, component, members, of));
+        condensation.counted_by = Vec::new();
+        (components, condensation)
+    }
+
+    /// Those of some CIs and of everything that they need. Tells of each what is in it, and the components of all that it needs.
+    fn below(graph: &Graph, roots: impl IntoIterator<Item = NodeNumber>, mut complete: impl FnMut(u32, &[NodeNumber], &[u32])) -> Self {
         let bound = graph.node_bound();
         let mut of = vec![NONE; bound];
         // When a node was met, from 1, and the earliest that it leads back to.
@@ -63,12 +72,10 @@ impl Components {
                 }
                 frames.pop();
                 if low[node.index()] == met[node.index()] {
-                    while let Some(member) = path.pop() {
-                        of[member.index()] = count;
-                        if member == node {
-                            break;
-                        }
-                    }
+                    let first = path.iter().rposition(|&member| member == node).unwrap_or(0);
+                    path[first..].iter().for_each(|member| of[member.index()] = count);
+                    complete(count, &path[first..], &of);
+                    path.truncate(first);
                     count += 1;
                 }
                 if let Some((parent, _)) = frames.last() {
@@ -126,22 +133,12 @@ impl Components {
             members[next[of as usize] as usize] = NodeNumber::at(at);
             next[of as usize] += 1;
         }
-        let mut made = Condensation { starts: vec![0], providers: Vec::with_capacity(graph.edge_count()) };
-        // Which component last counted one among what it needs.
-        let mut counted_by = vec![NONE; self.count()];
+        let mut made = Condensation::new();
         for component in 0..self.count {
             let at = component as usize;
-            for &member in &members[starts[at] as usize..starts[at + 1] as usize] {
-                for edge in graph.edges.row(member).iter().filter(|edge| edge.travels()) {
-                    let to = self.of[edge.to.index()];
-                    if to != component && counted_by[to as usize] != component {
-                        counted_by[to as usize] = component;
-                        made.providers.push(to);
-                    }
-                }
-            }
-            made.starts.push(made.providers.len() as u32);
+            made.add(graph, component, &members[starts[at] as usize..starts[at + 1] as usize], &self.of);
         }
+        made.counted_by = Vec::new();
         made
     }
 }
@@ -151,9 +148,30 @@ impl Components {
 pub struct Condensation {
     starts: Vec<u32>,
     providers: Vec<u32>,
+    /// By component, the one that last counted it among what it needs. Empty once all are made.
+    counted_by: Vec<u32>,
 }
 
 impl Condensation {
+    fn new() -> Self {
+        Self { starts: vec![0], providers: Vec::new(), counted_by: Vec::new() }
+    }
+
+    /// Adds the next component. All that it needs was added before.
+    fn add(&mut self, graph: &Graph, component: u32, members: &[NodeNumber], of: &[u32]) {
+        self.counted_by.push(NONE);
+        for &member in members {
+            for edge in graph.edges.row(member).iter().filter(|edge| edge.travels()) {
+                let to = of[edge.to.index()];
+                if to != component && self.counted_by[to as usize] != component {
+                    self.counted_by[to as usize] = component;
+                    self.providers.push(to);
+                }
+            }
+        }
+        self.starts.push(self.providers.len() as u32);
+    }
+
     /// How many edges.
     pub fn edge_count(&self) -> usize {
         self.providers.len()

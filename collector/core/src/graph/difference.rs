@@ -28,7 +28,7 @@ impl Graph {
         }
         for group in before.groups.unshared(&self.groups) {
             let (old, new) = (before.groups.get(group), self.groups.get(group));
-            if old.zip(new).is_none_or(|(old, new)| !Arc::ptr_eq(old, new) && (old.rule(), &old.members) != (new.rule(), &new.members)) {
+            if old.zip(new).is_none_or(|(old, new)| (old.rule(), &old.members) != (new.rule(), &new.members)) {
                 found.providers.extend([old, new].into_iter().flatten().flat_map(|group| group.members.iter().copied()));
             }
         }

@@ -1,6 +1,6 @@
 //! What outages travel along, of the whole estate, in one piece: for work that goes over it many times.
 
-use super::{Graph, NeededBy, NodeNumber, PackedNeededBy};
+use super::{Graph, NEAR, NeededBy, NodeNumber, PackedNeededBy};
 
 /// [`Graph::needed_by`] without pages between.
 #[derive(Clone, Debug)]
@@ -40,5 +40,10 @@ impl NeededByAll {
     pub(crate) fn entries(&self, (start, end): (u32, u32)) -> impl ExactSizeIterator<Item = NeededBy> {
         let entries = &self.entries[start as usize..end as usize];
         entries.iter().map(|entry| NeededBy { dependent: entry.dependent, need: entry.need.unpack() })
+    }
+    /// Of the first few in a row, what will be looked at: the dependent, and the number of the group or, where there is none, any.
+    #[inline]
+    pub(crate) fn ahead(&self, (start, end): (u32, u32)) -> impl Iterator<Item = (NodeNumber, u32)> {
+        self.entries[start as usize..end as usize].iter().take(NEAR).map(|entry| entry.ahead())
     }
 }

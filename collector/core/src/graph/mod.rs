@@ -18,6 +18,7 @@ mod difference;
 mod dominators;
 mod flat;
 mod from_estate;
+mod name;
 mod reach;
 mod row;
 mod snapshot;
@@ -40,6 +41,7 @@ use crate::{
 pub use build::{EdgePart, GraphParts, GroupPart, NodePart};
 pub use components::{Components, Condensation};
 pub use dominators::{Chokes, ServiceChoke, service_chokes};
+pub use name::Name;
 pub use reach::{Needed, Needs};
 pub use snapshot::SnapshotError;
 pub use structure::{ChokePoint, choke_points, cycle_of, cycles};
@@ -75,14 +77,14 @@ pub struct Graph {
     evidence: RowTable<PackedEvidence>,
     /// By dependent: numbers of declared groups, by id.
     groups_of: RowTable<u32>,
-    groups: Paged<Arc<Group>>,
-    /// What a group asks for, apart from the rest: all that a run needs of it.
-    rules: Paged<GroupRule>,
+    groups: Paged<Group>,
+    /// What a group asks for, apart from the rest and in one piece: all that a run needs of it, and it needs that of many.
+    rules: Arc<Vec<GroupRule>>,
     free_groups: Vec<u32>,
-    /// By dependency: dependents with an edge to it.
-    dependents: RowTable<NodeNumber>,
     /// By provider: what an outage travels along, by dependent.
     needed_by: RowTable<PackedNeededBy>,
+    /// By dependency: dependents with an edge to it that are not among those that need it.
+    only_shown: RowTable<NodeNumber>,
     /// What does not exist, by who refers to it: looked at again when it appears. May name some that no longer do.
     absent: Arc<HashMap<CiId, BTreeSet<CiId>>>,
     /// CIs that were merged, into which.
@@ -97,9 +99,9 @@ pub struct Node {
     /// Its id.
     pub id: CiId,
     /// What people call it.
-    pub name: Box<str>,
+    pub name: Name,
     /// The value of its `owner` attribute, where it has one.
-    pub owner: Option<Box<str>>,
+    pub owner: Option<Name>,
     /// The agent that reports it.
     pub agent: Option<AgentId>,
     /// It was seen not to run: it is down already, whatever else fails.
@@ -203,20 +205,46 @@ pub struct Group {
     /// of the rest. Capacity that was taken out of service on purpose is not an outage, and a group that names it only is no need.
     pub gone: u32,
     pub(crate) dependent: NodeNumber,
-    pub(crate) members: Vec<NodeNumber>,
+    pub(crate) members: Box<[NodeNumber]>,
 }
 
-/// What a declared group asks for.
+/// What a declared group asks for, in eight bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct GroupRule {
+    members: u32,
+    /// The highest bit: whether it is hard.
+    min_up_and_hard: u32,
+}
+
+impl GroupRule {
+    const HARD: u32 = 1 << 31;
+
+    fn new(members: u32, min_up: u32, hard: bool) -> Self {
+        Self { members, min_up_and_hard: min_up.min(Self::HARD - 1) | if hard { Self::HARD } else { 0 } }
+    }
+
     /// Members that exist.
-    pub(crate) members: u32,
-    pub(crate) min_up: u32,
-    pub(crate) hard: bool,
+    #[inline]
+    pub(crate) fn members(self) -> u32 {
+        self.members
+    }
+
+    #[inline]
+    pub(crate) fn min_up(self) -> u32 {
+        self.min_up_and_hard & !Self::HARD
+    }
+
+    #[inline]
+    pub(crate) fn hard(self) -> bool {
+        self.min_up_and_hard & Self::HARD != 0
+    }
 }
 
 /// How many rows are looked for at once.
 pub(crate) const BATCH: usize = 16;
+
+/// Of each row, entries whose dependents and groups are looked for ahead.
+const NEAR: usize = 8;
 
 /// Who needs one CI.
 #[derive(Clone, Copy)]
@@ -226,6 +254,12 @@ impl NeededByRow<'_> {
     #[inline]
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = NeededBy> {
         self.0.iter().map(|entry| NeededBy { dependent: entry.dependent, need: entry.need.unpack() })
+    }
+
+    /// Of the first few, what will be looked at: the dependent, and the number of the group or, where there is none, any.
+    #[inline]
+    pub(crate) fn ahead(&self) -> impl Iterator<Item = (NodeNumber, u32)> {
+        self.0.iter().take(NEAR).map(|entry| entry.ahead())
     }
 }
 
@@ -272,6 +306,13 @@ impl PackedNeed {
 struct PackedNeededBy {
     dependent: NodeNumber,
     need: PackedNeed,
+}
+
+impl PackedNeededBy {
+    #[inline]
+    fn ahead(self) -> (NodeNumber, u32) {
+        (self.dependent, if self.need.0 < PackedNeed::SOFT.0 { self.need.0 } else { 0 })
+    }
 }
 
 /// A CI's dense number in one graph.
@@ -407,7 +448,12 @@ impl Graph {
     }
 
     pub(crate) fn edges_to(&self, number: NodeNumber) -> impl Iterator<Item = Edge> {
-        self.dependents.row(number).iter().flat_map(move |&from| self.edges_between(from, number))
+        self.dependents_of(number).flat_map(move |from| self.edges_between(from, number))
+    }
+
+    /// Whoever has an edge to a CI, ascending, each once.
+    fn dependents_of(&self, number: NodeNumber) -> Dependents<'_> {
+        Dependents { needing: self.needed_by.row(number), others: self.only_shown.row(number) }
     }
 
     /// What an outage of any kind could travel along to directly: dependencies of a CI, each once.
@@ -448,7 +494,13 @@ impl Graph {
 
     #[inline]
     pub(crate) fn rule_of(&self, group: u32) -> GroupRule {
-        *self.rules.at(group as usize)
+        self.rules[group as usize]
+    }
+
+    /// Of each group number what it asks for.
+    #[inline]
+    pub(crate) fn rules(&self) -> &[GroupRule] {
+        &self.rules
     }
 
     #[inline]
@@ -492,6 +544,32 @@ impl Graph {
     }
 }
 
+/// Two lists of dependents, both ascending, as one.
+#[derive(Clone, Debug)]
+struct Dependents<'g> {
+    needing: &'g [PackedNeededBy],
+    others: &'g [NodeNumber],
+}
+
+impl Iterator for Dependents<'_> {
+    type Item = NodeNumber;
+
+    fn next(&mut self) -> Option<NodeNumber> {
+        let needing = self.needing.first().map(|entry| entry.dependent);
+        if let Some((&other, rest)) = self.others.split_first()
+            && needing.is_none_or(|needing| other < needing)
+        {
+            self.others = rest;
+            return Some(other);
+        }
+        let needing = needing?;
+        // One entry for each need that it has of the CI.
+        let same = self.needing.iter().take_while(|entry| entry.dependent == needing).count();
+        self.needing = &self.needing[same..];
+        Some(needing)
+    }
+}
+
 /// The class of what stands where a number is not in use; no row refers to one.
 const GONE: u16 = u16::MAX;
 
@@ -510,12 +588,12 @@ impl Group {
             min_up: 0,
             gone: 0,
             dependent: NodeNumber(0),
-            members: Vec::new(),
+            members: Box::default(),
         }
     }
 
     fn rule(&self) -> GroupRule {
-        GroupRule { members: self.members.len() as u32, min_up: self.min_up, hard: self.hardness == Hardness::Hard }
+        GroupRule::new(self.members.len() as u32, self.min_up, self.hardness == Hardness::Hard)
     }
 }
 

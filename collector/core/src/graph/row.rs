@@ -137,6 +137,8 @@ pub(super) struct Row {
     pub(super) groups: Vec<u32>,
     /// What an outage travels along, by provider.
     pub(super) needs: Vec<(NodeNumber, super::PackedNeed)>,
+    /// Dependencies that are not among those, ascending.
+    pub(super) only_shown: Vec<NodeNumber>,
 }
 
 impl Row {
@@ -178,6 +180,10 @@ impl Row {
             self.put_memberships(from, groups, need_group_kind);
         }
         self.put_needs(from, groups);
+        self.only_shown.clear();
+        let is_needed = |to: NodeNumber| self.needs.binary_search_by_key(&to, |&(provider, _)| provider).is_ok();
+        self.only_shown.extend(self.edges.iter().map(|edge| edge.to).filter(|&to| !is_needed(to)));
+        self.only_shown.dedup();
     }
 
     /// An edge for each member of a group that no relationship along which outage could travel stands for.

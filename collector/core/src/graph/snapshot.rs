@@ -1,7 +1,8 @@
 //! A graph as a file, so that a collector answers before it has read its store: versioned, checksummed page by page, and of a named
 //! revision. It is a copy that can be made again; a reader that does not like it goes to the store.
 //!
-//! Frames: length, payload, BLAKE3 of the frame's number and payload. First the header, then pages, last an empty frame. All numbers little-endian.
+//! Frames: length, payload, BLAKE3 of the payload and the frame's number. First the header, then pages, a few in each frame, last an empty
+//! frame. All numbers little-endian. Of a page of CIs everything lies together, so that it is read, proved and unpacked while it is near.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,16 +14,18 @@ use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, catalogue::Har
 use uuid::Uuid;
 
 use super::{
-    GONE, Graph, Group, Node, NodeNumber, PackedNeed, PackedNeededBy,
+    GONE, Graph, Group, Name, Node, NodeNumber, PackedNeed, PackedNeededBy,
     build::class,
     row::{NO_AGENT, PackedEdge, PackedEvidence},
-    table::{KeyIndex, PAGE, Paged, RowTable, Rows},
+    table::{KeyIndex, PAGE, Paged, Rows},
 };
 use crate::model::{Method, Revision};
 
 const MAGIC: &[u8] = b"rollcall graph\n";
 /// Counts up with every change of what a frame holds.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// Pages in a frame: enough to be hashed many parts at once, few enough to stay near the processor.
+const PAGES: usize = 4;
 /// A page of the largest estate is far below this; a damaged length is not believed.
 const LONGEST_FRAME: u32 = 1 << 30;
 
@@ -56,22 +59,21 @@ impl Graph {
         let mut bytes = Vec::new();
         self.write_header(&mut bytes);
         frames.put(&mut bytes)?;
-        for page in self.nodes.pages() {
-            page.iter().for_each(|node| node.write(&mut bytes));
-            frames.put(&mut bytes)?;
-        }
-        self.edges.write(&mut frames, &mut bytes)?;
-        self.evidence.write(&mut frames, &mut bytes)?;
-        self.groups_of.write(&mut frames, &mut bytes)?;
-        self.dependents.write(&mut frames, &mut bytes)?;
-        self.needed_by.write(&mut frames, &mut bytes)?;
-        for page in self.groups.pages() {
-            page.iter().for_each(|group| group.write(&mut bytes));
-            frames.put(&mut bytes)?;
-        }
-        for page in self.agents.pages() {
-            page.iter().for_each(|agent| bytes.extend(agent.0.as_bytes()));
-            frames.put(&mut bytes)?;
+        let tables = (self.edges.pages().zip(self.evidence.pages()))
+            .zip(self.groups_of.pages().zip(self.needed_by.pages()))
+            .zip(self.only_shown.pages());
+        frames.put_pages(self.nodes.pages().zip(tables), |(nodes, (((edges, evidence), (groups_of, needed_by)), only_shown)), bytes| {
+            write_nodes(nodes, bytes);
+            edges.write(bytes);
+            evidence.write(bytes);
+            groups_of.write(bytes);
+            needed_by.write(bytes);
+            only_shown.write(bytes);
+        })?;
+        frames.put_pages(self.groups.pages(), |page, bytes| page.iter().for_each(|group| group.write(bytes)))?;
+        frames.put_pages(self.agents.pages(), |page, bytes| page.iter().for_each(|agent| bytes.extend(agent.0.as_bytes())))?;
+        for index in [&self.number, &self.agent_number] {
+            frames.put_pages(index.slots().pages(), |page, bytes| page.iter().for_each(|&slot| put_u32(bytes, slot)))?;
         }
         for (id, by) in self.absent.iter() {
             bytes.extend(id.0.as_bytes());
@@ -93,9 +95,17 @@ impl Graph {
         // Places in this list are what evidence says.
         put_names(bytes, Method::ALL.iter().map(|method| method.as_str()));
         bytes.extend(self.revision.0.to_le_bytes());
-        for count in
-            [self.nodes.len(), self.groups.len(), self.agents.len(), self.appended, self.edge_count, self.absent.len(), self.merged.len()]
-        {
+        for count in [
+            self.nodes.len(),
+            self.groups.len(),
+            self.agents.len(),
+            self.number.slots().len(),
+            self.agent_number.slots().len(),
+            self.appended,
+            self.edge_count,
+            self.absent.len(),
+            self.merged.len(),
+        ] {
             put_u32(bytes, count as u32);
         }
         put_names(bytes, self.classes.iter().map(|class| &*class.name));
@@ -121,7 +131,7 @@ impl Graph {
             return Err(SnapshotError::OtherVersion);
         }
         graph.revision = Revision(header.u64()?);
-        let [nodes, groups, agents, appended, edges, absent, merged] = header.u32s()?.map(|count| count as usize);
+        let [nodes, groups, agents, slots, agent_slots, appended, edges, absent, merged] = header.u32s()?.map(|count| count as usize);
         (graph.appended, graph.edge_count) = (appended, edges);
         graph.classes = Arc::new(header.names()?.iter().map(|name| class(name)).collect());
         graph.kinds = Arc::new(header.names()?);
@@ -133,14 +143,26 @@ impl Graph {
         }
         header.end()?;
 
-        graph.nodes = read_paged(&mut frames, nodes, Node::read)?;
-        graph.edges = RowTable::read(&mut frames, nodes)?;
-        graph.evidence = RowTable::read(&mut frames, nodes)?;
-        graph.groups_of = RowTable::read(&mut frames, nodes)?;
-        graph.dependents = RowTable::read(&mut frames, nodes)?;
-        graph.needed_by = RowTable::read(&mut frames, nodes)?;
-        graph.groups = read_paged(&mut frames, groups, |frame| Group::read(frame).map(Arc::new))?;
+        let bounds = Bounds {
+            nodes: nodes as u32,
+            groups: groups as u32,
+            agents: agents as u32,
+            kinds: graph.kinds.len(),
+            classes: graph.classes.len(),
+        };
+        if !bounds.has_all(&graph.gone, &graph.free_groups) {
+            return Err(frames.damaged(NOWHERE));
+        }
+        frames.each_page(nodes, |frame, count| graph.read_page(frame, count, &bounds))?;
+        frames.each_page(groups, |frame, count| {
+            graph.groups.push_page((0..count).map(|_| Group::read(frame, &bounds)).collect::<Result<_, _>>()?);
+            Ok(())
+        })?;
         graph.agents = read_paged(&mut frames, agents, |frame| Ok(AgentId(frame.uuid()?)))?;
+        for (index, slots, bound) in [(&mut graph.number, slots, bounds.nodes), (&mut graph.agent_number, agent_slots, bounds.agents)] {
+            let slots = read_paged(&mut frames, slots, |frame| frame.u32())?;
+            *index = KeyIndex::of_slots(slots, bound).ok_or_else(|| frames.damaged(NOWHERE))?;
+        }
         let mut frame = frames.next()?;
         let mut map: HashMap<CiId, BTreeSet<CiId>> = HashMap::new();
         for _ in 0..absent {
@@ -157,44 +179,62 @@ impl Graph {
         frames.next()?.end()?;
         frames.end()?;
 
-        if !graph.fits_together() {
-            return Err(frames.damaged("a number that leads nowhere"));
-        }
-        graph.rules = graph.groups.iter().map(|group| group.rule()).collect();
+        graph.rules = Arc::new(graph.groups.iter().map(|group| group.rule()).collect());
         graph.stopped = Arc::new(graph.numbers().filter(|&number| graph.node_at(number).stopped).collect());
-        let known = graph.nodes.iter().zip(0..).filter(|(node, _)| node.class != GONE);
-        graph.number = KeyIndex::of(graph.node_count(), known.map(|(node, number)| (node.id.0.as_u128(), number)));
-        graph.agent_number =
-            KeyIndex::of(graph.agents.len(), graph.agents.iter().zip(0..).map(|(agent, number)| (agent.0.as_u128(), number)));
         Ok(graph)
     }
 
-    /// Whether every number leads somewhere, so that no answer can step beside the graph.
-    fn fits_together(&self) -> bool {
-        let (nodes, groups) = (self.nodes.len() as u32, self.groups.len() as u32);
-        let (agents, kinds, classes) = (self.agents.len() as u32, self.kinds.len(), self.classes.len());
-        let is_node = |number: NodeNumber| number.0 < nodes;
-        let edges_fit = (0..nodes).map(NodeNumber).all(|number| {
-            let evidence = self.evidence.row(number).len();
-            self.edges.row(number).iter().all(|edge| {
+    /// Reads the next page of CIs and everything that is theirs.
+    fn read_page(&mut self, frame: &mut Frame<'_>, count: usize, bounds: &Bounds) -> Result<(), SnapshotError> {
+        let nodes = read_nodes(frame, count, bounds)?;
+        let (edges, evidence) = (Rows::<PackedEdge>::read(frame)?, Rows::<PackedEvidence>::read(frame)?);
+        let (groups_of, needed_by, only_shown) = (Rows::read(frame)?, Rows::read(frame)?, Rows::read(frame)?);
+        let fit = (0..PAGE).all(|at| {
+            let evidence = evidence.row(at).len();
+            edges.row(at).iter().all(|edge| {
                 let end = edge.evidence_start as usize + usize::from(edge.evidence_count);
-                is_node(edge.to) && end <= evidence && usize::from(edge.kind) < kinds
+                bounds.has_node(edge.to) && end <= evidence && usize::from(edge.kind) < bounds.kinds
             })
         });
-        edges_fit
-            && self.nodes.iter().all(|node| usize::from(node.class) < classes || node.class == GONE)
-            && self.evidence.items().all(|evidence| evidence.agent < agents || evidence.agent == NO_AGENT)
-            && self.groups_of.items().all(|&group| group < groups)
-            && self.dependents.items().all(|&number| is_node(number))
-            && self.needed_by.items().all(|entry| {
-                is_node(entry.dependent) && (entry.need == PackedNeed::HARD || entry.need == PackedNeed::SOFT || entry.need.0 < groups)
-            })
-            && self.groups.iter().all(|group| {
-                let most = group.members.len().max(1) as u32;
-                group.members.iter().all(|&member| is_node(member)) && (is_node(group.dependent) || nodes == 0) && group.min_up <= most
-            })
-            && self.gone.iter().all(|&number| is_node(number))
-            && self.free_groups.iter().all(|&group| group < groups)
+        let fit = fit
+            && evidence.items().iter().all(|evidence| evidence.agent < bounds.agents || evidence.agent == NO_AGENT)
+            && bounds.has_all(only_shown.items(), groups_of.items())
+            && needed_by.items().iter().all(|entry: &PackedNeededBy| {
+                let is_plain = entry.need == PackedNeed::HARD || entry.need == PackedNeed::SOFT;
+                bounds.has_node(entry.dependent) && (is_plain || entry.need.0 < bounds.groups)
+            });
+        if !fit {
+            return Err(frame.damaged(NOWHERE));
+        }
+        self.nodes.push_page(nodes);
+        self.edges.push_page(edges);
+        self.evidence.push_page(evidence);
+        self.groups_of.push_page(groups_of);
+        self.needed_by.push_page(needed_by);
+        self.only_shown.push_page(only_shown);
+        Ok(())
+    }
+}
+
+/// No answer can step beside the graph: every number has to lead somewhere.
+const NOWHERE: &str = "a number that leads nowhere";
+
+/// How many there are of what numbers stand for.
+struct Bounds {
+    nodes: u32,
+    groups: u32,
+    agents: u32,
+    kinds: usize,
+    classes: usize,
+}
+
+impl Bounds {
+    fn has_node(&self, number: NodeNumber) -> bool {
+        number.0 < self.nodes
+    }
+
+    fn has_all(&self, nodes: &[NodeNumber], groups: &[u32]) -> bool {
+        nodes.iter().all(|&number| self.has_node(number)) && groups.iter().all(|&group| group < self.groups)
     }
 }
 
@@ -284,50 +324,70 @@ impl Item for PackedNeededBy {
     }
 }
 
-impl<T: Item> RowTable<T> {
-    fn write(&self, frames: &mut FrameWriter<'_>, bytes: &mut Vec<u8>) -> io::Result<()> {
-        for page in self.pages() {
-            page.starts().iter().for_each(|&start| put_u32(bytes, start));
-            page.items().iter().for_each(|item| item.write(bytes));
-            frames.put(bytes)?;
-        }
-        Ok(())
-    }
-
-    fn read(frames: &mut FrameReader<'_>, rows: usize) -> Result<Self, SnapshotError> {
-        let mut table = Self::default();
-        for _ in 0..rows.div_ceil(PAGE) {
-            let mut frame = frames.next()?;
-            let mut starts = [0; PAGE + 1];
-            starts.iter_mut().zip(frame.take(4 * (PAGE + 1))?.chunks_exact(4)).for_each(|(start, bytes)| *start = u32_at(bytes, 0));
-            let items = frame.take(starts[PAGE] as usize * T::BYTES)?.chunks_exact(T::BYTES).map(T::read).collect();
-            let page = Rows::of(starts, items).ok_or_else(|| frame.damaged("rows out of order"))?;
-            frame.end()?;
-            table.push_page(page);
-        }
-        Ok(table)
-    }
-}
-
-impl Node {
+impl<T: Item> Rows<T> {
     fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.id.0.as_bytes());
-        bytes.extend(self.class.to_le_bytes());
-        bytes.push(u8::from(self.agent.is_some()) | (u8::from(self.owner.is_some()) << 1) | (u8::from(self.stopped) << 2));
-        bytes.extend(self.agent.iter().flat_map(|agent| agent.0.into_bytes()));
-        put_text(bytes, &self.name);
-        self.owner.iter().for_each(|owner| put_text(bytes, owner));
+        put_u32(bytes, self.items().len() as u32);
+        if !self.items().is_empty() {
+            self.starts().iter().for_each(|&start| put_u32(bytes, start));
+            self.items().iter().for_each(|item| item.write(bytes));
+        }
     }
 
     fn read(frame: &mut Frame<'_>) -> Result<Self, SnapshotError> {
+        let count = frame.u32()? as usize;
+        if count == 0 {
+            return Ok(Self::empty());
+        }
+        let mut starts = [0; PAGE + 1];
+        starts.iter_mut().zip(frame.take(4 * (PAGE + 1))?.chunks_exact(4)).for_each(|(start, bytes)| *start = u32_at(bytes, 0));
+        let items = frame.take(count * T::BYTES)?.chunks_exact(T::BYTES).map(T::read).collect();
+        Self::of(starts, items).ok_or_else(|| frame.damaged("rows out of order"))
+    }
+}
+
+/// A page of CIs: what has a fixed length of each, then their texts in one.
+fn write_nodes(nodes: &[Node], bytes: &mut Vec<u8>) {
+    for node in nodes {
+        bytes.extend(node.id.0.as_bytes());
+        bytes.extend(node.class.to_le_bytes());
+        bytes.push(u8::from(node.agent.is_some()) | (u8::from(node.owner.is_some()) << 1) | (u8::from(node.stopped) << 2));
+        bytes.extend(node.agent.iter().flat_map(|agent| agent.0.into_bytes()));
+        texts(node).for_each(|text| put_u32(bytes, text.len() as u32));
+    }
+    nodes.iter().flat_map(texts).for_each(|text| bytes.extend(text.as_bytes()));
+}
+
+fn texts(node: &Node) -> impl Iterator<Item = &str> {
+    std::iter::once(&*node.name).chain(node.owner.as_deref())
+}
+
+fn read_nodes(frame: &mut Frame<'_>, count: usize, bounds: &Bounds) -> Result<Vec<Node>, SnapshotError> {
+    let mut ends = Vec::with_capacity(count);
+    let mut length = 0_u32;
+    let mut next_end = |frame: &mut Frame<'_>| -> Result<(), SnapshotError> {
+        length = length.checked_add(frame.u32()?).ok_or_else(|| frame.damaged("a length"))?;
+        ends.push(length);
+        Ok(())
+    };
+    let mut nodes = Vec::with_capacity(count);
+    let unnamed = Name::from("");
+    for _ in 0..count {
         let id = CiId(frame.uuid()?);
         let class = u16::from_le_bytes(array(frame.take(2)?, 0));
+        if usize::from(class) >= bounds.classes && class != GONE {
+            return Err(frame.damaged(NOWHERE));
+        }
         let has = frame.take(1)?[0];
         let agent = if has & 1 != 0 { Some(AgentId(frame.uuid()?)) } else { None };
-        let name = frame.text()?;
-        let owner = if has & 2 != 0 { Some(frame.text()?) } else { None };
-        Ok(Self { id, name, owner, agent, stopped: has & 4 != 0, class })
+        next_end(frame)?;
+        let owner = if has & 2 != 0 { Some(unnamed.clone()) } else { None };
+        owner.iter().try_for_each(|_| next_end(frame))?;
+        nodes.push(Node { id, name: unnamed.clone(), owner, agent, stopped: has & 4 != 0, class });
     }
+    let text = std::str::from_utf8(frame.take(length as usize)?).map_err(|_| frame.damaged("a text"))?;
+    let places = nodes.iter_mut().flat_map(|node| std::iter::once(&mut node.name).chain(node.owner.as_mut()));
+    places.zip(Name::cut(text.to_owned(), ends)).for_each(|(place, name)| *place = name);
+    Ok(nodes)
 }
 
 impl Group {
@@ -345,7 +405,7 @@ impl Group {
         put_text(bytes, &self.name);
     }
 
-    fn read(frame: &mut Frame<'_>) -> Result<Self, SnapshotError> {
+    fn read(frame: &mut Frame<'_>, bounds: &Bounds) -> Result<Self, SnapshotError> {
         let id = NeedGroupId(frame.uuid()?);
         let [hardness, min_up, gone, dependent, members] = frame.u32s()?;
         let hardness = match hardness {
@@ -353,8 +413,16 @@ impl Group {
             1 => Hardness::Soft,
             _ => Hardness::None,
         };
-        let members = frame.take(4 * members as usize)?.chunks_exact(4).map(|bytes| NodeNumber(u32_at(bytes, 0))).collect();
-        Ok(Self { id, name: frame.text()?, hardness, min_up, gone, dependent: NodeNumber(dependent), members })
+        let dependent = NodeNumber(dependent);
+        let members: Box<[NodeNumber]> =
+            frame.take(4 * members as usize)?.chunks_exact(4).map(|bytes| NodeNumber(u32_at(bytes, 0))).collect();
+        // The place of a group that is gone names the first CI, whether or not there is one.
+        let fits =
+            bounds.has_all(&members, &[]) && (bounds.has_node(dependent) || dependent.0 == 0) && min_up as usize <= members.len().max(1);
+        if !fits {
+            return Err(frame.damaged(NOWHERE));
+        }
+        Ok(Self { id, name: frame.text()?, hardness, min_up, gone, dependent, members })
     }
 }
 
@@ -364,14 +432,10 @@ fn read_paged<T>(
     mut read: impl FnMut(&mut Frame<'_>) -> Result<T, SnapshotError>,
 ) -> Result<Paged<T>, SnapshotError> {
     let mut pages = Paged::default();
-    let mut left = count;
-    while left > 0 {
-        let mut frame = frames.next()?;
-        let page = (0..left.min(PAGE)).map(|_| read(&mut frame)).collect::<Result<Vec<T>, _>>()?;
-        frame.end()?;
-        left -= page.len();
-        pages.push_page(page);
-    }
+    frames.each_page(count, |frame, count| {
+        pages.push_page((0..count).map(|_| read(frame)).collect::<Result<_, _>>()?);
+        Ok(())
+    })?;
     Ok(pages)
 }
 
@@ -405,6 +469,17 @@ struct FrameWriter<'w> {
 }
 
 impl FrameWriter<'_> {
+    /// Writes pages, a few in each frame.
+    fn put_pages<P>(&mut self, pages: impl Iterator<Item = P>, mut write: impl FnMut(P, &mut Vec<u8>)) -> io::Result<()> {
+        let mut pages = pages.peekable();
+        let mut bytes = Vec::new();
+        while pages.peek().is_some() {
+            pages.by_ref().take(PAGES).for_each(|page| write(page, &mut bytes));
+            self.put(&mut bytes)?;
+        }
+        Ok(())
+    }
+
     /// Writes a frame and empties the bytes.
     fn put(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
         let length = u32::try_from(bytes.len()).ok().filter(|&length| length <= LONGEST_FRAME);
@@ -420,8 +495,8 @@ impl FrameWriter<'_> {
 
 fn checksum(number: u64, payload: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&number.to_le_bytes());
     hasher.update(payload);
+    hasher.update(&number.to_le_bytes());
     *hasher.finalize().as_bytes()
 }
 
@@ -432,6 +507,25 @@ struct FrameReader<'r> {
 }
 
 impl FrameReader<'_> {
+    /// Reads so many items page by page.
+    fn each_page(
+        &mut self,
+        items: usize,
+        mut read: impl FnMut(&mut Frame<'_>, usize) -> Result<(), SnapshotError>,
+    ) -> Result<(), SnapshotError> {
+        let mut left = items;
+        while left > 0 {
+            let mut frame = self.next()?;
+            for _ in 0..PAGES.min(left.div_ceil(PAGE)) {
+                let count = left.min(PAGE);
+                read(&mut frame, count)?;
+                left -= count;
+            }
+            frame.end()?;
+        }
+        Ok(())
+    }
+
     fn next(&mut self) -> Result<Frame<'_>, SnapshotError> {
         let mut length = [0; 4];
         self.fill(&mut length)?;

@@ -117,7 +117,7 @@ impl<T> Default for RowTable<T> {
 }
 
 impl<T> Rows<T> {
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         Self { starts: [0; PAGE + 1], items: Vec::new() }
     }
 
@@ -135,7 +135,7 @@ impl<T> Rows<T> {
         &self.items
     }
 
-    fn row(&self, at: usize) -> &[T] {
+    pub(super) fn row(&self, at: usize) -> &[T] {
         &self.items[self.starts[at] as usize..self.starts[at + 1] as usize]
     }
 }
@@ -150,12 +150,11 @@ impl<T> RowTable<T> {
         self.pages.iter().map(|page| &**page)
     }
 
-    pub(super) fn items(&self) -> impl Iterator<Item = &T> {
-        self.pages.iter().flat_map(|page| &page.items)
-    }
-
     pub(super) fn push_page(&mut self, rows: Rows<T>) {
-        self.pages.push(Arc::new(rows));
+        // Tables may be nearly empty: what is empty need not be there more than once.
+        let like_the_last = self.pages.last().filter(|last| last.items.is_empty() && rows.items.is_empty());
+        let page = like_the_last.cloned().unwrap_or_else(|| Arc::new(rows));
+        self.pages.push(page);
     }
 
     /// Rows, of so many, in pages that the two do not share.
@@ -166,7 +165,7 @@ impl<T> RowTable<T> {
     /// Makes room for that many rows; new ones are empty.
     pub(super) fn grow(&mut self, rows: usize) {
         while self.pages.len() < rows.div_ceil(PAGE) {
-            self.pages.push(Arc::new(Rows::empty()));
+            self.push_page(Rows::empty());
         }
     }
 }
@@ -263,6 +262,18 @@ impl KeyIndex {
             used += 1;
         }
         Self { slots: slots.into_iter().collect(), used }
+    }
+
+    pub(super) fn slots(&self) -> &Paged<u32> {
+        &self.slots
+    }
+
+    /// An index that was made before; `None` if no look-up in it would end or if it has a number that is not below the bound.
+    pub(super) fn of_slots(slots: Paged<u32>, bound: u32) -> Option<Self> {
+        let used = slots.iter().filter(|&&slot| slot != FREE).count();
+        let ends = slots.len() == 0 || slots.len().is_power_of_two() && used < slots.len();
+        let leads = slots.iter().all(|&slot| slot < bound || slot == FREE || slot == REMOVED);
+        (ends && leads).then_some(Self { slots, used })
     }
 
     pub(super) fn find(&self, key: u128, key_at: impl Fn(u32) -> Option<u128>) -> Option<u32> {

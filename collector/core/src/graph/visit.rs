@@ -9,7 +9,7 @@ use petgraph::{
 };
 use rollcall_shared::catalogue::Hardness;
 
-use super::{Edge, EdgeNumber, GONE, Graph, Node, NodeNumber, row::PackedEdge};
+use super::{Dependents, Edge, EdgeNumber, GONE, Graph, Node, NodeNumber, row::PackedEdge};
 
 /// An edge as petgraph sees it.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ pub struct Dependencies<'g> {
 #[derive(Clone, Debug)]
 enum From<'g> {
     All(std::ops::Range<usize>),
-    These(std::slice::Iter<'g, NodeNumber>),
+    These(Dependents<'g>),
 }
 
 impl<'g> Dependencies<'g> {
@@ -71,7 +71,7 @@ impl<'g> Dependencies<'g> {
     }
 
     fn to(graph: &'g Graph, to: NodeNumber) -> Self {
-        Self { graph, from: From::These(graph.dependents.row(to).iter()), to: Some(to), now: (NodeNumber(0), 0, [].iter()) }
+        Self { graph, from: From::These(graph.dependents_of(to)), to: Some(to), now: (NodeNumber(0), 0, [].iter()) }
     }
 }
 
@@ -87,7 +87,7 @@ impl Iterator for Dependencies<'_> {
             }
             let from = match &mut self.from {
                 From::All(range) => NodeNumber::at(range.next()?),
-                From::These(numbers) => *numbers.next()?,
+                From::These(numbers) => numbers.next()?,
             };
             self.now = match self.to {
                 Some(to) => {

@@ -6,7 +6,7 @@
 //! added is taken back when all below it are done.
 
 use super::{
-    solver::{NEAR, group_outcome, plain_outcome},
+    solver::{group_outcome, plain_outcome},
     state::State,
 };
 use crate::graph::{BATCH, Graph, GroupRule, Need, NeededByAll, NodeNumber};
@@ -16,19 +16,14 @@ pub(super) type InState = [u32; 4];
 
 /// Works out single failures of one graph.
 pub(super) struct Descent {
-    needs: Needs,
-    states: States,
-}
-
-/// What states follow from, laid out for going over it often.
-struct Needs {
+    /// Laid out for going over it often.
     needed_by: NeededByAll,
-    rules: Vec<GroupRule>,
+    states: States,
 }
 
 struct States {
     cells: Vec<Cell>,
-    tallies: Vec<Tally>,
+    groups: Vec<GroupCell>,
     queue: Vec<NodeNumber>,
     log: Log,
     counts: InState,
@@ -45,6 +40,13 @@ const SERVICE: u8 = 0b1_0000;
 /// Somebody needs it. Whoever nobody needs has nobody to tell.
 const NEEDED: u8 = 0b10_0000;
 const ALREADY: u32 = 6;
+
+/// What a group asks for, and beside it how it fares.
+#[derive(Clone, Copy)]
+struct GroupCell {
+    rule: GroupRule,
+    tally: Tally,
+}
 
 /// How many members of a group are down and degraded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,7 +93,6 @@ struct Forest {
 
 impl Descent {
     pub(super) fn new(graph: &Graph) -> Self {
-        let rules = (0..graph.group_bound() as u32).map(|group| graph.rule_of(group)).collect();
         let mut cells = vec![0; graph.node_bound()];
         let (mut counts, mut services) = (InState::default(), InState::default());
         for number in graph.numbers() {
@@ -104,19 +105,19 @@ impl Descent {
                 cells[number.index()] |= NEEDED;
             }
         }
-        let tallies = vec![Tally::default(); graph.group_bound()];
-        let needs = Needs { needed_by: NeededByAll::of(graph), rules };
-        let mut states = States { cells, tallies, queue: Vec::new(), log: Log::default(), counts, services };
+        let groups = graph.rules().iter().map(|&rule| GroupCell { rule, tally: Tally::default() }).collect();
+        let needed_by = NeededByAll::of(graph);
+        let mut states = States { cells, groups, queue: Vec::new(), log: Log::default(), counts, services };
         for stopped in graph.stopped() {
-            states.fail(stopped, &needs, 0, &mut Nobody);
+            states.fail(stopped, &needed_by, 0, &mut Nobody);
         }
         states.take_for_granted();
-        Self { needs, states }
+        Self { needed_by, states }
     }
 
     /// Works out each of these failures alone. Ascending, each once.
     pub(super) fn each(&mut self, failing: Vec<NodeNumber>, witness: &mut impl Witness) {
-        let forest = Forest::of(failing, &self.needs, self.states.cells.len());
+        let forest = Forest::of(failing, &self.needed_by, &self.states);
         // Where the walk stands: the place, the next of its children, and how long the logs were before it.
         let mut path: Vec<(u32, u32, (usize, usize))> = Vec::new();
         for &root in &forest.roots {
@@ -125,7 +126,7 @@ impl Descent {
                 if let Some(place) = enter.take() {
                     let before = self.states.log.len();
                     let failing = forest.failing[place as usize];
-                    self.states.fail(failing, &self.needs, forest.sizes[place as usize], witness);
+                    self.states.fail(failing, &self.needed_by, forest.sizes[place as usize], witness);
                     witness.outage(failing, self.states.is_down_already(failing), &self.states.counts, &self.states.services);
                     path.push((place, forest.starts[place as usize], before));
                 }
@@ -144,9 +145,9 @@ impl Descent {
 
 impl Forest {
     /// Each failure below that one of the others which it takes down and whose outage promises to be the largest.
-    fn of(failing: Vec<NodeNumber>, needs: &Needs, bound: usize) -> Self {
+    fn of(failing: Vec<NodeNumber>, needed_by: &NeededByAll, states: &States) -> Self {
         const NONE: u32 = u32::MAX;
-        let mut place = vec![NONE; bound];
+        let mut place = vec![NONE; states.cells.len()];
         (0..).zip(&failing).for_each(|(at, number)| place[number.index()] = at);
         // How many chains of hard needs lead away from it: more than CIs, but larger where those are more.
         let mut promise = vec![1.0_f32; failing.len()];
@@ -154,13 +155,13 @@ impl Forest {
         for at in (0..failing.len()).rev() {
             let number = failing[at];
             let (mut sum, mut most) = (1.0_f32, 0.0_f32);
-            for entry in needs.needed_by.entries(needs.needed_by.row(number)) {
+            for entry in needed_by.entries(needed_by.row(number)) {
                 let takes_down = match entry.need {
                     Need::Hard => true,
                     Need::Soft => false,
                     Need::Group(group) => {
-                        let rule = needs.rules[group as usize];
-                        rule.hard && rule.min_up >= rule.members
+                        let rule = states.groups[group as usize].rule;
+                        rule.hard() && rule.min_up() >= rule.members()
                     }
                 };
                 let dependent = place[entry.dependent.index()];
@@ -203,7 +204,7 @@ impl Forest {
 
 impl States {
     /// Takes a CI down in addition to all that is. That stays so for so many failures in all.
-    fn fail(&mut self, failing: NodeNumber, needs: &Needs, failures: i32, witness: &mut impl Witness) {
+    fn fail(&mut self, failing: NodeNumber, needed_by: &NeededByAll, failures: i32, witness: &mut impl Witness) {
         let known = self.cells[failing.index()];
         if self.is_down_already(failing) {
             return;
@@ -220,10 +221,13 @@ impl States {
             batch[..count].copy_from_slice(&self.queue[rest..]);
             self.queue.truncate(rest);
             // All at once: what lies far away comes in the time of one.
-            let rows = batch.map(|provider| needs.needed_by.row(provider));
-            std::hint::black_box(rows.iter().fold(0, |near, &row| near ^ needs.needed_by.peek(row)));
-            let ahead = rows[..count].iter().flat_map(|&row| needs.needed_by.entries(row).take(NEAR));
-            std::hint::black_box(ahead.fold(0, |near, entry| near ^ self.cells[entry.dependent.index()]));
+            let rows = batch.map(|provider| needed_by.row(provider));
+            std::hint::black_box(rows.iter().fold(0, |near, &row| near ^ needed_by.peek(row)));
+            let near = rows[..count].iter().flat_map(|&row| needed_by.ahead(row)).fold(0, |near, (dependent, group)| {
+                let group = self.groups.get(group as usize).map_or(0, |group| group.tally.down);
+                near ^ u32::from(self.cells[dependent.index()]) ^ group
+            });
+            std::hint::black_box(near);
             for (provider, row) in batch.into_iter().zip(rows).take(count) {
                 let cell = &mut self.cells[provider.index()];
                 let (before, now) = (State::ALL[usize::from(*cell >> TOLD & 3)], State::ALL[usize::from(*cell & 3)]);
@@ -231,9 +235,9 @@ impl States {
                     continue;
                 }
                 *cell = *cell & !(3 << TOLD) | (now as u8) << TOLD;
-                for entry in needs.needed_by.entries(row) {
+                for entry in needed_by.entries(row) {
                     let outcome = match entry.need {
-                        Need::Group(group) => self.tell_group(group, needs.rules[group as usize], before, now),
+                        Need::Group(group) => self.tell_group(group, before, now),
                         plain => plain_outcome(plain, now),
                     };
                     self.raise(entry.dependent, outcome, failures, witness);
@@ -243,13 +247,13 @@ impl States {
     }
 
     #[inline]
-    fn tell_group(&mut self, group: u32, rule: GroupRule, before: State, now: State) -> State {
-        let tally = &mut self.tallies[group as usize];
+    fn tell_group(&mut self, group: u32, before: State, now: State) -> State {
+        let GroupCell { rule, tally } = &mut self.groups[group as usize];
         self.log.tallies.push((group, *tally));
         tally.degraded -= u32::from(before == State::Degraded);
         tally.degraded += u32::from(now == State::Degraded);
         tally.down += u32::from(now == State::Down);
-        group_outcome(rule, tally.down, tally.degraded)
+        group_outcome(*rule, tally.down, tally.degraded)
     }
 
     #[inline]
@@ -310,7 +314,7 @@ impl States {
             }
         }
         for (group, before) in self.log.tallies.drain(tallies..).rev() {
-            self.tallies[group as usize] = before;
+            self.groups[group as usize].tally = before;
         }
     }
 }

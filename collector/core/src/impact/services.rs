@@ -3,7 +3,7 @@
 use rollcall_shared::CiId;
 
 use super::bits::{Agenda, BLOCK, Bits};
-use crate::graph::{Components, Graph};
+use crate::graph::{Components, Graph, NodeNumber};
 
 /// For every CI, how many business services have a chain of needs to it.
 #[derive(Clone, Debug)]
@@ -15,17 +15,16 @@ impl ServicesOn {
     /// Exact, for all CIs at once: 512 services at a time, each as one bit that is handed down the components; only what a service
     /// reaches is looked at.
     pub fn of(graph: &Graph) -> Self {
+        let services: Vec<NodeNumber> = graph.numbers().filter(|&number| graph.is_service_at(number)).collect();
         // What no service needs has none on it.
-        let components = Components::below(graph, graph.numbers().filter(|&number| graph.is_service_at(number)));
-        let condensation = components.condensation(graph);
-        let services = graph.numbers().filter(|&number| graph.is_service_at(number));
-        let services: Vec<u32> = services.map(|number| components.of_number(number)).collect();
+        let (components, condensation) = Components::condensed(graph, services.iter().copied());
         let mut count = vec![0_u32; components.count()];
         let mut sets = vec![Bits::default(); components.count()];
         let mut agenda = Agenda::new(components.count());
         for block in services.chunks(BLOCK) {
             let mut from = 0;
-            for (at, &component) in block.iter().enumerate() {
+            for (at, &service) in block.iter().enumerate() {
+                let component = components.of_number(service);
                 sets[component as usize].add(&Bits::one(at));
                 agenda.add(component as usize);
                 from = from.max(component as usize);
@@ -41,12 +40,10 @@ impl ServicesOn {
                 }
             }
         }
-        let mut by_number = vec![0; graph.node_bound()];
-        for number in graph.numbers() {
-            let Some(component) = components.find(number) else { continue };
-            let own = u32::from(graph.is_service_at(number));
-            by_number[number.index()] = count[component as usize] - own;
-        }
+        let mut by_number: Vec<u32> = (0..graph.node_bound())
+            .map(|at| components.find(NodeNumber::at(at)).map_or(0, |component| count[component as usize]))
+            .collect();
+        services.iter().for_each(|service| by_number[service.index()] -= 1);
         Self { by_number }
     }
 

@@ -51,9 +51,6 @@ fn write(cell: &mut Cell, which: u32, state: State) {
 
 const ONE_DEGRADED: u64 = 1 << 32;
 
-/// Of each row, cells that are looked for ahead.
-pub(super) const NEAR: usize = 8;
-
 /// Which part of the graph outage may travel in, and along which plain needs.
 pub(super) trait Scope {
     /// Whether a dependent is looked at.
@@ -203,9 +200,7 @@ impl<'g> Solver<'g> {
             self.queue.truncate(rest);
             let graph = self.graph;
             let rows = graph.needed_by_each(&batch);
-            // And the cells that they lead to: what is guessed wrongly on the way then costs little.
-            let cells = rows[..count].iter().flat_map(|row| row.iter().take(NEAR)).map(|entry| self.cells[entry.dependent.index()]);
-            std::hint::black_box(cells.fold(0, |near, cell| near ^ cell));
+            self.bring_near(&rows[..count]);
             for (provider, row) in batch.into_iter().zip(&rows).take(count) {
                 let cell = &mut self.cells[provider.index()];
                 let (before, now) = (read(*cell, TOLD), read(*cell, STATE));
@@ -215,6 +210,17 @@ impl<'g> Solver<'g> {
                 }
             }
         }
+    }
+
+    /// Looks at all that rows lead to at once: what is guessed wrongly on the way then costs little.
+    fn bring_near(&self, rows: &[NeededByRow<'g>]) {
+        let rules = self.graph.rules();
+        let near = rows.iter().flat_map(NeededByRow::ahead).fold(0, |near, (dependent, group)| {
+            let tally = self.tallies.get(group as usize).map_or(0, |tally| *tally as u32);
+            let rule = rules.get(group as usize).map_or(0, |rule| rule.members());
+            near ^ u32::from(self.cells[dependent.index()]) ^ tally ^ rule
+        });
+        std::hint::black_box(near);
     }
 
     fn begin(&mut self) {
@@ -354,7 +360,7 @@ impl<'g> Solver<'g> {
         match need {
             Need::Hard | Need::Soft => true,
             // A group that is short lacks those that are down; one that is met by degraded members is degraded by those too.
-            Need::Group(number) => provider == State::Down || dependent == State::Degraded && self.graph.rule_of(number).hard,
+            Need::Group(number) => provider == State::Down || dependent == State::Degraded && self.graph.rule_of(number).hard(),
         }
     }
 
@@ -402,13 +408,13 @@ pub(super) fn plain_outcome(need: Need, provider: State) -> State {
 
 #[inline]
 pub(super) fn group_outcome(group: GroupRule, down: u32, degraded: u32) -> State {
-    let serving = group.members - down;
-    let hard = group.hard;
-    if serving < group.min_up {
+    let serving = group.members() - down;
+    let (hard, min_up) = (group.hard(), group.min_up());
+    if serving < min_up {
         if hard { State::Down } else { State::Degraded }
-    } else if hard && serving - degraded < group.min_up && degraded > 0 {
+    } else if hard && serving - degraded < min_up && degraded > 0 {
         State::Degraded
-    } else if down > 0 && serving == group.min_up {
+    } else if down > 0 && serving == min_up {
         State::AtRisk
     } else {
         State::Ok

@@ -275,7 +275,7 @@ fn write_file(graph: &Graph, file: &Path) -> std::io::Result<()> {
 /// If the file cannot be read.
 pub fn load(file: &Path) -> Result<(f64, f64), Box<dyn std::error::Error>> {
     let (graph, time) = timed(|| -> Result<Graph, Box<dyn std::error::Error>> {
-        let graph = Graph::read_snapshot(&mut BufReader::with_capacity(1 << 20, std::fs::File::open(file)?))?;
+        let graph = Graph::read_snapshot(&mut BufReader::new(std::fs::File::open(file)?))?;
         let first = graph.nodes().next().map(|node| node.id);
         let mut solver = Solver::new(&graph);
         solver.solve(first.map(|ci| (ci, FailureKind::Down)));
