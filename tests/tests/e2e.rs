@@ -18,6 +18,8 @@ mod enrollment;
 mod foreign;
 #[path = "e2e/identity.rs"]
 mod identity;
+#[path = "e2e/inventory.rs"]
+mod inventory;
 #[path = "e2e/journey.rs"]
 mod journey;
 #[path = "e2e/second_machine.rs"]

@@ -223,7 +223,7 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
     let start = Instant::now();
     let tick = if agent.reads() { settings.sample_interval() } else { LOOK };
     let mut tick_at = start;
-    let mut check_in = Due::after(settings.start_jitter().mul_f64(rand::rng().random_range(0.0..=1.0)));
+    let mut check_in = Due::after(first_wait(settings.start_jitter(), &mut rand::rng()));
     let mut store_at = start + STORE_WINDOWS;
     let mut collected: Option<Instant> = None;
     agent.hear(settings.also_collect().iter().any(|extra| extra == announced::EXTRA));
@@ -276,6 +276,12 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
         agent.plan(wait);
         check_in = Due::after(wait);
     }
+}
+
+/// How long a starting agent waits before it first checks in: any time up to `longest`, so that machines that get power together do not
+/// arrive together.
+fn first_wait(longest: Duration, random: &mut impl RngExt) -> Duration {
+    longest.mul_f64(random.random_range(0.0..=1.0))
 }
 
 /// When to try again after failures: soon at first, then no more often than an ordinary day asks for.
@@ -346,5 +352,28 @@ impl Stop {
             _ = self.0.recv() => {}
             _ = self.1.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    #[test]
+    fn agents_that_start_together_do_not_check_in_together() {
+        const AGENTS: usize = 1_000;
+        let longest = Duration::from_secs(15);
+        let mut random = StdRng::seed_from_u64(7);
+        let mut in_second = [0; 16];
+        for _ in 0..AGENTS {
+            let wait = first_wait(longest, &mut random);
+            assert!(wait <= longest);
+            in_second[usize::try_from(wait.as_secs()).unwrap()] += 1;
+        }
+        let even = AGENTS / 15;
+        assert!(in_second[..15].iter().all(|count| (even / 2..even * 2).contains(count)), "{in_second:?}");
+        assert_eq!(first_wait(Duration::ZERO, &mut random), Duration::ZERO, "who asks for none has none");
     }
 }

@@ -31,6 +31,10 @@ pub(super) struct Network {
 pub(super) struct Networks {
     /// The namespace of each process, and in how many looks it was found there.
     of: HashMap<u32, (u64, u32)>,
+    /// The oldest process of each namespace, when they were last listed.
+    oldest: BTreeMap<u64, u32>,
+    /// The newest process then, and in how many looks they were not listed since.
+    listed: Option<(u32, u32)>,
     /// Those that a look has left for the next.
     last: u64,
 }
@@ -41,6 +45,8 @@ const MOST_READ: usize = 16;
 const MOST_BYTES: u64 = 512 << 10;
 /// A starting container moves to its namespace after its process has begun: so often is it looked at before that is taken to be settled.
 const SETTLED: u32 = 3;
+/// Without a new process nothing is listed in so many looks: an old one seldom moves to another namespace.
+const LIST_AGAIN: u32 = 5;
 /// After this many looks even what is settled is looked at again.
 const LOOK_AGAIN: u32 = 60;
 
@@ -51,14 +57,20 @@ impl Networks {
     pub(super) fn read(&mut self, processes: &Processes, sockets: &mut Vec<Socket>) -> Vec<Network> {
         let root = processes.root();
         let Some(own) = root.link("/proc/self/ns/net").as_deref().and_then(number) else { return Vec::new() };
-        let oldest = self.oldest(processes);
-        let after: Vec<(u64, u32)> = oldest.iter().map(|(id, pid)| (*id, *pid)).filter(|(id, _)| *id != own).collect();
+        if !self.is_listed(processes) {
+            self.oldest = self.list(processes);
+        }
+        let after: Vec<(u64, u32)> = self.oldest.iter().map(|(id, pid)| (*id, *pid)).filter(|(id, _)| *id != own).collect();
         // From where the last look stopped, and round.
         let start = after.partition_point(|(id, _)| *id <= self.last);
         let (before, after) = after.split_at(start);
         let mut read = Vec::new();
         for &(id, pid) in after.iter().chain(before).take(MOST_READ) {
-            let Some(owner) = processes.get(pid).map(|process| processes.owner(&process)) else { continue };
+            let Some(owner) = processes.get(pid).map(|process| processes.owner(&process)) else {
+                // It has ended; another of the same namespace may live.
+                self.listed = None;
+                continue;
+            };
             let label = owner.service().map_or_else(|| "other network namespace".to_owned(), |key| key.0.clone());
             read_tables(root, pid, id, sockets);
             read.push(Network { id, label, pid });
@@ -67,8 +79,24 @@ impl Networks {
         read
     }
 
+    /// Whether what was listed holds: to list the processes costs a third of a sample in which nothing else is new.
+    fn is_listed(&mut self, processes: &Processes) -> bool {
+        let newest = newest(processes.root());
+        let is_settled = self.of.values().all(|(_, looks)| *looks >= SETTLED);
+        match (&mut self.listed, newest) {
+            (Some((before, looks)), Some(newest)) if *before == newest && *looks < LIST_AGAIN && is_settled => {
+                *looks += 1;
+                true
+            }
+            _ => {
+                self.listed = newest.map(|newest| (newest, 0));
+                false
+            }
+        }
+    }
+
     /// The oldest process of each namespace.
-    fn oldest(&mut self, processes: &Processes) -> BTreeMap<u64, u32> {
+    fn list(&mut self, processes: &Processes) -> BTreeMap<u64, u32> {
         let mut oldest = BTreeMap::new();
         let mut now = HashMap::default();
         for pid in processes.pids().unwrap_or_default() {
@@ -96,6 +124,11 @@ fn read_tables(root: &Root, pid: u32, id: u64, sockets: &mut Vec<Socket>) {
         let Ok(table) = root.read_at(&format!("/proc/{pid}/net/{name}"), 0, MOST_BYTES) else { continue };
         sockets.extend(proc_net::sockets(&table).filter_map(|found| in_network(&found, protocol, id)));
     }
+}
+
+/// The number of the process (or thread) that was begun last: `0.08 0.03 0.01 2/345 6789`.
+fn newest(root: &Root) -> Option<u32> {
+    root.text("/proc/loadavg")?.rsplit(' ').next()?.parse().ok()
 }
 
 /// The number in `net:[4026531840]`.
@@ -144,5 +177,28 @@ mod tests {
         labels.sort();
         labels.dedup();
         assert_eq!(labels.len(), 40);
+    }
+
+    #[test]
+    fn processes_are_listed_when_there_are_new_ones() {
+        let root = tempfile::tempdir().unwrap();
+        let newest = |number: u32| fs::write(root.path().join("proc/loadavg"), format!("0.08 0.03 0.01 2/345 {number}\n")).unwrap();
+        process(root.path(), "self", 1, "");
+        process(root.path(), "10", 1, "");
+        newest(10);
+        let mut networks = Networks::default();
+        let mut read = || networks.read(&Processes::new(&Root::new(root.path())), &mut Vec::new()).len();
+        // Until it is certain where each is.
+        (0..SETTLED).for_each(|_| assert_eq!(read(), 0));
+        process(root.path(), "20", 2, "");
+        assert_eq!(read(), 0, "nothing says that there is another");
+        newest(20);
+        assert_eq!(read(), 1);
+        (0..SETTLED).for_each(|_| assert_eq!(read(), 1));
+        process(root.path(), "30", 3, "");
+        let looks = (0..2 * LIST_AGAIN).take_while(|_| read() == 1).count();
+        assert!(looks <= LIST_AGAIN as usize, "it is found in the end: {looks}");
+        fs::remove_dir_all(root.path().join("proc/30")).unwrap();
+        assert_eq!((read(), read()), (1, 1));
     }
 }

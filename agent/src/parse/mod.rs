@@ -17,6 +17,7 @@ pub mod device_mapper;
 pub mod dnf_history;
 pub mod dpkg;
 pub mod edid;
+pub mod forwarding;
 pub mod guests;
 pub mod hardware_ids;
 pub mod inet_diag;

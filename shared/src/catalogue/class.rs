@@ -178,6 +178,11 @@ const MACHINE: &[AttributeDefinition] = &[
     of("network_segments", "Networks and gateways", TextList),
     // When each address came and went: ADDRESS EARLIEST-BEGIN BEGIN END LATEST-END, "-" for open.
     of("address_history", "Addresses over time", TextList),
+    // PROTOCOL ADDRESSES PORTS CALLERS INTERFACES ADDRESS PORT always|sometimes, "*" for any, "-" for what stays; the first that applies decides.
+    of("port_forwards", "Connections passed on", TextList),
+    // INTERFACE NETWORK, where a rule asks by which interface a call comes in.
+    of("ways_in", "Networks behind interfaces", TextList),
+    of("hides_callers", "Others call under its address", Boolean),
     of("package_count", "Installed packages", Integer),
     // Only another program's partial inventories are known: what is missing here may well be there.
     of("inventory_incomplete", "Inventory incomplete", Boolean),

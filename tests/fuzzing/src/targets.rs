@@ -8,9 +8,11 @@ use std::hint::black_box;
 use rollcall_agent::parse::config::{blocks, connection, flat, ini, php, settings, words, yaml};
 use rollcall_agent::parse::{
     accounts, apt_lists, ata, certificate, certificate_uses, cgroup, cloud, command_line, container_images, cpuinfo, cron, cups,
-    device_mapper, dnf_history, dpkg, edid, guests, hardware_ids, inet_diag, init_script, input_devices, kernel, key_value, krb5,
-    kubernetes, language_packages, lldp, login_records, lvm_backup, lxd, mdns, mountinfo, netlink, oci, oui, package_databases, polkit,
-    proc_net, process_stat, proxies, routes, rpm, screen_lock, smartd, smbios, sound_cards, sqlite, ssdp, text, udev, unit_file,
+    device_mapper, dnf_history, dpkg, edid,
+    forwarding::{iptables, nftables},
+    guests, hardware_ids, inet_diag, init_script, input_devices, kernel, key_value, krb5, kubernetes, language_packages, lldp,
+    login_records, lvm_backup, lxd, mdns, mountinfo, netlink, oci, oui, package_databases, polkit, proc_net, process_stat, proxies, routes,
+    rpm, screen_lock, smartd, smbios, sound_cards, sqlite, ssdp, text, udev, unit_file,
 };
 use rollcall_agent::redact;
 
@@ -45,6 +47,13 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "dnf_history", run: run_dnf_history },
     Target { name: "dpkg", run: |bytes| drop(black_box((dpkg::status(bytes), dpkg::automatic(bytes)))) },
     Target { name: "edid", run: |bytes| drop(black_box(edid::monitor(bytes))) },
+    Target {
+        name: "forwarding",
+        run: |bytes| {
+            let nft = nftables::rules(bytes, &mut |_| vec![bytes.to_vec()]);
+            drop(black_box((iptables::saved(bytes).rules(), nft.rules())));
+        },
+    },
     Target { name: "guests", run: run_guests },
     Target { name: "hardware_ids", run: run_hardware_ids },
     Target { name: "inet_diag", run: run_inet_diag },

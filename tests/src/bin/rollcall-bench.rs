@@ -67,6 +67,9 @@ enum What {
         /// Times each is run.
         #[arg(long, default_value_t = 7)]
         rounds: usize,
+        /// Only these parts; all unless given.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<agent::Part>,
     },
     /// Runs a command and prints the CPU time (µs) and peak memory (bytes) it used.
     #[command(hide = true)]
@@ -96,7 +99,7 @@ async fn main() -> anyhow::Result<()> {
             println!("load {seconds} {megabytes}");
             Ok(())
         }
-        What::Agent { agent, rounds } => agent::run(&agent, rounds).await,
+        What::Agent { agent, rounds, only } => agent::run(&agent, rounds, &only).await,
         What::Measure { command } => agent::measure(&command),
         What::HoldSockets => agent::hold(),
     }

@@ -7,7 +7,7 @@ use std::{
 
 use rollcall_shared::wire::v1::{Announced, Neighbours};
 
-use super::{is_placeholder, machine, network};
+use super::{AddressScope, is_placeholder, machine, scope};
 
 /// One device, as one machine sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,7 +45,9 @@ const MOST_ADDRESSES: usize = 8;
 pub(super) fn read(neighbours: &Neighbours) -> Vec<DeviceFacts> {
     let mut devices: BTreeMap<String, DeviceFacts> = BTreeMap::new();
     let mut met_at: BTreeMap<IpAddr, String> = BTreeMap::new();
-    for neighbour in neighbours.neighbours.iter().filter(|it| machine::is_adapter(&it.mac) && !is_placeholder(&it.mac)) {
+    for neighbour in
+        neighbours.neighbours.iter().filter(|it| machine::is_adapter(&it.mac) && !is_placeholder(&it.mac) && !is_abroad(it.address))
+    {
         let mac = neighbour.mac.to_lowercase();
         let address = neighbour.address.to_canonical();
         met_at.insert(address, mac.clone());
@@ -56,7 +58,7 @@ pub(super) fn read(neighbours: &Neighbours) -> Vec<DeviceFacts> {
             ..DeviceFacts::default()
         });
         device.maker = device.maker.take().or_else(|| neighbour.vendor.as_deref().and_then(short));
-        if network::is_reachable(address) && device.addresses.len() < MOST_ADDRESSES {
+        if is_local(address) && device.addresses.len() < MOST_ADDRESSES {
             device.addresses.insert(address);
         }
     }
@@ -70,7 +72,7 @@ pub(super) fn read(neighbours: &Neighbours) -> Vec<DeviceFacts> {
             Some(device) if device.are_its_own => device.says(says),
             // Who of those behind the adapter said it is not known.
             Some(_) => {}
-            None if network::is_reachable(address) => {
+            None if is_local(address) => {
                 let mut device = DeviceFacts { addresses: BTreeSet::from([address]), are_its_own: true, ..DeviceFacts::default() };
                 device.says(says);
                 heard.push(device);
@@ -79,6 +81,15 @@ pub(super) fn read(neighbours: &Neighbours) -> Vec<DeviceFacts> {
         }
     }
     devices.into_values().chain(heard).filter(|device| device.is_own_mac || !device.addresses.is_empty()).collect()
+}
+
+/// Who stands at a public address is no device of a site, whatever an agent says: the network there may be a provider's with strangers in it.
+fn is_abroad(address: IpAddr) -> bool {
+    scope(address) == AddressScope::Internet
+}
+
+fn is_local(address: IpAddr) -> bool {
+    scope(address) == AddressScope::Site
 }
 
 impl DeviceFacts {

@@ -5,7 +5,11 @@ use std::{
 
 use rollcall_shared::wire::v1::{FileSystems, Interface, Neighbours, Network};
 
-use super::{UpstreamFacts, is_placeholder, upstreams};
+use super::{
+    UpstreamFacts,
+    forwarding::{self, ForwardingFacts},
+    is_placeholder, upstreams,
+};
 use crate::model::ReceivedSection;
 
 /// Addresses and who is asked for the way and for names.
@@ -27,6 +31,8 @@ pub struct NetworkFacts {
     pub servers: BTreeSet<UpstreamFacts>,
     /// Networks that this machine is on and that have a default gateway, with that gateway.
     pub segments: BTreeSet<(String, IpAddr)>,
+    /// What its packet filter does with connections to it.
+    pub forwarding: ForwardingFacts,
 }
 
 /// The servers whose file systems are mounted.
@@ -107,6 +113,7 @@ pub(super) fn read(network: &Network) -> NetworkFacts {
     }
     let reachable = |address: IpAddr| Some(address.to_canonical()).filter(|address| is_reachable(*address));
     facts.gateways = network.gateways.iter().filter_map(|gateway| reachable(gateway.address)).collect();
+    facts.forwarding = forwarding::read(network, |network| facts.internal.contains(network));
     facts.servers = upstreams::of_machine(network);
     facts.resolvers = network.resolvers.iter().filter_map(|resolver| reachable(*resolver)).collect();
     facts
@@ -122,7 +129,7 @@ fn is_internal(interface: &Interface, network: &Network) -> bool {
 }
 
 /// The network that an address stands in, if its prefix leaves one.
-fn network_of(address: IpAddr, prefix_length: u8) -> Option<String> {
+pub(super) fn network_of(address: IpAddr, prefix_length: u8) -> Option<String> {
     let network: IpAddr = match address {
         IpAddr::V4(v4) if (1..=32).contains(&prefix_length) => {
             Ipv4Addr::from_bits(v4.to_bits() & (u32::MAX << (32 - u32::from(prefix_length)))).into()

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::model::Ci;
 
 /// Attributes that a search for text leaves out: ids and time stamps that nobody remembers. They can be asked for by name.
-const NOT_SEARCHED: &[&str] = &["address_history", "network_segments", "internal_networks", "assembled_from", "pruned"];
+const NOT_SEARCHED: &[&str] =
+    &["address_history", "network_segments", "internal_networks", "assembled_from", "pruned", "port_forwards", "ways_in"];
 
 /// Attributes that name an item as its name does.
 const NAMING: &[&str] = &["hostname", "fqdn", "serial", "asset_tag", "ip_addresses", "mac_addresses", "email", "imei"];

@@ -7,6 +7,7 @@ use rollcall_shared::{AgentId, CiId, Timestamp, wire::v1::ServiceKey};
 use super::{
     Policy,
     edges::{self, Residents, Sighting},
+    forwarding::{self, Passed},
     neighbours,
     owner::{self, Owner},
     plan::Plan,
@@ -68,17 +69,40 @@ struct Join<'a, 'p> {
     reported_before: Option<Timestamp>,
 }
 
+/// What a flow has called.
+struct Called {
+    to: CiId,
+    /// The end that was reached.
+    at: Endpoint,
+    /// The gateway whose rules have passed it on.
+    through: Option<CiId>,
+}
+
 impl Join<'_, '_> {
     fn outgoing(&mut self) {
         let mut seen: BTreeMap<(CiId, CiId), Sighting> = BTreeMap::new();
+        // What is reached through a gateway's rules needs the gateway too.
+        let mut passed: BTreeMap<(CiId, CiId), Sighting> = BTreeMap::new();
         for flow in &self.flows.outgoing {
             let from = self.local(flow.service.as_ref());
-            if let Some(to) = self.called(flow) {
-                // What runs on a machine depends on it by running there; a service that talks to itself, on itself.
-                if to != from && to != self.machine && !is_report(flow, self.plan.policy) {
-                    self.add(&mut seen, (from, to), flow.to, (flow.samples_seen, flow.since_ms), flow.how);
-                }
+            let Some(Called { to, at, through }) = self.called(flow) else { continue };
+            // What runs on a machine depends on it by running there; a service that talks to itself, on itself.
+            if to == from || to == self.machine || is_report(flow, self.plan.policy) {
+                continue;
             }
+            let times = (flow.samples_seen, flow.since_ms);
+            let Some(gateway) = through else {
+                self.add(&mut seen, (from, to), at, times, flow.how);
+                continue;
+            };
+            let name = self.plan.ci(gateway).map(|ci| ci.name.replace(',', " ")).unwrap_or_default();
+            self.add(&mut seen, (from, to), at, times, &format!("{}; {} is passed on there by the rules of {name}", flow.how, flow.to));
+            if gateway != self.machine {
+                self.add(&mut passed, (from, gateway), flow.to, times, &format!("{}; passed on to {at} by its rules", flow.how));
+            }
+        }
+        for ((from, gateway), sighting) in &passed {
+            edges::see(self.plan, "routes_through", *from, *gateway, sighting);
         }
         for ((from, to), sighting) in &seen {
             edges::see(self.plan, "connects_to", *from, *to, sighting);
@@ -94,26 +118,63 @@ impl Join<'_, '_> {
     }
 
     /// What a flow calls: the service that listens there, else the host.
-    fn called(&mut self, flow: &OutgoingFlow) -> Option<CiId> {
+    fn called(&mut self, flow: &OutgoingFlow) -> Option<Called> {
         let realm = &self.facts.realm;
         let at = self.flows.at.plus_millis(-flow.quiet_ms);
+        let directly = |to| Called { to, at: flow.to, through: None };
         let host = match neighbours::look_up(self.plan, self.machine, realm, flow.to.address, at)? {
             Owner::Machine(host) => host,
-            Owner::Unmanaged(host) => return (!self.asks_for_names(flow, host)).then_some(host),
+            Owner::Unmanaged(host) => return (!self.asks_for_names(flow, host)).then_some(directly(host)),
             Owner::Ambiguous => return None,
             Owner::Nobody => {
                 // A person's programs call half of the internet; which half is neither an asset nor anybody's business.
                 let private = flow.service.is_none() && scope(flow.to.address) == AddressScope::Internet;
-                return if private { None } else { neighbours::unmanaged(self.plan, self.machine, realm, flow.to.address, self.flows.at) };
+                let host =
+                    if private { None } else { neighbours::unmanaged(self.plan, self.machine, realm, flow.to.address, self.flows.at) };
+                return host.map(directly);
             }
         };
         if self.asks_for_names(flow, host) {
             return None;
         }
-        let receiver = self.residents.receiver(self.plan, host, &flow.to);
+        // What a machine sends to itself does not come in by its rules.
+        let passed = if host == self.machine { Passed::Here(flow.to) } else { forwarding::passed(self.plan, self.machine, host, &flow.to) };
+        match passed {
+            Passed::Here(end) => self.at_host(host, &end).map(|to| Called { to, at: end, through: None }),
+            Passed::On(end) => {
+                let to = self.behind(host, &end, at)?;
+                Some(Called { to, at: end, through: Some(host) })
+            }
+            Passed::Unknown => None,
+        }
+    }
+
+    /// What receives at an end of a machine with an agent: the service, else the machine.
+    fn at_host(&mut self, host: CiId, end: &Endpoint) -> Option<CiId> {
+        let receiver = self.residents.receiver(self.plan, host, end);
         // Where nothing of a router's own listens, it passes the connection on, and to whom is not known.
         let passed_on = receiver.is_none() && host != self.machine && owner::forwards(self.plan, host) && is_known_inside(self.plan, host);
         if passed_on { None } else { Some(receiver.unwrap_or(host)) }
+    }
+
+    /// What stands at an end that a gateway passes a connection on to, as the gateway means it.
+    fn behind(&mut self, gateway: CiId, end: &Endpoint, at: Timestamp) -> Option<CiId> {
+        if scope(end.address) == AddressScope::Unusable {
+            return None;
+        }
+        let realm = &self.facts.realm;
+        match neighbours::look_up(self.plan, gateway, realm, end.address, at)? {
+            // Its rules have done what they do.
+            Owner::Machine(host) if host == gateway => self.residents.receiver(self.plan, host, end),
+            Owner::Machine(host) => match forwarding::passed(self.plan, gateway, host, end) {
+                Passed::Here(end) => self.at_host(host, &end),
+                // One gateway behind another is more than is followed.
+                Passed::On(_) | Passed::Unknown => None,
+            },
+            Owner::Unmanaged(host) => Some(host),
+            Owner::Ambiguous => None,
+            Owner::Nobody => neighbours::unmanaged(self.plan, gateway, realm, end.address, self.flows.at),
+        }
     }
 
     fn asks_for_names(&self, flow: &OutgoingFlow, host: CiId) -> bool {

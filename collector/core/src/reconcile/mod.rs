@@ -12,6 +12,7 @@ mod devices;
 mod duplicates;
 mod edges;
 mod flows;
+mod forwarding;
 mod guests;
 mod housekeeping;
 mod identify;
@@ -74,6 +75,7 @@ pub fn reconcile(
     certificates::reconcile(&mut plan, machine, facts, observed);
     neighbours::reconcile(&mut plan, machine, facts, observed);
     upstreams::reconcile(&mut plan, machine, facts, observed);
+    forwarding::reconcile(&mut plan, machine, facts, observed);
     flows::reconcile(&mut plan, machine, facts, observed);
     plan.finish()
 }

@@ -10,6 +10,7 @@ use rollcall_shared::{CiId, Timestamp};
 use serde_json::Value;
 
 use super::{
+    forwarding,
     identify::{is_machine, listed},
     machine::claim,
     plan::Plan,
@@ -215,7 +216,8 @@ fn last_confirmed(plan: &Plan<'_>, ci: &Ci) -> Timestamp {
 
 /// Whether others send what they have to say to the world through this host: what comes from its address may come from anybody behind it.
 pub(super) fn forwards(plan: &Plan<'_>, host: CiId) -> bool {
-    plan.to(host).into_iter().filter_map(|id| plan.relationship(id)).any(|relationship| relationship.kind == "routes_through")
+    plan.ci(host).is_some_and(forwarding::passes_on)
+        || plan.to(host).into_iter().filter_map(|id| plan.relationship(id)).any(|relationship| relationship.kind == "routes_through")
 }
 
 #[cfg(test)]

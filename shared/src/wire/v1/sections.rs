@@ -12,6 +12,7 @@ mod daemon;
 mod devices;
 mod disks;
 mod file_systems;
+mod forwarding;
 mod hardware;
 mod identity;
 mod kubernetes;
@@ -35,8 +36,8 @@ use serde::Serialize;
 
 pub use self::{
     accounts::*, certificates::*, cloud::*, connections::*, container_images::*, cpu::*, daemon::*, devices::*, disks::*, file_systems::*,
-    hardware::*, identity::*, kubernetes::*, listening::*, memory::*, neighbours::*, network::*, operating_system::*, packages::*,
-    peripherals::*, security::*, services::*, storage::*, timers::*, updates::*, virtual_guests::*,
+    forwarding::*, hardware::*, identity::*, kubernetes::*, listening::*, memory::*, neighbours::*, network::*, operating_system::*,
+    packages::*, peripherals::*, security::*, services::*, storage::*, timers::*, updates::*, virtual_guests::*,
 };
 
 /// A section's type.
@@ -77,7 +78,7 @@ pub const SECTIONS: &[SectionDefinition] = &[
     section::<Peripherals>("Batteries, power supplies, monitors, graphics, sound, cameras, input devices and printers."),
     section::<Storage>("Partitions, RAID arrays, logical volumes, pools, encrypted devices, swap and storage networks."),
     section::<FileSystems>("Mounted file systems, with size and rounded usage."),
-    section::<Network>("Network interfaces, addresses, routes, resolvers and proxies."),
+    section::<Network>("Network interfaces, addresses, routes, resolvers and proxies; which connections are passed on to others."),
     section::<Neighbours>("Devices met on private networks: address, MAC address, maker; what they announce only where asked for."),
     section::<Accounts>("Local users and groups, who may administer, last logins, public ssh host keys; never passwords."),
     section::<Security>(

@@ -47,17 +47,36 @@ impl Line {
     }
 }
 
-/// Measures everything, each tool `rounds` times in turn, and prints the table.
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// An inventory against other agents'.
+    Cost,
+    /// One sample of many sockets.
+    Sampling,
+    /// Memory of an agent that has nothing to do.
+    Rest,
+    /// Bytes on the wire.
+    Wire,
+}
+
+/// Measures these parts (all, where none is named), each tool `rounds` times in turn, and prints the table.
 ///
 /// # Errors
 /// If a tool is missing, or the agent or collector cannot be run.
-pub async fn run(agent: &Path, rounds: usize) -> anyhow::Result<()> {
-    let mut lines = cost::lines(agent, rounds)?;
-    let sampling = sampling::lines();
-    let rest = rest::lines(agent).await;
-    let wire = wire::lines(agent).await;
+pub async fn run(agent: &Path, rounds: usize, only: &[Part]) -> anyhow::Result<()> {
+    let mut lines = Vec::new();
     let mut failed = None;
-    for measured in [sampling, rest, wire] {
+    for part in [Part::Cost, Part::Sampling, Part::Rest, Part::Wire] {
+        if !only.is_empty() && !only.contains(&part) {
+            continue;
+        }
+        let measured = match part {
+            Part::Cost => cost::lines(agent, rounds),
+            Part::Sampling => sampling::lines(),
+            Part::Rest => rest::lines(agent).await,
+            Part::Wire => wire::lines(agent).await,
+        };
         match measured {
             Ok(measured) => lines.extend(measured),
             Err(error) => failed = Some(error),

@@ -16,6 +16,7 @@ mod daemons;
 mod devices;
 mod disks;
 mod file_systems;
+mod forwarding;
 mod hardware;
 mod identity;
 mod init_scripts;

@@ -9,7 +9,7 @@ use std::{
 use nix::ifaddrs::getifaddrs;
 use rollcall_shared::wire::v1::{Interface, InterfaceAddress, LldpNeighbour, Network, Route};
 
-use super::{Machine, Outcome, machine_servers, proxies};
+use super::{Machine, Outcome, forwarding, machine_servers, proxies};
 use crate::{
     files::Root,
     parse::{
@@ -59,6 +59,7 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Network> {
         servers: machine_servers::found(root),
         lldp,
         lldp_unknown,
+        forwarding: forwarding::found(root),
     })
 }
 

@@ -224,3 +224,162 @@ impl World {
         world
     }
 }
+
+/// With an outer address at 203.0.113.5 and these rules, tried in this order.
+fn gateway(rules: &[ForwardingRule]) -> Machine {
+    let mut gateway = machine("gateway", 1).runs("sshd", &[22]).runs("admin", &[8080]);
+    let network = gateway.network.as_mut().unwrap();
+    let address = InterfaceAddress { address: "203.0.113.5".parse().unwrap(), prefix_length: 24 };
+    network.interfaces.push(Interface {
+        name: "wan".into(),
+        kind: "ethernet".into(),
+        physical: true,
+        up: true,
+        addresses: vec![address],
+        ..Interface::default()
+    });
+    network.gateways.push(Gateway { address: "203.0.113.1".parse().unwrap(), interface: "wan".into() });
+    network.forwarding = Some(Forwarding { rules: rules.to_vec(), ..Forwarding::default() });
+    gateway
+}
+
+/// `203.0.113.5:PORT` to `10.0.0.NUMBER:TO`.
+fn forward(port: u16, number: u8, to: u16) -> ForwardingRule {
+    let (protocol, addresses) = (Some(Protocol::Tcp), vec!["203.0.113.5".to_owned()]);
+    ForwardingRule { protocol, addresses, port: Some(port), to_address: Some(ip(number)), to_port: Some(to), ..ForwardingRule::default() }
+}
+
+#[test]
+fn a_gateway_s_own_rules_say_who_is_called() {
+    let outer: IpAddr = "203.0.113.5".parse().unwrap();
+    let call = |port| machine("client", 2).runs("shop", &[]).calls("shop", outer, port);
+    let server = || machine("server", 3).runs("nginx", &[8443]);
+    let by = |names: &[&str], others| {
+        move |rule: ForwardingRule| ForwardingRule {
+            interfaces: names.iter().map(|name| (*name).to_owned()).collect(),
+            other_interfaces: others,
+            ..rule
+        }
+    };
+    let known = "shop@client -> nginx@server (client)";
+    for (what, rules, called, expected) in [
+        ("one rule", vec![forward(443, 3, 8443)], 443, &[known][..]),
+        ("another port", vec![forward(443, 3, 8443)], 444, &[]),
+        ("a service of its own that no rule is about", vec![forward(443, 3, 8443)], 22, &["shop@client -> sshd@gateway (client)"]),
+        ("one that a rule is about", vec![forward(22, 3, 8443)], 22, &[known]),
+        ("the first decides", vec![forward(443, 3, 8443), forward(443, 4, 80)], 443, &[known]),
+        (
+            "several ports",
+            vec![ForwardingRule { last_port: Some(450), to_port: None, ..forward(440, 3, 0) }],
+            443,
+            &["shop@client -> server (client)"],
+        ),
+        (
+            "another protocol",
+            vec![ForwardingRule { protocol: Some(Protocol::Udp), ..forward(22, 3, 8443) }],
+            22,
+            &["shop@client -> sshd@gateway (client)"],
+        ),
+        ("to itself", vec![ForwardingRule { to_address: None, ..forward(80, 3, 8080) }], 80, &["shop@client -> admin@gateway (client)"]),
+        ("sometimes", vec![ForwardingRule { sometimes: true, ..forward(443, 3, 8443) }], 443, &[]),
+        (
+            "sometimes, and else the same",
+            vec![ForwardingRule { sometimes: true, ..forward(443, 3, 8443) }, forward(443, 3, 8443)],
+            443,
+            &[known],
+        ),
+        ("sometimes, and else another", vec![ForwardingRule { sometimes: true, ..forward(443, 4, 8443) }, forward(443, 3, 8443)], 443, &[]),
+        ("sometimes its own service", vec![ForwardingRule { sometimes: true, ..forward(22, 3, 8443) }], 22, &[]),
+        (
+            "what stays is excepted",
+            vec![ForwardingRule { to_address: None, to_port: None, ..forward(22, 3, 0) }, forward(22, 3, 8443)],
+            22,
+            &["shop@client -> sshd@gateway (client)"],
+        ),
+        ("by the interface that the client comes by", vec![by(&["eth0"], false)(forward(443, 3, 8443))], 443, &[known]),
+        (
+            "by another interface",
+            vec![by(&["wan"], false)(forward(443, 3, 8443)), forward(443, 4, 80)],
+            443,
+            &["shop@client -> 10.0.0.4 (client)"],
+        ),
+        ("by none but that interface", vec![by(&["wan"], true)(forward(443, 3, 8443))], 443, &[known]),
+        ("from where the client is", vec![ForwardingRule { sources: vec!["10.0.0.0/24".into()], ..forward(443, 3, 8443) }], 443, &[known]),
+        (
+            "from elsewhere",
+            vec![ForwardingRule { sources: vec!["10.9.0.0/24".into()], ..forward(22, 3, 8443) }],
+            22,
+            &["shop@client -> sshd@gateway (client)"],
+        ),
+        ("to whom no agent speaks for", vec![forward(443, 77, 8443)], 443, &["shop@client -> 10.0.0.77 (client)"]),
+        ("rules of another's making", vec![ForwardingRule { addresses: vec!["<x>".into()], ..forward(443, 3, 8443) }], 443, &[]),
+    ] {
+        let mut world = World::new();
+        let machines = [gateway(&rules), server(), call(called)];
+        for machine in machines.iter().chain(&machines) {
+            world.wait(MINUTE).report(machine);
+        }
+        assert_eq!(world.edges("connects_to"), expected, "{what}");
+        let is_passed_on = expected.iter().any(|edge| !edge.contains("gateway"));
+        assert_eq!(
+            world.edges("routes_through").contains(&"shop@client -> gateway (client)".to_owned()),
+            is_passed_on,
+            "{what}: {:?}",
+            world.edges("routes_through")
+        );
+    }
+}
+
+#[test]
+fn forwarding_in_any_order_and_with_both_ends() {
+    let outer: IpAddr = "203.0.113.5".parse().unwrap();
+    let machines = [
+        gateway(&[forward(443, 3, 8443)]),
+        machine("server", 3).runs("nginx", &[8443]).called_by("nginx", ip(2), 8443),
+        machine("client", 2).runs("shop", &[]).calls("shop", outer, 443),
+    ];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut world = World::new();
+        for at in order.iter().chain(&order) {
+            world.wait(MINUTE).report(&machines[*at]);
+        }
+        assert_eq!(world.edges("connects_to"), ["shop@client -> nginx@server (client, server)"], "{order:?}");
+        assert_eq!(world.edges("routes_through").iter().filter(|edge| edge.starts_with("shop@client -> gateway")).count(), 1, "{order:?}");
+        let evidence: Vec<String> = world
+            .estate
+            .relationships()
+            .filter(|it| it.kind == "connects_to")
+            .flat_map(|it| &it.evidence)
+            .map(|it| it.detail.clone())
+            .collect();
+        assert!(evidence.iter().any(|detail| detail.contains("passed on there by the rules of gateway")), "{evidence:?}");
+    }
+}
+
+#[test]
+fn who_calls_under_a_gateway_s_address_is_not_known() {
+    let mut hides = gateway(&[]);
+    hides.network.as_mut().unwrap().forwarding = Some(Forwarding { hides: vec!["10.0.0.0/24".into()], ..Forwarding::default() });
+    let server = machine("server", 3).runs("nginx", &[8443]).called_by("nginx", ip(1), 8443);
+    for order in [[&hides, &server], [&server, &hides]] {
+        let mut world = World::new();
+        for machine in order.iter().chain(&order) {
+            world.wait(MINUTE).report(machine);
+        }
+        assert!(world.edges("connects_to").is_empty(), "{:?}", world.edges("connects_to"));
+    }
+    // Its own containers are its own.
+    let mut docker = machine("docker", 1);
+    let network = docker.network.as_mut().unwrap();
+    let address = InterfaceAddress { address: "172.17.0.1".parse().unwrap(), prefix_length: 16 };
+    network.interfaces.push(Interface {
+        name: "docker0".into(),
+        kind: "bridge".into(),
+        up: true,
+        addresses: vec![address],
+        ..Interface::default()
+    });
+    network.forwarding = Some(Forwarding { hides: vec!["172.17.0.0/16".into()], ..Forwarding::default() });
+    let world = World::of_reports(&[docker, server]);
+    assert_eq!(world.edges("connects_to"), ["docker -> nginx@server (server)"]);
+}

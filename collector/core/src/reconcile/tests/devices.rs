@@ -248,3 +248,20 @@ fn containers_and_other_sites() {
     assert_eq!((phones, world.devices().len()), (2, 4), "{:?}", world.devices());
     assert_eq!(world.edges("routes_through"), ["here -> 10.0.0.254 (here)", "there -> 10.0.0.254 (there)"]);
 }
+
+#[test]
+fn who_stands_at_a_public_address_is_no_device() {
+    let (mut world, machines) = world(&["a"]);
+    let heard = |address: &str| Announced {
+        address: address.parse().unwrap(),
+        name: Some("tv".into()),
+        model: None,
+        software: None,
+        services: vec![],
+    };
+    let met = vec![met("81.2.69.142", PRINTER), met("2a00:1450::9", CAMERA), met("10.0.0.60", PHONE), met("81.2.69.143", PHONE)];
+    let neighbours = Neighbours { neighbours: met, announced: vec![heard("81.2.69.144"), heard("2a00:1450::8")], ..Neighbours::default() };
+    world.report(&Machine { neighbours: Some(neighbours), ..machines[0].partial() });
+    assert_eq!(world.devices(), ["10.0.0.60 [10.0.0.60] []"]);
+    assert_eq!(world.edges("meets").len(), 1);
+}

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::daemon::Upstream;
+use super::{daemon::Upstream, forwarding::Forwarding};
 
 /// The network as this machine is set up for it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +40,9 @@ pub struct Network {
     /// Why nothing is known of LLDP; absent where something is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lldp_unknown: Option<String>,
+    /// What is passed on to others by the rules of the packet filter; absent where no file tells of any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarding: Option<Forwarding>,
 }
 
 /// One network interface.
