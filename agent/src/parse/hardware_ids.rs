@@ -1,5 +1,7 @@
 //! The id databases `pci.ids` and `usb.ids`, the tables that are built in, and the class numbers of both buses.
 
+use std::ops::Range;
+
 use super::text::clean;
 
 /// Names of PCI devices, see [`packed_names`].
@@ -7,16 +9,21 @@ pub const PCI_NAMES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pci-names
 /// Names of USB devices, see [`packed_names`].
 pub const USB_NAMES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/usb-names"));
 
-/// The names of a vendor and of one of its products, as far as the database has them.
+/// Where a vendor's part of a database is: from its name to the end of its last product.
 ///
 /// Both databases have a vendor at the start of a line and its products below it after one tab; lines after two tabs say
-/// more about a product and are passed over.
-pub fn names(database: &[u8], vendor_id: &str, product_id: &str) -> (Option<String>, Option<String>) {
-    let Some(vendor) = entry(database, format!("\n{vendor_id}  ").as_bytes()) else { return (None, None) };
+/// more about a product and are passed over. Most devices of a machine are of few vendors, and to look
+/// through the whole database for each of them again costs more than anything else that is asked of a device.
+pub fn vendor(database: &[u8], vendor_id: &str) -> Option<Range<usize>> {
+    let vendor = entry(database, format!("\n{vendor_id}  ").as_bytes())?;
     // The vendor's part ends before a line that is neither a product nor a remark.
     let below = memchr::memchr_iter(b'\n', &database[vendor..]).map(|at| vendor + at);
     let end = below.filter(|at| !matches!(database.get(at + 1), Some(b'\t' | b'#' | b'\n'))).find(|at| at + 1 < database.len());
-    let part = &database[vendor..end.unwrap_or(database.len())];
+    Some(vendor..end.unwrap_or(database.len()))
+}
+
+/// The names of the vendor whose part this is, and of one of its products.
+pub fn names_of(part: &[u8], product_id: &str) -> (Option<String>, Option<String>) {
     let product = entry(part, format!("\n\t{product_id}  ").as_bytes()).and_then(|at| clean(line(&part[at..])));
     (clean(line(part)), product)
 }
@@ -132,7 +139,7 @@ mod tests {
 
     #[test]
     fn names_are_those_below_the_vendor() {
-        let found = |vendor, product| names(DATABASE, vendor, product);
+        let found = |id, product| vendor(DATABASE, id).map_or((None, None), |part| names_of(&DATABASE[part], product));
         assert_eq!(found("1af4", "1042"), (Some("Red Hat, Inc.".into()), Some("Virtio 1.0 block device".into())));
         assert_eq!(found("8086", "1041"), (Some("Intel Corporation".into()), Some("Another 1041".into())));
         assert_eq!(found("1af4", "ffff"), (Some("Red Hat, Inc.".into()), None));
@@ -153,7 +160,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_input_panics(bytes: Vec<u8>) {
-            names(&bytes, "1af4", "1041");
+            names_of(&bytes[vendor(&bytes, "1af4").unwrap_or_default()], "1041");
             packed_names(&bytes, "1af4", "1041");
         }
     }

@@ -232,9 +232,11 @@ fn run_guests(bytes: &[u8]) {
 }
 
 fn run_hardware_ids(bytes: &[u8]) {
-    black_box((hardware_ids::names(bytes, "8086", "0d57"), hardware_ids::packed_names(bytes, "8086", "0d57")));
     let (id, rest) = argument(bytes);
-    black_box(hardware_ids::names(rest, &id, &id));
+    for (database, id) in [(bytes, "8086"), (rest, &*id)] {
+        let part = hardware_ids::vendor(database, id).unwrap_or_default();
+        black_box((hardware_ids::names_of(&database[part], id), hardware_ids::packed_names(database, id, id)));
+    }
     if let [class, subclass, protocol, ..] = *bytes {
         black_box((hardware_ids::pci_class(class, subclass), hardware_ids::usb_class(class, subclass, protocol)));
     }

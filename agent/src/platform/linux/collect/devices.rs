@@ -4,7 +4,12 @@
 //! usbutils, hwdata: they may be newer, and its other tools say the same), and then from those that are built in. Numbers
 //! are always sent, so that names can be looked up later.
 
-use std::{cell::OnceCell, collections::BTreeSet, io};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    io,
+    ops::Range,
+};
 
 use rollcall_shared::wire::v1::{Device, Devices};
 
@@ -48,8 +53,24 @@ pub(super) fn collect(machine: &Machine<'_>) -> Outcome<Devices> {
 /// The id databases of the machine, read when the first name is asked for.
 pub(super) struct Databases<'a> {
     root: &'a Root,
-    pci: OnceCell<Vec<u8>>,
-    usb: OnceCell<Vec<u8>>,
+    pci: OnceCell<Database>,
+    usb: OnceCell<Database>,
+}
+
+/// One of them, and where in it the vendors are that were asked for.
+#[derive(Default)]
+struct Database {
+    bytes: Vec<u8>,
+    vendors: RefCell<BTreeMap<String, Option<Range<usize>>>>,
+}
+
+impl Database {
+    fn names(&self, vendor_id: &str, product_id: &str) -> (Option<String>, Option<String>) {
+        let mut vendors = self.vendors.borrow_mut();
+        let part = vendors.entry(vendor_id.to_owned()).or_insert_with(|| hardware_ids::vendor(&self.bytes, vendor_id));
+        let part = part.clone().and_then(|part| self.bytes.get(part));
+        part.map_or((None, None), |part| hardware_ids::names_of(part, product_id))
+    }
 }
 
 impl<'a> Databases<'a> {
@@ -58,19 +79,19 @@ impl<'a> Databases<'a> {
     }
 
     pub(super) fn pci(&self, vendor_id: &str, product_id: &str) -> (Option<String>, Option<String>) {
-        let own = hardware_ids::names(self.pci.get_or_init(|| self.read("pci.ids")), vendor_id, product_id);
+        let own = self.pci.get_or_init(|| self.read("pci.ids")).names(vendor_id, product_id);
         or_built_in(own, PCI_NAMES, vendor_id, product_id)
     }
 
     fn usb(&self, vendor_id: &str, product_id: &str) -> (Option<String>, Option<String>) {
-        let own = hardware_ids::names(self.usb.get_or_init(|| self.read("usb.ids")), vendor_id, product_id);
+        let own = self.usb.get_or_init(|| self.read("usb.ids")).names(vendor_id, product_id);
         or_built_in(own, USB_NAMES, vendor_id, product_id)
     }
 
-    fn read(&self, name: &str) -> Vec<u8> {
+    fn read(&self, name: &str) -> Database {
         let directories = ["/usr/share/hwdata", "/usr/share/misc", "/var/lib/usbutils"];
         let read = |directory: &&str| self.root.read_up_to(&format!("{directory}/{name}"), MOST_DATABASE).ok();
-        directories.iter().find_map(read).unwrap_or_default()
+        Database { bytes: directories.iter().find_map(read).unwrap_or_default(), ..Database::default() }
     }
 }
 

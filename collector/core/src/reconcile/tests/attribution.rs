@@ -249,18 +249,16 @@ fn forward(port: u16, number: u8, to: u16) -> ForwardingRule {
     ForwardingRule { protocol, addresses, port: Some(port), to_address: Some(ip(number)), to_port: Some(to), ..ForwardingRule::default() }
 }
 
+/// The same for what comes in by this interface, or by any other.
+fn by(interface: &str, other_interfaces: bool, rule: ForwardingRule) -> ForwardingRule {
+    ForwardingRule { interfaces: vec![interface.to_owned()], other_interfaces, ..rule }
+}
+
 #[test]
 fn a_gateway_s_own_rules_say_who_is_called() {
     let outer: IpAddr = "203.0.113.5".parse().unwrap();
     let call = |port| machine("client", 2).runs("shop", &[]).calls("shop", outer, port);
     let server = || machine("server", 3).runs("nginx", &[8443]);
-    let by = |names: &[&str], others| {
-        move |rule: ForwardingRule| ForwardingRule {
-            interfaces: names.iter().map(|name| (*name).to_owned()).collect(),
-            other_interfaces: others,
-            ..rule
-        }
-    };
     let known = "shop@client -> nginx@server (client)";
     for (what, rules, called, expected) in [
         ("one rule", vec![forward(443, 3, 8443)], 443, &[known][..]),
@@ -296,14 +294,14 @@ fn a_gateway_s_own_rules_say_who_is_called() {
             22,
             &["shop@client -> sshd@gateway (client)"],
         ),
-        ("by the interface that the client comes by", vec![by(&["eth0"], false)(forward(443, 3, 8443))], 443, &[known]),
+        ("by the interface that the client comes by", vec![by("eth0", false, forward(443, 3, 8443))], 443, &[known]),
         (
             "by another interface",
-            vec![by(&["wan"], false)(forward(443, 3, 8443)), forward(443, 4, 80)],
+            vec![by("wan", false, forward(443, 3, 8443)), forward(443, 4, 80)],
             443,
             &["shop@client -> 10.0.0.4 (client)"],
         ),
-        ("by none but that interface", vec![by(&["wan"], true)(forward(443, 3, 8443))], 443, &[known]),
+        ("by none but that interface", vec![by("wan", true, forward(443, 3, 8443))], 443, &[known]),
         ("from where the client is", vec![ForwardingRule { sources: vec!["10.0.0.0/24".into()], ..forward(443, 3, 8443) }], 443, &[known]),
         (
             "from elsewhere",

@@ -262,6 +262,6 @@ fn who_stands_at_a_public_address_is_no_device() {
     let met = vec![met("81.2.69.142", PRINTER), met("2a00:1450::9", CAMERA), met("10.0.0.60", PHONE), met("81.2.69.143", PHONE)];
     let neighbours = Neighbours { neighbours: met, announced: vec![heard("81.2.69.144"), heard("2a00:1450::8")], ..Neighbours::default() };
     world.report(&Machine { neighbours: Some(neighbours), ..machines[0].partial() });
-    assert_eq!(world.devices(), ["10.0.0.60 [10.0.0.60] []"]);
+    assert_eq!(world.devices(), ["10.0.0.60 [10.0.0.60] [da:a1:19:00:00:01]"]);
     assert_eq!(world.edges("meets").len(), 1);
 }
