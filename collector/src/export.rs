@@ -110,7 +110,7 @@ fn cell(estate: &Estate, ci: &Ci, column: &Column) -> Option<Value> {
     let time = |at: Timestamp| Value::from(at.to_string());
     Some(match column {
         Column::FirstSeen => time(ci.first_seen),
-        Column::LastSeen => time(query::last_seen(estate, ci)?),
+        Column::LastSeen => time(query::last_noticed(estate, ci)?),
         Column::Changed => time(ci.valid_from),
         Column::Agent => ci.agent?.to_string().into(),
         Column::Field(field) => match field {

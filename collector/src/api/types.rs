@@ -131,7 +131,7 @@ pub(crate) struct CiSummary {
     pub(crate) agent: Option<Uuid>,
     /// When the item was first seen or made.
     pub(crate) first_seen: Instant,
-    /// When its agent was last heard; absent without an agent.
+    /// When its agent was last heard, or a device without one (class `unmanaged_host`) was last met; absent for everything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_seen: Option<Instant>,
     /// When this version came to be.
@@ -153,7 +153,7 @@ impl CiSummary {
             attributes: ci.attributes.iter().map(|(name, attribute)| (name.clone(), attribute.value().clone())).collect(),
             agent: ci.agent.map(|agent| agent.0),
             first_seen: ci.first_seen.into(),
-            last_seen: query::last_seen(estate, ci).map(Instant),
+            last_seen: query::last_noticed(estate, ci).map(Instant),
             changed: ci.valid_from.into(),
             version: ci.version,
         }

@@ -10,7 +10,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use rollcall_core::query::{Condition, Field, Filter, FilterError, MAX_FILTER_BYTES, MAX_TERMS, Matcher, Term, last_seen};
-use rollcall_core::{Catalogue, Ci, Estate};
+use rollcall_core::{Catalogue, Ci, Estate, infer::last_met};
 use rollcall_shared::{CiId, Timestamp};
 pub use search::Search;
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,7 @@ pub enum Column {
     Lifecycle,
     /// When it was first seen.
     FirstSeen,
-    /// When its agent was last heard.
+    /// When its agent was last heard, or a device without one was last met.
     LastSeen,
     /// When it last changed.
     Changed,
@@ -300,6 +300,11 @@ impl Position {
     }
 }
 
+/// When an item's agent was last heard; of a device without one, when it was last met.
+pub(crate) fn last_noticed(estate: &Estate, ci: &Ci) -> Option<Timestamp> {
+    last_seen(estate, ci).or_else(|| last_met(estate, ci))
+}
+
 fn key_of(estate: &Estate, ci: &Ci, column: &Column) -> Key {
     let time = |at: Timestamp| Key::Number(at.as_millis() as f64);
     match column {
@@ -307,7 +312,7 @@ fn key_of(estate: &Estate, ci: &Ci, column: &Column) -> Key {
         Column::Class => Key::Text(ci.class.clone()),
         Column::Lifecycle => Key::Text(ci.stage.as_str().to_owned()),
         Column::FirstSeen => time(ci.first_seen),
-        Column::LastSeen => last_seen(estate, ci).map_or(Key::Missing, time),
+        Column::LastSeen => last_noticed(estate, ci).map_or(Key::Missing, time),
         Column::Changed => time(ci.valid_from),
         // Not of the estate: see [`CiQuery::ranking`].
         Column::Rank => Key::Missing,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use rollcall_core::{
     Ci, Estate,
+    infer::{DEVICE, last_met},
     query::{Filter, SearchIndex},
 };
 use rollcall_shared::{CiId, Timestamp};
@@ -37,7 +38,14 @@ impl Search {
         let (page, more): (Vec<(Key, CiId)>, bool) = match query.sort.column {
             // When agents are heard is not written, and ranks are found beside the estate, so no order of these can be kept.
             Column::LastSeen | Column::Rank => {
-                let seen = |number| index.agent(number).and_then(|agent| estate.agent_last_seen(agent));
+                // Only devices without an agent are worth a look at who met them.
+                let devices = Filter::parse(estate.catalogue(), &format!("class:{DEVICE} lifecycle:any")).unwrap_or_default();
+                let devices = index.find(estate, &devices, now);
+                let met = |number| index.id(number).and_then(|id| estate.ci(id)).and_then(|ci| last_met(estate, ci));
+                let seen = |number| match index.agent(number) {
+                    Some(agent) => estate.agent_last_seen(agent),
+                    None => devices.contains(number).then(|| met(number)).flatten(),
+                };
                 let key = |number, id| match query.sort.column {
                     Column::Rank => query.rank_of(id),
                     _ => seen(number).map_or(Key::Missing, |at| Key::Number(at.as_millis() as f64)),

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use rollcall_core::{Attribute, Ci, Claim, Estate, Lifecycle, Put, SoftwareEntry, Source};
+use rollcall_core::{Attribute, Ci, Claim, Estate, Evidence, Lifecycle, Method, Put, Relationship, SoftwareEntry, Source};
 use rollcall_shared::{AgentId, CiId, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -232,4 +232,60 @@ fn the_nearest_find_comes_first() {
     assert_eq!(pages(&Search::default(), &estate, "web", "", 2), [6, 2, 3, 7, 4, 5, 1, 8, 9]);
     let by_name = pages(&Search::default(), &estate, "web", "name", 2);
     assert_eq!(by_name, [1, 6, 7, 5, 8, 9, 4, 2, 3]);
+}
+
+/// `from` meets a device, last seen so many days ago.
+fn meets(number: u128, from: u128, device: u128, days: i64) -> Put {
+    let evidence = Evidence {
+        method: Method::Neighbour,
+        agent: Some(AgentId(Uuid::from_u128(100))),
+        source: Source::Agent,
+        detail: "its table of neighbours".into(),
+        endpoints: std::collections::BTreeSet::new(),
+        samples_seen: 0,
+        samples_total: 1,
+        first_seen: now().plus_millis(-90 * DAY_MS),
+        last_seen: now().plus_millis(-days * DAY_MS),
+        longest_silence_ms: 0,
+    };
+    Put::Relationship(Relationship {
+        id: rollcall_shared::RelationshipId(Uuid::from_u128(number)),
+        kind: "meets".into(),
+        from: CiId(Uuid::from_u128(from)),
+        to: CiId(Uuid::from_u128(device)),
+        hardness: None,
+        judgement: None,
+        lifecycle: Lifecycle::Active,
+        evidence: vec![evidence],
+        first_seen: now(),
+        valid_from: now(),
+        version: 1,
+    })
+}
+
+#[test]
+fn devices_without_an_agent_are_sorted_by_when_they_were_met() {
+    let mut estate = estate();
+    for (number, name) in [(20, "printer"), (21, "camera"), (22, "never")] {
+        estate.put(&Put::Ci(ci(number, "unmanaged_host", name, &[])));
+    }
+    estate.put(&Put::Ci(Ci { lifecycle: Lifecycle::Retired, ..ci(23, "unmanaged_host", "gone", &[]) }));
+    for put in [meets(1, 1, 20, 9), meets(2, 2, 20, 3), meets(3, 1, 21, 5), meets(4, 1, 23, 4)] {
+        estate.put(&put);
+    }
+    let plain = |filter: &str, sort: &str| -> Vec<u128> {
+        let query = CiQuery::parse(estate.catalogue(), filter, sort, None, Some(1_000)).unwrap();
+        list(&estate, &query, now()).unwrap().items.iter().map(|ci| ci.id.0.as_u128()).collect()
+    };
+    for (filter, sort, expected) in [
+        ("class:unmanaged_host", "-last_seen", &[20, 21, 22][..]),
+        ("class:unmanaged_host", "last_seen", &[21, 20, 22]),
+        // Machines whose agents were heard a day and forty days ago are in the same order.
+        ("class:unmanaged_host OR class:server", "-last_seen", &[1, 20, 21, 2, 22]),
+    ] {
+        assert_eq!(plain(filter, sort), expected, "{filter} by {sort}");
+        assert_eq!(pages(&Search::default(), &estate, filter, sort, 2), expected, "{filter} by {sort}, by the index");
+    }
+    let with_retired = ("lifecycle:any class:unmanaged_host", "-last_seen");
+    assert_eq!(pages(&Search::default(), &estate, with_retired.0, with_retired.1, 1), plain(with_retired.0, with_retired.1));
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
-use rollcall_core::{Catalogue, Ci, Estate, Lifecycle, catalogue::AttributeKind, infer::meetings};
+use rollcall_core::{Catalogue, Ci, Estate, Lifecycle, catalogue::AttributeKind};
 use rollcall_shared::Timestamp;
 use serde_json::Value;
 
@@ -279,11 +279,8 @@ fn cell(app: &App, estate: &Estate, ci: &Ci, column: &Column, is_usual: bool, no
             let harmed = app.blast_radii.of(ci.id).map_or_else(String::new, |blast_radius| words::harmed(&blast_radius.toll));
             Cell { class: "nowrap", ..text(harmed) }
         }
-        Column::LastSeen => match query::last_seen(estate, ci) {
-            None => match meetings(estate, ci.id).first() {
-                Some((_, at)) if ci.class == "unmanaged_host" => time(Some(*at)),
-                _ => Cell { class: "nowrap muted", ..text("no agent".to_owned()) },
-            },
+        Column::LastSeen => match query::last_noticed(estate, ci) {
+            None => Cell { class: "nowrap muted", ..text("no agent".to_owned()) },
             seen => time(seen),
         },
         // Among the usual columns those of machines stand for what services have in their place.
@@ -352,6 +349,7 @@ fn headings(catalogue: &Catalogue, columns: &[Column], sorted: &str, state: &Sta
         let label = match column {
             Column::Attribute(name) if name == "operating_system" && state.columns.is_empty() => "System".to_owned(),
             Column::Attribute(name) if name == "ip_addresses" && state.columns.is_empty() => "Address".to_owned(),
+            Column::LastSeen if usual(catalogue, state.filter) == USUAL_OF_UNMANAGED => "Last met".to_owned(),
             column => label(catalogue, column),
         };
         Heading {

@@ -2,7 +2,7 @@ use rollcall_shared::{CiId, Timestamp};
 
 use crate::{
     Estate,
-    model::{Evidence, Method},
+    model::{Ci, Evidence, Method},
 };
 
 /// When the device that some evidence speaks of was there last: as long as its agent's list has it, every check-in says so.
@@ -21,3 +21,11 @@ pub fn meetings(estate: &Estate, device: CiId) -> Vec<(CiId, Timestamp)> {
     meetings.sort_by_key(|(who, at)| (std::cmp::Reverse(*at), *who));
     meetings
 }
+
+/// When a device without an agent was last met or talked to; `None` for everything else.
+pub fn last_met(estate: &Estate, ci: &Ci) -> Option<Timestamp> {
+    (ci.class == DEVICE).then(|| meetings(estate, ci.id).first().map(|(_, at)| *at)).flatten()
+}
+
+/// The class of devices without an agent.
+pub const DEVICE: &str = "unmanaged_host";

@@ -14,6 +14,6 @@ pub use confidence::{Confidence, Level, Scale, Silence};
 pub use kind::listening_at;
 pub(crate) use kind::{hosting_machine, kind_of};
 pub use lonely::{isolated, orphans};
-pub use met::meetings;
 pub(crate) use met::met_at;
+pub use met::{DEVICE, last_met, meetings};
 pub use reports::{declared_never_observed, observed_never_declared};
