@@ -59,6 +59,16 @@ enum What {
         /// The file.
         file: PathBuf,
     },
+    /// Loads a store and prints time and memory.
+    #[command(hide = true)]
+    LoadStore {
+        /// The store.
+        url: String,
+        /// Configuration items in it.
+        cis: usize,
+        /// Where its files are.
+        directory: PathBuf,
+    },
     /// What an inventory costs against FusionInventory's and facter's, a sample of 2,500 sockets, memory at rest, bytes on the wire.
     Agent {
         /// The agent.
@@ -99,6 +109,7 @@ async fn main() -> anyhow::Result<()> {
             println!("load {seconds} {megabytes}");
             Ok(())
         }
+        What::LoadStore { url, cis, directory } => graph::load_store(&url, cis, &directory).await,
         What::Agent { agent, rounds, only } => agent::run(&agent, rounds, &only).await,
         What::Measure { command } => agent::measure(&command),
         What::HoldSockets => agent::hold(),

@@ -8,8 +8,8 @@ use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, catalogue::Har
 use uuid::Uuid;
 
 use super::{
-    Class, EdgeEvidence, Graph, Group, Name, Node, NodeNumber, PackedNeededBy,
-    row::{NEED_GROUP_KIND, Row, RowEdge},
+    Class, EdgeEvidence, Graph, Group, Members, Name, Node, NodeNumber, PackedNeededBy,
+    row::{NEED_GROUP_KIND, NO_AGENT, Row, RowEdge},
     table::{KeyIndex, PAGE, RowWriter, mix},
 };
 use crate::{
@@ -101,18 +101,22 @@ impl Graph {
         }
         for group in &mut groups {
             group.dependent = number[group.dependent.index()];
-            group.members.iter_mut().for_each(|member| *member = number[member.index()]);
-            group.members.sort_unstable();
+            let mut members: Vec<NodeNumber> = group.members.iter().map(|member| number[member.index()]).collect();
+            members.sort_unstable();
+            group.members = members.into();
         }
         groups.sort_by_key(|group| (group.dependent, group.id));
 
-        graph.put_nodes(&parts, &number);
-        graph.put_rows(&parts, edges, groups);
+        let mut agents = AgentNumbers::default();
+        graph.put_nodes(&parts, &number, &mut agents);
+        graph.put_rows(&parts, edges, groups, &mut agents);
+        graph.agent_number = agents.index();
+        graph.agents = agents.all.into_iter().collect();
         graph.absent = Arc::new(absent);
         graph
     }
 
-    fn put_nodes(&mut self, parts: &GraphParts<'_>, number: &[NodeNumber]) {
+    fn put_nodes(&mut self, parts: &GraphParts<'_>, number: &[NodeNumber], agents: &mut AgentNumbers) {
         let mut by_number = vec![0_u32; number.len()];
         (0..).zip(number).for_each(|(rank, number)| by_number[number.index()] = rank);
         let mut classes = ClassNumbers::new(self);
@@ -120,7 +124,10 @@ impl Graph {
             let parts = || page.iter().map(|&rank| &parts.nodes[rank as usize]);
             let names = Name::together(parts().map(|part| &*part.name));
             let mut owners = Name::together(parts().filter_map(|part| part.owner));
-            let made = parts().zip(names).map(|(part, name)| node(part, name, part.owner.and_then(|_| owners.next()), &mut classes));
+            let made = parts().zip(names).map(|(part, name)| {
+                let agent = part.agent.map_or(NO_AGENT, |agent| agents.of(agent));
+                node(part, name, part.owner.and_then(|_| owners.next()), &mut classes, agent)
+            });
             self.nodes.push_page(made.collect());
         }
         self.classes = classes.finish();
@@ -128,17 +135,9 @@ impl Graph {
         self.number = KeyIndex::of(number.len(), parts.nodes.iter().zip(number).map(|(node, number)| (node.id.0.as_u128(), number.0)));
     }
 
-    fn put_rows(&mut self, parts: &GraphParts<'_>, edges: Vec<Ends>, groups: Vec<Group>) {
+    fn put_rows(&mut self, parts: &GraphParts<'_>, edges: Vec<Ends>, groups: Vec<Group>, agents: &mut AgentNumbers) {
         let bound = self.nodes.len();
         let mut kinds = KindNumbers::new(self);
-        let mut agents: HashMap<AgentId, u32> = HashMap::new();
-        let mut reporters: Vec<AgentId> = Vec::new();
-        let mut agent_number = |agent| {
-            *agents.entry(agent).or_insert_with(|| {
-                reporters.push(agent);
-                reporters.len() as u32 - 1
-            })
-        };
         let (starts, edges) = by_row(&edges, bound, |ends| ends.from);
         let mut groups = (0_u32..).zip(groups).peekable();
         let mut row = Row::default();
@@ -160,11 +159,11 @@ impl Graph {
                     to,
                     part,
                     kind: kinds.of(part.kind),
-                    ends_confirming: ends_confirming(self.node_at(from), self.node_at(to), &part.evidence),
+                    ends_confirming: ends_confirming([from, to].map(|end| agents.at(self.node_at(end).agent)), &part.evidence),
                 }
             }));
             let need_group_kind = if row_groups.is_empty() { 0 } else { kinds.of(NEED_GROUP_KIND) };
-            row.make(from, &mut row_edges, &row_groups, need_group_kind, &mut agent_number);
+            row.make(from, &mut row_edges, &row_groups, need_group_kind, |agent| agents.of(agent));
             only_shown.extend(row.only_shown.iter().map(|&to| (to.0, from)));
             needed_by.extend(row.needs.iter().map(|&(provider, need)| (provider.0, PackedNeededBy { dependent: from, need })));
             self.edge_count += row.edges.len();
@@ -177,11 +176,9 @@ impl Graph {
         self.edges = all_edges.finish();
         self.evidence = evidence.finish();
         self.groups_of = group_numbers.finish();
-        self.groups = all_groups.into_iter().collect();
+        all_groups.chunks(PAGE).for_each(|page| self.groups.push_page(together(page)));
         self.rules = Arc::new(rules);
         self.kinds = kinds.finish();
-        self.agent_number = KeyIndex::of(reporters.len(), reporters.iter().zip(0..).map(|(agent, number)| (agent.0.as_u128(), number)));
-        self.agents = reporters.into_iter().collect();
 
         let (starts, sorted) = by_row(&only_shown, bound, |entry| entry.0);
         drop(only_shown);
@@ -315,8 +312,45 @@ pub(super) fn group(
     })
 }
 
-pub(super) fn node(part: &NodePart<'_>, name: Name, owner: Option<Name>, classes: &mut ClassNumbers) -> Node {
-    Node { id: part.id, name, owner, agent: part.agent, stopped: part.stopped, class: classes.of(part.class) }
+pub(super) fn node(part: &NodePart<'_>, name: Name, owner: Option<Name>, classes: &mut ClassNumbers, agent: u32) -> Node {
+    Node { id: part.id, name, owner, stopped: part.stopped, class: classes.of(part.class), agent }
+}
+
+/// The same groups, their names and members in one piece each.
+fn together(groups: &[Group]) -> Vec<Group> {
+    let names = Name::together(groups.iter().map(|group| &*group.name));
+    let mut all = Vec::with_capacity(groups.iter().map(|group| group.members.len()).sum());
+    let ends = groups.iter().map(|group| {
+        all.extend_from_slice(&group.members);
+        all.len() as u32
+    });
+    let ends = ends.collect();
+    let pieces = names.zip(Members::cut(all, ends));
+    groups.iter().zip(pieces).map(|(group, (name, members))| Group { name, members, ..group.clone() }).collect()
+}
+
+/// Numbers for agents, in the order in which they are met.
+#[derive(Default)]
+struct AgentNumbers {
+    all: Vec<AgentId>,
+    numbers: HashMap<AgentId, u32>,
+}
+
+impl AgentNumbers {
+    fn of(&mut self, agent: AgentId) -> u32 {
+        *self.numbers.entry(agent).or_insert_with(|| {
+            self.all.push(agent);
+            self.all.len() as u32 - 1
+        })
+    }
+
+    fn at(&self, number: u32) -> Option<AgentId> {
+        self.all.get(number as usize).copied()
+    }
+
+    fn index(&self) -> KeyIndex {
+        KeyIndex::of(self.all.len(), self.all.iter().zip(0..).map(|(agent, number)| (agent.0.as_u128(), number)))
+    }
 }
 
 /// Items in the order of their rows, the order within a row kept, and where each row starts: one pass to count, one to place.
@@ -400,10 +434,10 @@ pub(super) fn class(name: &str) -> Class {
 }
 
 /// How many of an edge's two ends have an agent of their own among its evidence. On one machine one agent sees both.
-pub(super) fn ends_confirming(from: &Node, to: &Node, evidence: &[EdgeEvidence]) -> u8 {
+pub(super) fn ends_confirming(ends: [Option<AgentId>; 2], evidence: &[EdgeEvidence]) -> u8 {
     let reporters = || evidence.iter().filter(|one| observed_across(one.method)).filter_map(|one| one.agent);
-    let end = |node: &Node| u8::from(node.agent.is_some_and(|agent| reporters().any(|reporter| reporter == agent)));
-    (end(from) + end(to)).max(u8::from(reporters().next().is_some()))
+    let confirming = ends.map(|agent| u8::from(agent.is_some_and(|agent| reporters().any(|reporter| reporter == agent))));
+    confirming.iter().sum::<u8>().max(u8::from(reporters().next().is_some()))
 }
 
 /// Whether a method looks at something that has two ends, so that one end alone is weaker than both.

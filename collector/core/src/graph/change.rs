@@ -10,7 +10,7 @@ use rollcall_shared::{AgentId, CiId, NeedGroupId};
 use super::{
     EdgePart, Graph, Group, GroupPart, Name, Node, NodeNumber, NodePart, PackedNeededBy,
     build::{ClassNumbers, KindNumbers, ends_confirming, group, node},
-    row::{NEED_GROUP_KIND, Row, RowEdge},
+    row::{NEED_GROUP_KIND, NO_AGENT, Row, RowEdge},
     table::KeyIndex,
 };
 
@@ -69,7 +69,8 @@ impl Graph {
     fn put_nodes_of(&mut self, change: &GraphChange<'_>) {
         let mut classes = ClassNumbers::new(self);
         for part in &change.put {
-            let node = node(part, Name::from(&*part.name), part.owner.map(Name::from), &mut classes);
+            let agent = part.agent.map_or(NO_AGENT, |agent| self.number_of_agent(agent));
+            let node = node(part, Name::from(&*part.name), part.owner.map(Name::from), &mut classes, agent);
             if let Some(number) = self.number_of(part.id) {
                 self.nodes.set(number.index(), node);
                 self.note_stopped(number, part.stopped);
@@ -190,7 +191,7 @@ impl Graph {
                     to,
                     part: edge,
                     kind: kinds.of(edge.kind),
-                    ends_confirming: ends_confirming(self.node_at(from), self.node_at(to), &edge.evidence),
+                    ends_confirming: ends_confirming([from, to].map(|end| self.agent_at(self.node_at(end).agent)), &edge.evidence),
                 }),
                 None => {
                     missing.insert(edge.to);

@@ -63,7 +63,7 @@ impl Graph {
             let active = estate.ci(id).filter(|ci| ci.takes_part());
             let known = self.node(id);
             let rewired = self.merged.get(&id) != merged.get(&id) || known.is_some() != active.is_some();
-            if rewired || known.map(|node| node.agent) != active.map(|ci| ci.agent) {
+            if rewired || known.map(|node| self.agent_of(node)) != active.map(|ci| ci.agent) {
                 // Whoever refers to it, by its own name or by that of what it was merged into.
                 for name in [id, followed(id, |id| self.merged.get(&id).copied()), survivor(estate, id)] {
                     rows.insert(name);

@@ -18,6 +18,7 @@ mod difference;
 mod dominators;
 mod flat;
 mod from_estate;
+mod members;
 mod name;
 mod reach;
 mod row;
@@ -41,6 +42,7 @@ use crate::{
 pub use build::{EdgePart, GraphParts, GroupPart, NodePart};
 pub use components::{Components, Condensation};
 pub use dominators::{Chokes, ServiceChoke, service_chokes};
+use members::Members;
 pub use name::Name;
 pub use reach::{Needed, Needs};
 pub use snapshot::SnapshotError;
@@ -102,11 +104,11 @@ pub struct Node {
     pub name: Name,
     /// The value of its `owner` attribute, where it has one.
     pub owner: Option<Name>,
-    /// The agent that reports it.
-    pub agent: Option<AgentId>,
     /// It was seen not to run: it is down already, whatever else fails.
     pub stopped: bool,
     class: u16,
+    /// The number of the agent that reports it.
+    agent: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -121,7 +123,8 @@ pub(crate) struct Edge {
     pub(crate) from: NodeNumber,
     pub(crate) to: NodeNumber,
     pub(crate) relationship: Option<RelationshipId>,
-    evidence_start: u32,
+    /// Its place among the dependent's edges.
+    place: u32,
     evidence_count: u8,
     kind: u16,
     /// Its own hardness, before need groups.
@@ -158,9 +161,7 @@ pub struct EvidenceOf<'g> {
 impl<'g> EvidenceOf<'g> {
     /// Each piece of evidence, by method.
     pub fn iter(self) -> impl Iterator<Item = EdgeEvidence> + use<'g> {
-        self.packed
-            .iter()
-            .map(move |one| one.unpack(if one.agent == NO_AGENT { None } else { self.graph.agents.get(one.agent as usize).copied() }))
+        self.packed.iter().map(move |one| one.unpack(self.graph.agent_at(one.agent)))
     }
 
     /// Whether there is none.
@@ -196,7 +197,7 @@ pub struct Group {
     /// Its id.
     pub id: NeedGroupId,
     /// What people call it.
-    pub name: Box<str>,
+    pub name: Name,
     /// How badly it is needed.
     pub hardness: Hardness,
     /// How many members must serve, of those that still exist.
@@ -205,7 +206,7 @@ pub struct Group {
     /// of the rest. Capacity that was taken out of service on purpose is not an outage, and a group that names it only is no need.
     pub gone: u32,
     pub(crate) dependent: NodeNumber,
-    pub(crate) members: Box<[NodeNumber]>,
+    pub(crate) members: Members,
 }
 
 /// What a declared group asks for, in eight bytes.
@@ -376,6 +377,15 @@ impl Graph {
         verb.unwrap_or_else(|| kind.replace('_', " "))
     }
 
+    /// The agent that reports a node.
+    pub fn agent_of(&self, node: &Node) -> Option<AgentId> {
+        self.agent_at(node.agent)
+    }
+
+    fn agent_at(&self, number: u32) -> Option<AgentId> {
+        self.agents.get(number as usize).copied()
+    }
+
     /// Whether a node is a business service: what an outage is measured by.
     pub fn is_business_service(&self, node: &Node) -> bool {
         self.classes.get(usize::from(node.class)).is_some_and(|class| class.is_business_service)
@@ -431,12 +441,13 @@ impl Graph {
     }
 
     pub(crate) fn edges_from(&self, number: NodeNumber) -> impl ExactSizeIterator<Item = Edge> {
-        self.edges.row(number).iter().map(move |edge| edge.unpack(number))
+        self.edges.row(number).iter().enumerate().map(move |(place, edge)| edge.unpack(number, place as u32))
     }
 
     /// The edges between two CIs.
     pub(crate) fn edges_between(&self, from: NodeNumber, to: NodeNumber) -> impl Iterator<Item = Edge> + Clone {
-        self.packed_between(from, to).1.iter().map(move |edge| edge.unpack(from))
+        let (start, edges) = self.packed_between(from, to);
+        edges.iter().zip(start as u32..).map(move |(edge, place)| edge.unpack(from, place))
     }
 
     /// The edges between two CIs, and how many of the dependent's come before them.
@@ -468,7 +479,7 @@ impl Graph {
     /// Plain needs of a CI with their providers: of parallel ones the hardest, none of itself, none that a group decides.
     pub(crate) fn plain_needs(&self, dependent: NodeNumber) -> impl Iterator<Item = (Need, NodeNumber)> {
         self.edges.row(dependent).chunk_by(|a, b| a.to == b.to).filter_map(move |parallel| {
-            let edges = parallel.iter().map(|edge| edge.unpack(dependent));
+            let edges = parallel.iter().map(|edge| edge.unpack(dependent, 0));
             let hardest = edges.filter(|edge| edge.travels && !edge.covered && edge.to != dependent).map(|edge| edge.hardness).min()?;
             Some((if hardest == Hardness::Hard { Need::Hard } else { Need::Soft }, parallel[0].to))
         })
@@ -518,7 +529,8 @@ impl Graph {
     }
 
     pub(crate) fn evidence_of(&self, edge: &Edge) -> EvidenceOf<'_> {
-        let start = edge.evidence_start as usize;
+        let before = &self.edges.row(edge.from)[..edge.place as usize];
+        let start: usize = before.iter().map(|edge| usize::from(edge.evidence_count)).sum();
         EvidenceOf { graph: self, packed: &self.evidence.row(edge.from)[start..start + usize::from(edge.evidence_count)] }
     }
 
@@ -575,7 +587,7 @@ const GONE: u16 = u16::MAX;
 
 impl Node {
     fn gone() -> Self {
-        Self { id: CiId(uuid::Uuid::nil()), name: "".into(), owner: None, agent: None, stopped: false, class: GONE }
+        Self { id: CiId(uuid::Uuid::nil()), name: "".into(), owner: None, stopped: false, class: GONE, agent: NO_AGENT }
     }
 }
 
@@ -588,7 +600,7 @@ impl Group {
             min_up: 0,
             gone: 0,
             dependent: NodeNumber(0),
-            members: Box::default(),
+            members: Members::default(),
         }
     }
 

@@ -13,14 +13,13 @@ const MOST_EVIDENCE: usize = u8::MAX as usize;
 /// Stands for no agent.
 pub(super) const NO_AGENT: u32 = u32::MAX;
 
-/// An edge in 28 bytes; its dependent is the row it stands in.
+/// An edge in 24 bytes; its dependent is the row it stands in. Its evidence follows that of the edges before it in the dependent's row of
+/// evidence.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PackedEdge {
     /// Nil where there is none.
     pub(super) relationship: RelationshipId,
     pub(super) to: NodeNumber,
-    /// Where its evidence starts in the dependent's row of evidence.
-    pub(super) evidence_start: u32,
     pub(super) kind: u16,
     pub(super) evidence_count: u8,
     pub(super) flags: u8,
@@ -43,7 +42,6 @@ impl PackedEdge {
         Self {
             relationship: edge.relationship.unwrap_or(RelationshipId(Uuid::nil())),
             to: edge.to,
-            evidence_start: edge.evidence_start,
             kind: edge.kind,
             evidence_count: edge.evidence_count,
             flags: hardness
@@ -54,22 +52,26 @@ impl PackedEdge {
         }
     }
 
-    pub(super) fn unpack(self, from: NodeNumber) -> Edge {
+    pub(super) fn unpack(self, from: NodeNumber, place: u32) -> Edge {
         Edge {
             from,
             to: self.to,
             relationship: (self.flags & HAS_RELATIONSHIP != 0).then_some(self.relationship),
-            evidence_start: self.evidence_start,
+            place,
             evidence_count: self.evidence_count,
             kind: self.kind,
-            hardness: match self.flags & HARDNESS {
-                0 => Hardness::Hard,
-                1 => Hardness::Soft,
-                _ => Hardness::None,
-            },
+            hardness: self.hardness(),
             covered: self.flags & COVERED != 0,
             travels: self.travels(),
             ends_confirming: (self.flags >> ENDS_SHIFT) & 0b11,
+        }
+    }
+
+    fn hardness(self) -> Hardness {
+        match self.flags & HARDNESS {
+            0 => Hardness::Hard,
+            1 => Hardness::Soft,
+            _ => Hardness::None,
         }
     }
 
@@ -162,12 +164,12 @@ impl Row {
             let mut covering = declared().filter(|group| group.members.binary_search(&edge.to).is_ok()).peekable();
             let covered = covering.peek().is_some();
             let hardness = edge.part.hardness;
-            let (evidence_start, evidence_count) = self.put_evidence(&edge.part.evidence, &mut agent_number);
+            let evidence_count = self.put_evidence(&edge.part.evidence, &mut agent_number);
             self.edges.push(PackedEdge::pack(&Edge {
                 from,
                 to: edge.to,
                 relationship: Some(edge.part.relationship),
-                evidence_start,
+                place: 0,
                 evidence_count,
                 kind: edge.kind,
                 hardness,
@@ -195,7 +197,7 @@ impl Row {
             .filter(|&(member, _)| {
                 let start = self.edges[..related].partition_point(|edge| edge.to < member);
                 let mut between = self.edges[start..related].iter().take_while(|edge| edge.to == member);
-                !between.any(|edge| edge.unpack(from).hardness != Hardness::None)
+                !between.any(|edge| edge.hardness() != Hardness::None)
             })
             .collect();
         // Hard sorts before soft and soft before none: the hardest of several groups stays.
@@ -206,7 +208,7 @@ impl Row {
                 from,
                 to,
                 relationship: None,
-                evidence_start: 0,
+                place: 0,
                 evidence_count: 0,
                 kind,
                 hardness,
@@ -218,7 +220,7 @@ impl Row {
         self.edges.sort_by_key(|edge| edge.to);
     }
 
-    fn put_evidence(&mut self, evidence: &[EdgeEvidence], agent_number: &mut impl FnMut(AgentId) -> u32) -> (u32, u8) {
+    fn put_evidence(&mut self, evidence: &[EdgeEvidence], agent_number: &mut impl FnMut(AgentId) -> u32) -> u8 {
         let start = self.evidence.len();
         let mut evidence = std::borrow::Cow::Borrowed(evidence);
         if evidence.len() > 1 {
@@ -229,12 +231,12 @@ impl Row {
             evidence.sort_unstable_by_key(|one| (one.method, one.agent, one.last_seen, one.samples_total, one.samples_seen));
         }
         self.evidence.extend(evidence.iter().map(|one| PackedEvidence::pack(one, one.agent.map_or(NO_AGENT, &mut *agent_number))));
-        (start as u32, (self.evidence.len() - start) as u8)
+        (self.evidence.len() - start) as u8
     }
 
     fn put_needs(&mut self, from: NodeNumber, groups: &[(u32, Group)]) {
         use super::PackedNeed;
-        for edge in self.edges.iter().map(|edge| edge.unpack(from)) {
+        for edge in self.edges.iter().map(|edge| edge.unpack(from, 0)) {
             if !edge.travels || edge.covered || edge.to == from {
                 continue;
             }

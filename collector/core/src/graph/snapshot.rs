@@ -14,7 +14,7 @@ use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, catalogue::Har
 use uuid::Uuid;
 
 use super::{
-    GONE, Graph, Group, Name, Node, NodeNumber, PackedNeed, PackedNeededBy,
+    GONE, Graph, Group, Members, Name, Node, NodeNumber, PackedNeed, PackedNeededBy,
     build::class,
     row::{NO_AGENT, PackedEdge, PackedEvidence},
     table::{KeyIndex, PAGE, Paged, Rows},
@@ -23,7 +23,7 @@ use crate::model::{Method, Revision};
 
 const MAGIC: &[u8] = b"rollcall graph\n";
 /// Counts up with every change of what a frame holds.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Pages in a frame: enough to be hashed many parts at once, few enough to stay near the processor.
 const PAGES: usize = 4;
 /// A page of the largest estate is far below this; a damaged length is not believed.
@@ -70,8 +70,8 @@ impl Graph {
             needed_by.write(bytes);
             only_shown.write(bytes);
         })?;
-        frames.put_pages(self.groups.pages(), |page, bytes| page.iter().for_each(|group| group.write(bytes)))?;
-        frames.put_pages(self.agents.pages(), |page, bytes| page.iter().for_each(|agent| bytes.extend(agent.0.as_bytes())))?;
+        frames.put_pages(self.groups.pages(), write_groups)?;
+        frames.put_pages(self.agents.pages(), |page, bytes| page.iter().for_each(|agent| agent.write(bytes)))?;
         for index in [&self.number, &self.agent_number] {
             frames.put_pages(index.slots().pages(), |page, bytes| page.iter().for_each(|&slot| put_u32(bytes, slot)))?;
         }
@@ -155,12 +155,12 @@ impl Graph {
         }
         frames.each_page(nodes, |frame, count| graph.read_page(frame, count, &bounds))?;
         frames.each_page(groups, |frame, count| {
-            graph.groups.push_page((0..count).map(|_| Group::read(frame, &bounds)).collect::<Result<_, _>>()?);
+            graph.groups.push_page(read_groups(frame, count, &bounds)?);
             Ok(())
         })?;
-        graph.agents = read_paged(&mut frames, agents, |frame| Ok(AgentId(frame.uuid()?)))?;
+        graph.agents = read_paged(&mut frames, agents)?;
         for (index, slots, bound) in [(&mut graph.number, slots, bounds.nodes), (&mut graph.agent_number, agent_slots, bounds.agents)] {
-            let slots = read_paged(&mut frames, slots, |frame| frame.u32())?;
+            let slots = read_paged(&mut frames, slots)?;
             *index = KeyIndex::of_slots(slots, bound).ok_or_else(|| frames.damaged(NOWHERE))?;
         }
         let mut frame = frames.next()?;
@@ -190,14 +190,12 @@ impl Graph {
         let (edges, evidence) = (Rows::<PackedEdge>::read(frame)?, Rows::<PackedEvidence>::read(frame)?);
         let (groups_of, needed_by, only_shown) = (Rows::read(frame)?, Rows::read(frame)?, Rows::read(frame)?);
         let fit = (0..PAGE).all(|at| {
-            let evidence = evidence.row(at).len();
-            edges.row(at).iter().all(|edge| {
-                let end = edge.evidence_start as usize + usize::from(edge.evidence_count);
-                bounds.has_node(edge.to) && end <= evidence && usize::from(edge.kind) < bounds.kinds
-            })
+            let told: usize = edges.row(at).iter().map(|edge| usize::from(edge.evidence_count)).sum();
+            told == evidence.row(at).len()
         });
         let fit = fit
-            && evidence.items().iter().all(|evidence| evidence.agent < bounds.agents || evidence.agent == NO_AGENT)
+            && edges.items().iter().all(|edge| bounds.has_node(edge.to) && usize::from(edge.kind) < bounds.kinds)
+            && evidence.items().iter().all(|evidence| bounds.has_agent(evidence.agent))
             && bounds.has_all(only_shown.items(), groups_of.items())
             && needed_by.items().iter().all(|entry: &PackedNeededBy| {
                 let is_plain = entry.need == PackedNeed::HARD || entry.need == PackedNeed::SOFT;
@@ -233,6 +231,10 @@ impl Bounds {
         number.0 < self.nodes
     }
 
+    fn has_agent(&self, number: u32) -> bool {
+        number < self.agents || number == NO_AGENT
+    }
+
     fn has_all(&self, nodes: &[NodeNumber], groups: &[u32]) -> bool {
         nodes.iter().all(|&number| self.has_node(number)) && groups.iter().all(|&group| group < self.groups)
     }
@@ -246,12 +248,11 @@ pub(super) trait Item: Sized {
 }
 
 impl Item for PackedEdge {
-    const BYTES: usize = 28;
+    const BYTES: usize = 24;
 
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend(self.relationship.0.as_bytes());
         put_u32(bytes, self.to.0);
-        put_u32(bytes, self.evidence_start);
         bytes.extend(self.kind.to_le_bytes());
         bytes.extend([self.evidence_count, self.flags]);
     }
@@ -260,10 +261,9 @@ impl Item for PackedEdge {
         Self {
             relationship: RelationshipId(Uuid::from_bytes(array(bytes, 0))),
             to: NodeNumber(u32_at(bytes, 16)),
-            evidence_start: u32_at(bytes, 20),
-            kind: u16::from_le_bytes(array(bytes, 24)),
-            evidence_count: bytes[26],
-            flags: bytes[27],
+            kind: u16::from_le_bytes(array(bytes, 20)),
+            evidence_count: bytes[22],
+            flags: bytes[23],
         }
     }
 }
@@ -296,6 +296,18 @@ impl Item for u32 {
 
     fn read(bytes: &[u8]) -> Self {
         u32_at(bytes, 0)
+    }
+}
+
+impl Item for AgentId {
+    const BYTES: usize = 16;
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.0.as_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        Self(Uuid::from_bytes(array(bytes, 0)))
     }
 }
 
@@ -340,8 +352,7 @@ impl<T: Item> Rows<T> {
         }
         let mut starts = [0; PAGE + 1];
         starts.iter_mut().zip(frame.take(4 * (PAGE + 1))?.chunks_exact(4)).for_each(|(start, bytes)| *start = u32_at(bytes, 0));
-        let items = frame.take(count * T::BYTES)?.chunks_exact(T::BYTES).map(T::read).collect();
-        Self::of(starts, items).ok_or_else(|| frame.damaged("rows out of order"))
+        Self::of(starts, frame.items(count)?).ok_or_else(|| frame.damaged("rows out of order"))
     }
 }
 
@@ -350,8 +361,8 @@ fn write_nodes(nodes: &[Node], bytes: &mut Vec<u8>) {
     for node in nodes {
         bytes.extend(node.id.0.as_bytes());
         bytes.extend(node.class.to_le_bytes());
-        bytes.push(u8::from(node.agent.is_some()) | (u8::from(node.owner.is_some()) << 1) | (u8::from(node.stopped) << 2));
-        bytes.extend(node.agent.iter().flat_map(|agent| agent.0.into_bytes()));
+        bytes.push(u8::from(node.owner.is_some()) | (u8::from(node.stopped) << 1));
+        put_u32(bytes, node.agent);
         texts(node).for_each(|text| put_u32(bytes, text.len() as u32));
     }
     nodes.iter().flat_map(texts).for_each(|text| bytes.extend(text.as_bytes()));
@@ -378,62 +389,76 @@ fn read_nodes(frame: &mut Frame<'_>, count: usize, bounds: &Bounds) -> Result<Ve
             return Err(frame.damaged(NOWHERE));
         }
         let has = frame.take(1)?[0];
-        let agent = if has & 1 != 0 { Some(AgentId(frame.uuid()?)) } else { None };
+        let agent = frame.u32()?;
+        if !bounds.has_agent(agent) {
+            return Err(frame.damaged(NOWHERE));
+        }
         next_end(frame)?;
-        let owner = if has & 2 != 0 { Some(unnamed.clone()) } else { None };
+        let owner = if has & 1 != 0 { Some(unnamed.clone()) } else { None };
         owner.iter().try_for_each(|_| next_end(frame))?;
-        nodes.push(Node { id, name: unnamed.clone(), owner, agent, stopped: has & 4 != 0, class });
+        nodes.push(Node { id, name: unnamed.clone(), owner, stopped: has & 2 != 0, class, agent });
     }
-    let text = std::str::from_utf8(frame.take(length as usize)?).map_err(|_| frame.damaged("a text"))?;
+    let text = frame.text_of(length as usize)?;
     let places = nodes.iter_mut().flat_map(|node| std::iter::once(&mut node.name).chain(node.owner.as_mut()));
     places.zip(Name::cut(text.to_owned(), ends)).for_each(|(place, name)| *place = name);
     Ok(nodes)
 }
 
-impl Group {
-    fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.id.0.as_bytes());
-        let hardness = match self.hardness {
+/// A page of groups: what has a fixed length of each, then their members, then their names.
+fn write_groups(groups: &[Group], bytes: &mut Vec<u8>) {
+    for group in groups {
+        bytes.extend(group.id.0.as_bytes());
+        let hardness = match group.hardness {
             Hardness::Hard => 0,
             Hardness::Soft => 1,
             Hardness::None => 2,
         };
-        for word in [hardness, self.min_up, self.gone, self.dependent.0, self.members.len() as u32] {
+        for word in [hardness, group.min_up, group.gone, group.dependent.0, group.members.len() as u32, group.name.len() as u32] {
             put_u32(bytes, word);
         }
-        self.members.iter().for_each(|member| put_u32(bytes, member.0));
-        put_text(bytes, &self.name);
     }
+    groups.iter().flat_map(|group| group.members.iter()).for_each(|member| member.write(bytes));
+    groups.iter().for_each(|group| bytes.extend(group.name.as_bytes()));
+}
 
-    fn read(frame: &mut Frame<'_>, bounds: &Bounds) -> Result<Self, SnapshotError> {
+fn read_groups(frame: &mut Frame<'_>, count: usize, bounds: &Bounds) -> Result<Vec<Group>, SnapshotError> {
+    let (mut groups, unnamed) = (Vec::with_capacity(count), Name::from(""));
+    let (mut member_ends, mut name_ends) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let (mut member_end, mut name_end) = (0_u32, 0_u32);
+    for _ in 0..count {
         let id = NeedGroupId(frame.uuid()?);
-        let [hardness, min_up, gone, dependent, members] = frame.u32s()?;
+        let [hardness, min_up, gone, dependent, members, name] = frame.u32s()?;
         let hardness = match hardness {
             0 => Hardness::Hard,
             1 => Hardness::Soft,
             _ => Hardness::None,
         };
         let dependent = NodeNumber(dependent);
-        let members: Box<[NodeNumber]> =
-            frame.take(4 * members as usize)?.chunks_exact(4).map(|bytes| NodeNumber(u32_at(bytes, 0))).collect();
         // The place of a group that is gone names the first CI, whether or not there is one.
-        let fits =
-            bounds.has_all(&members, &[]) && (bounds.has_node(dependent) || dependent.0 == 0) && min_up as usize <= members.len().max(1);
-        if !fits {
+        if !bounds.has_node(dependent) && dependent.0 != 0 || min_up > members.max(1) {
             return Err(frame.damaged(NOWHERE));
         }
-        Ok(Self { id, name: frame.text()?, hardness, min_up, gone, dependent, members })
+        for (end, length) in [(&mut member_end, members), (&mut name_end, name)] {
+            *end = end.checked_add(length).ok_or_else(|| frame.damaged("a length"))?;
+        }
+        member_ends.push(member_end);
+        name_ends.push(name_end);
+        groups.push(Group { id, name: unnamed.clone(), hardness, min_up, gone, dependent, members: Members::default() });
     }
+    let members: Vec<NodeNumber> = frame.items(member_end as usize)?;
+    if !bounds.has_all(&members, &[]) {
+        return Err(frame.damaged(NOWHERE));
+    }
+    let names = Name::cut(frame.text_of(name_end as usize)?.to_owned(), name_ends);
+    let pieces = names.zip(Members::cut(members, member_ends));
+    groups.iter_mut().zip(pieces).for_each(|(group, (name, members))| (group.name, group.members) = (name, members));
+    Ok(groups)
 }
 
-fn read_paged<T>(
-    frames: &mut FrameReader<'_>,
-    count: usize,
-    mut read: impl FnMut(&mut Frame<'_>) -> Result<T, SnapshotError>,
-) -> Result<Paged<T>, SnapshotError> {
+fn read_paged<T: Item>(frames: &mut FrameReader<'_>, count: usize) -> Result<Paged<T>, SnapshotError> {
     let mut pages = Paged::default();
     frames.each_page(count, |frame, count| {
-        pages.push_page((0..count).map(|_| read(frame)).collect::<Result<_, _>>()?);
+        pages.push_page(frame.items(count)?);
         Ok(())
     })?;
     Ok(pages)
@@ -598,8 +623,17 @@ impl<'f> Frame<'f> {
 
     fn text(&mut self) -> Result<Box<str>, SnapshotError> {
         let length = self.u32()? as usize;
+        self.text_of(length).map(Into::into)
+    }
+
+    fn text_of(&mut self, length: usize) -> Result<&'f str, SnapshotError> {
         let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map(Into::into).map_err(|_| self.damaged("a text"))
+        std::str::from_utf8(bytes).map_err(|_| self.damaged("a text"))
+    }
+
+    fn items<T: Item>(&mut self, count: usize) -> Result<Vec<T>, SnapshotError> {
+        let bytes = count.checked_mul(T::BYTES).ok_or_else(|| self.damaged("a count"))?;
+        Ok(self.take(bytes)?.chunks_exact(T::BYTES).map(T::read).collect())
     }
 
     fn names(&mut self) -> Result<Vec<Box<str>>, SnapshotError> {

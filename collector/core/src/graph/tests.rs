@@ -241,7 +241,15 @@ impl Random {
 fn written_out(graph: &Graph) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for node in graph.nodes() {
-        all.push(format!("{} {} {:?} {:?} {} {}", node.id, node.name, node.owner, node.agent, graph.class_of(node), node.stopped));
+        all.push(format!(
+            "{} {} {:?} {:?} {} {}",
+            node.id,
+            node.name,
+            node.owner,
+            graph.agent_of(node),
+            graph.class_of(node),
+            node.stopped
+        ));
         let edge = |edge: EdgeView<'_>| {
             let evidence: Vec<EdgeEvidence> = edge.evidence.iter().collect();
             let (from, to) = (edge.from.id, edge.to.id);

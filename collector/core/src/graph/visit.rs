@@ -83,7 +83,7 @@ impl Iterator for Dependencies<'_> {
             let (from, at, edges) = &mut self.now;
             if let Some(edge) = edges.next() {
                 *at += 1;
-                return Some(Dependency { number: EdgeNumber(*from, *at - 1), edge: edge.unpack(*from) });
+                return Some(Dependency { number: EdgeNumber(*from, *at - 1), edge: edge.unpack(*from, *at - 1) });
             }
             let from = match &mut self.from {
                 From::All(range) => NodeNumber::at(range.next()?),

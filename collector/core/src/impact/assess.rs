@@ -248,7 +248,8 @@ fn certainty(graph: &Graph, failures: &[Failure<'_>], evidence: EvidenceShare, b
     let nothing_known = |failure: &Failure<'_>| !graph.dependents(failure.ci.id).any(|edge| edge.hardness != Hardness::None);
     match evidence {
         EvidenceShare { harmed: 0, .. } => {
-            let silence = !failures.is_empty() && failures.iter().all(|failure| nothing_known(failure) && basis.is_silent(failure.ci));
+            let silence =
+                !failures.is_empty() && failures.iter().all(|failure| nothing_known(failure) && basis.is_silent(graph, failure.ci));
             if silence { Certainty::Unknown } else { Certainty::Known }
         }
         EvidenceShare { stale: 0, .. } => Certainty::Known,

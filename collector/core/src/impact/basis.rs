@@ -80,8 +80,9 @@ impl<'a> Basis<'a> {
     }
 
     /// Whether an agent reports this CI and has been silent for longer than observed evidence may be old.
-    pub fn is_silent(&self, node: &Node) -> bool {
-        node.agent
+    pub fn is_silent(&self, graph: &Graph, node: &Node) -> bool {
+        graph
+            .agent_of(node)
             .is_some_and(|agent| (self.heard)(agent).is_none_or(|heard| self.now.millis_since(heard) > self.observed_stale_after_millis))
     }
 

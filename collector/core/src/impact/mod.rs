@@ -37,6 +37,7 @@ mod state;
 mod sweep;
 mod verdict;
 pub mod view;
+mod waiting;
 mod what_if;
 
 pub use absorbed::Absorbed;

@@ -2,7 +2,10 @@ use std::collections::HashMap;
 
 use rollcall_shared::CiId;
 
-use super::state::{Counts, FailureKind, State};
+use super::{
+    state::{Counts, FailureKind, State},
+    waiting::{List, Waiting},
+};
 use crate::graph::{BATCH, Graph, GroupRule, Need, NeededByRow, NodeNumber};
 
 /// Finds the state of every CI in an outage. Made once for a graph and used for many outages: each costs in proportion to what it
@@ -20,12 +23,15 @@ pub struct Solver<'g> {
     /// Groups with a tally that is not zero.
     tallied: Vec<u32>,
     /// Every CI that is not ok, what fails first.
-    reached: Vec<NodeNumber>,
+    reached: List,
     failing: usize,
     /// What is not ok before anything fails, because of what does not run; and what that makes of tallies that are then not zero.
     already: Vec<NodeNumber>,
     tallies_already: HashMap<u32, u64>,
-    queue: Vec<NodeNumber>,
+    /// Who has not told its dependents yet.
+    waiting: Waiting,
+    /// Whose paths are measured.
+    queue: List,
     /// By node, one more than the length of its shortest witness path; 0 where it is not measured. Empty until something is, as sweeps do without.
     distance: Vec<u32>,
     /// By node, once measured: how weak the best of its shortest witness paths is.
@@ -87,11 +93,12 @@ impl<'g> Solver<'g> {
             cells: vec![0; graph.node_bound()],
             tallies: vec![0; graph.group_bound()],
             tallied: Vec::new(),
-            reached: Vec::new(),
+            reached: List::default(),
             failing: 0,
             already: Vec::new(),
             tallies_already: HashMap::new(),
-            queue: Vec::new(),
+            waiting: Waiting::of(graph.node_bound()),
+            queue: List::default(),
             distance: Vec::new(),
             weakness: Vec::new(),
         }
@@ -129,13 +136,13 @@ impl<'g> Solver<'g> {
 
     /// Every CI that fares worse in the outage solved last than before it, what fails itself left out, in no particular order.
     pub fn affected(&self) -> impl Iterator<Item = (CiId, State)> {
-        self.reached[self.failing..].iter().map(|&number| (self.graph.node_at(number).id, self.state_at(number)))
+        self.reached().iter().map(|&number| (self.graph.node_at(number).id, self.state_at(number)))
     }
 
     /// How many CIs the outage solved last has put in each state.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for &number in &self.reached[self.failing..] {
+        for &number in self.reached() {
             counts.add(self.state_at(number));
         }
         counts
@@ -172,12 +179,12 @@ impl<'g> Solver<'g> {
 
     /// What fails itself.
     pub(super) fn failing(&self) -> &[NodeNumber] {
-        &self.reached[..self.failing]
+        &self.reached.all()[..self.failing]
     }
 
     /// Every CI that fares worse than before, what fails itself left out.
     pub(super) fn reached(&self) -> &[NodeNumber] {
-        &self.reached[self.failing..]
+        &self.reached.all()[self.failing..]
     }
 
     pub(super) fn run(&mut self, failures: impl IntoIterator<Item = (NodeNumber, State)>, scope: &impl Scope) {
@@ -186,18 +193,18 @@ impl<'g> Solver<'g> {
             let cell = &mut self.cells[number.index()];
             let known = read(*cell, OWN);
             if known == State::Ok {
-                self.reached.push(number);
+                self.reached.push_if(true, number);
             }
             write(cell, OWN, own.max(known));
             self.raise(number, own);
         }
         self.failing = self.reached.len();
-        while let Some(&last) = self.queue.last() {
-            let mut batch = [last; BATCH];
-            let count = self.queue.len().min(BATCH);
-            let rest = self.queue.len() - count;
-            batch[..count].copy_from_slice(&self.queue[rest..]);
-            self.queue.truncate(rest);
+        let mut batch = [NodeNumber::at(0); BATCH];
+        loop {
+            let count = self.waiting.take(&mut batch);
+            if count == 0 {
+                break;
+            }
             let graph = self.graph;
             let rows = graph.needed_by_each(&batch);
             self.bring_near(&rows[..count]);
@@ -225,7 +232,7 @@ impl<'g> Solver<'g> {
 
     fn begin(&mut self) {
         let measured = !self.distance.is_empty();
-        for number in self.reached.drain(..) {
+        for &number in self.reached.all() {
             let cell = &mut self.cells[number.index()];
             let already = read(*cell, ALREADY);
             *cell = 0;
@@ -237,22 +244,23 @@ impl<'g> Solver<'g> {
                 self.distance[number.index()] = 0;
             }
         }
+        self.reached.truncate(0);
         for group in self.tallied.drain(..) {
             self.tallies[group as usize] = self.tallies_already.get(&group).copied().unwrap_or(0);
         }
-        self.queue.clear();
+        self.queue.truncate(0);
     }
 
     /// Takes the outage solved last for what is so already, before anything fails.
     fn take_for_granted(&mut self) {
-        for &number in &self.reached {
+        for &number in self.reached.all() {
             let cell = &mut self.cells[number.index()];
             let state = read(*cell, STATE);
             write(cell, ALREADY, state);
             write(cell, OWN, State::Ok);
         }
         self.tallies_already = self.tallied.drain(..).map(|group| (group, self.tallies[group as usize])).collect();
-        self.already = std::mem::take(&mut self.reached);
+        self.already = std::mem::take(&mut self.reached).all().to_vec();
         self.failing = 0;
     }
 
@@ -280,22 +288,19 @@ impl<'g> Solver<'g> {
         }
     }
 
-    /// Worsens a CI's state; states never improve within a run.
+    /// Worsens a CI's state; states never improve within a run. Without a branch: whether somebody was reached before is as good as chance,
+    /// and a wrong guess costs more than what it would save.
+    #[inline]
     fn raise(&mut self, number: NodeNumber, to: State) {
         let cell = &mut self.cells[number.index()];
-        let from = read(*cell, STATE);
-        if to <= from {
-            return;
-        }
+        let (before, own, already) = (*cell & 3, *cell >> OWN & 3, *cell >> ALREADY);
+        let now = before.max(to as u8);
+        *cell = *cell & !3 | now;
+        let worse = now > before;
         // The first time in this run; what fails itself is there already.
-        if from == read(*cell, ALREADY) && read(*cell, OWN) == State::Ok {
-            self.reached.push(number);
-        }
-        write(cell, STATE, to);
+        self.reached.push_if(worse & (before == already) & (own == State::Ok as u8), number);
         // At risk serves fully: its dependents have nothing to hear.
-        if to >= State::Degraded {
-            self.queue.push(number);
-        }
+        self.waiting.push_if(worse & (now >= State::Degraded as u8), number);
     }
 
     /// Measures shortest witness paths: breadth first from what fails, along those needs that decide a state. Of several of one length the one
@@ -304,19 +309,16 @@ impl<'g> Solver<'g> {
         self.distance.resize(self.cells.len(), 0);
         // Read only where this pass has written: no need to clear it.
         self.weakness.resize(self.cells.len(), 0);
-        self.queue.clear();
-        for at in 0..self.reached.len() {
-            let number = self.reached[at];
+        self.queue.truncate(0);
+        for &number in self.reached.all() {
             let cell = self.cells[number.index()];
             // What fails mildly and is made worse by others has them as its reason; nothing here makes worse what fares so already.
             let is_first = read(cell, OWN) == read(cell, STATE) || read(cell, ALREADY) == read(cell, STATE);
             self.distance[number.index()] = u32::from(is_first);
-            if is_first {
-                self.queue.push(number);
-            }
+            self.queue.push_if(is_first, number);
         }
         let mut next = 0;
-        while let Some(&provider) = self.queue.get(next) {
+        while let Some(&provider) = self.queue.all().get(next) {
             next += 1;
             let (state, distance) = (self.state_at(provider), self.distance[provider.index()] + 1);
             for entry in self.graph.needed_by(provider) {
@@ -333,7 +335,7 @@ impl<'g> Solver<'g> {
                 if known_distance == 0 {
                     *known = weakness;
                     self.distance[dependent.index()] = distance;
-                    self.queue.push(dependent);
+                    self.queue.push_if(true, dependent);
                 } else {
                     *known = weakness.min(*known);
                 }
