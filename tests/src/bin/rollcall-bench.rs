@@ -40,6 +40,9 @@ enum What {
         /// Configuration items of the largest estate.
         #[arg(long, default_value_t = 1_000_000)]
         cis: usize,
+        /// Configuration items of the largest estate that is put into SQLite and PostgreSQL, which takes much longer than all else.
+        #[arg(long, default_value_t = 1_000_000)]
+        stored: usize,
         /// Outages asked.
         #[arg(long, default_value_t = 200)]
         questions: usize,
@@ -99,9 +102,9 @@ async fn main() -> anyhow::Result<()> {
         What::Ingest { machines } => ingest::run(machines).await,
         What::Impact { cis, questions } => impact::run(&impact::Options { cis, questions, ..impact::Options::default() }).await,
         What::Import { rows } => import::run(rows).await,
-        What::Graph { cis, questions } => {
+        What::Graph { cis, stored, questions } => {
             let sizes = [100, 10, 1].map(|part| cis / part).into_iter().filter(|size| *size >= 1_000).collect();
-            graph::run(&graph::Options { sizes, questions, ..graph::Options::default() }).await
+            graph::run(&graph::Options { sizes, stored, questions, ..graph::Options::default() }).await
         }
         What::Search { cis, rounds } => search::run(cis, rounds).await,
         What::LoadGraph { file } => {
