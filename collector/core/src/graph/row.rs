@@ -278,6 +278,6 @@ mod tests {
                 assert_eq!(PackedEvidence::pack(&evidence, 0).unpack(agent), evidence);
             }
         }
-        assert_eq!((size_of::<PackedEvidence>(), size_of::<PackedEdge>()), (20, 28));
+        assert_eq!((size_of::<PackedEvidence>(), size_of::<PackedEdge>()), (20, 24));
     }
 }
