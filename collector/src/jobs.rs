@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use crate::{
     app::{App, SharedApp},
     store::Cut,
-    writer::Command,
+    writer::{Audit, Command},
 };
 
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(30);
@@ -91,9 +91,7 @@ async fn keep_house(app: &App) {
     let policy = app.policy.clone();
     let command = Command {
         actor: "collector".to_owned(),
-        action: "estate.housekeeping",
-        subject: "estate".to_owned(),
-        detail: "what has become due".to_owned(),
+        audit: Some(audit("estate.housekeeping", "what has become due")),
         plan: Box::new(move |estate, now, ids| Ok(housekeeping(estate, now, &policy, ids))),
     };
     match app.writer.command(command).await {
@@ -133,13 +131,15 @@ impl Inference {
     }
 }
 
+fn audit(action: &'static str, detail: &str) -> Audit {
+    Audit { action, subject: "estate".to_owned(), detail: detail.to_owned() }
+}
+
 async fn write_inference(app: &App, found: Found) {
     let policy = app.policy.clone();
     let command = Command {
         actor: "collector".to_owned(),
-        action: "estate.inference",
-        subject: "estate".to_owned(),
-        detail: "what the whole estate shows".to_owned(),
+        audit: Some(audit("estate.inference", "what the whole estate shows")),
         plan: Box::new(move |estate, now, ids| Ok(infer_found(estate, &found, now, &policy, ids))),
     };
     match app.writer.command(command).await {

@@ -23,6 +23,7 @@ pub mod metrics;
 mod people;
 pub mod pki;
 pub mod query;
+mod realm;
 pub mod serve;
 pub mod store;
 mod table;

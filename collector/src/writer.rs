@@ -40,14 +40,21 @@ pub struct Writer {
 pub struct Command {
     /// Who: `user:NAME`, `api:NAME`, `console`.
     pub actor: String,
-    /// What, for the audit log: `ci.update`.
+    /// What the audit log says of it; nothing where a program reports what is: that is what the history tells.
+    pub audit: Option<Audit>,
+    /// Makes the change.
+    pub plan: Plan,
+}
+
+/// What the audit log says of a command that changes something.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// What: `ci.update`.
     pub action: &'static str,
-    /// On what, for the audit log.
+    /// On what.
     pub subject: String,
     /// Why, in the person's words.
     pub detail: String,
-    /// Makes the change.
-    pub plan: Plan,
 }
 
 /// What the writer takes.

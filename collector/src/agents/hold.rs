@@ -7,7 +7,7 @@ use crate::{
     app::App,
     auth::Refusal,
     store::{AgentState, AuditEntry},
-    writer::Command,
+    writer::{Audit, Command},
 };
 
 /// Holds the agent, opens the conflict, and gives the refusal. Both sides get one: this one now, the other with its next request.
@@ -40,9 +40,7 @@ pub(super) async fn hold_as_copy(app: &App, agent: AgentId, evidence: &str) -> R
 fn open_conflict(agent: AgentId, detail: String) -> Command {
     Command {
         actor: "collector".to_owned(),
-        action: "conflict.open",
-        subject: agent.to_string(),
-        detail: detail.clone(),
+        audit: Some(Audit { action: "conflict.open", subject: agent.to_string(), detail: detail.clone() }),
         plan: Box::new(move |estate, now, ids| Ok(plan_conflict(estate, agent, &detail, now, ids))),
     }
 }

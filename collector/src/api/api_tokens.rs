@@ -14,6 +14,7 @@ use super::{
 use crate::{
     app::{App, SharedApp},
     auth::{API_TOKEN_PREFIX, Actor, Refusal, Secret, Via},
+    realm,
     store::{ApiTokenRecord, AuditEntry, Role, UserRecord},
 };
 
@@ -35,6 +36,9 @@ pub(crate) struct ApiTokenView {
     pub(crate) owner: String,
     /// What it may do, at most what its owner may.
     pub(crate) role: String,
+    /// The network realm of the machines whose inventories it sends; absent where it sends none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) realm: Option<String>,
     /// `usable`, `expired` or `revoked`.
     pub(crate) state: String,
     /// When it was made.
@@ -60,6 +64,10 @@ pub(crate) struct NewApiToken {
     /// Whose it is to be, for admins; one's own if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<String>,
+    /// The network realm of the machines whose inventories an `inventory_source` sends; `default` if absent. Give one to each network whose
+    /// private addresses overlap with another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) realm: Option<String>,
 }
 
 /// A new API token. The secret is shown here only.
@@ -85,6 +93,7 @@ fn view(record: &ApiTokenRecord, owner: String, now: Timestamp) -> ApiTokenView 
         name: record.name.clone(),
         owner,
         role: record.role.as_str().to_owned(),
+        realm: (record.role == Role::InventorySource).then(|| record.realm.clone()),
         state: state.to_owned(),
         created_at: record.created_at.into(),
         expires_at: record.expires_at.into(),
@@ -124,6 +133,10 @@ async fn create(
     if role > owner.role || role > actor.role {
         return Err(Refusal::forbidden("a token may not do more than its owner and than who makes it").at("$.role"));
     }
+    if new.realm.is_some() && role != Role::InventorySource {
+        return Err(Refusal::invalid("only a token of the role inventory_source sends machines of a realm").at("$.realm"));
+    }
+    let realm = realm::checked(new.realm.as_deref()).map_err(|problem| Refusal::invalid(problem).at("$.realm"))?;
     let secret = Secret::generate(API_TOKEN_PREFIX).map_err(|error| {
         tracing::error!(%error, "no randomness");
         Refusal::internal()
@@ -134,6 +147,7 @@ async fn create(
         name: name.to_owned(),
         user: owner.id,
         role,
+        realm,
         created_at: now,
         expires_at: now.plus_millis(i64::from(days) * DAY_MS).min(end_of(&app, &actor).await?.unwrap_or(Timestamp::from_millis(i64::MAX))),
         revoked_at: None,

@@ -67,6 +67,7 @@ pub(crate) struct AttributeView {
 
 /// What an attribute is.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct AttributeSpec {
     /// Name in data and API: a-z, 0-9 and `_`.
     pub(crate) name: String,

@@ -15,7 +15,7 @@ use crate::{
     app::SharedApp,
     auth::Refusal,
     code::{self, CodeFile, CodeOrder, CodePlanView, Files},
-    writer::{Command, WriteError},
+    writer::{Audit, Command, WriteError},
 };
 
 pub(super) fn routes() -> OpenApiRouter<SharedApp> {
@@ -61,9 +61,7 @@ async fn apply(
     let done = Arc::new(Mutex::new(None));
     let command = Command {
         actor: actor.audit_name(),
-        action: "code.apply",
-        subject: order.base.clone(),
-        detail: format!("{} files", order.files.len()),
+        audit: Some(Audit { action: "code.apply", subject: order.base.clone(), detail: format!("{} files", order.files.len()) }),
         plan: code::writer_plan(order, files, Arc::clone(&done)),
     };
     app.writer.command(command).await.map_err(|error| match error {

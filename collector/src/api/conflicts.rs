@@ -27,7 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<SharedApp> {
 pub(crate) struct ConflictView {
     /// Its id.
     pub(crate) id: Uuid,
-    /// `same_identity`, `keys_disagree`, `copied_agent`, `possible_duplicate` or `returned_from_retirement`.
+    /// `same_identity`, `keys_disagree`, `copied_agent`, `possible_duplicate`, `returned_from_retirement` or `imported_row`.
     pub(crate) kind: String,
     /// The item that stood first.
     pub(crate) known: CiReference,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema, openapi::OpenApi};
 
-use super::{BASE, fields, idempotency, types::ProblemDocument};
+use super::{BASE, examples, fields, idempotency, types::ProblemDocument};
 
 const DESCRIPTION: &str = "\
 Configuration items, their history, dependencies and what an outage breaks.
@@ -41,7 +41,7 @@ pub(super) fn of(document: OpenApi) -> Value {
     });
     document["components"]["schemas"]["Problem"] = serde_json::to_value(ProblemDocument::schema()).unwrap_or_default();
     debug_assert_eq!(ProblemDocument::name(), "Problem");
-    let schemas = document["components"]["schemas"].take();
+    let mut schemas = document["components"]["schemas"].take();
     let methods = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     for (method, operation) in methods.filter_map(Value::as_object_mut).flatten() {
         let general = if method == "get" { fields_parameter(operation) } else { Some(key_parameter()) };
@@ -68,6 +68,7 @@ pub(super) fn of(document: OpenApi) -> Value {
             responses.insert("default".to_owned(), problem_response());
         }
     }
+    examples::add_to(&mut schemas);
     document["components"]["schemas"] = schemas;
     document
 }

@@ -190,7 +190,7 @@ pub(crate) struct ComparisonView {
     /// Keys of every kind that one of them has.
     pub(crate) keys: Vec<KeysView>,
     /// The rules, strongest first.
-    pub(crate) rules: Vec<RuleView>,
+    pub(crate) rules: Vec<IdentityRuleView>,
     /// What stands against them being one.
     pub(crate) against: Vec<String>,
 }
@@ -213,7 +213,7 @@ pub(crate) struct KeysView {
 
 /// One identification rule.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct RuleView {
+pub(crate) struct IdentityRuleView {
     /// What it compares.
     pub(crate) rule: String,
     /// `joins`, `copy`, `suggests` or `not_met`.
@@ -250,7 +250,7 @@ pub(crate) fn comparison(estate: &Estate, policy: &Policy, a: CiId, b: CiId, now
         rules: compared
             .rules
             .into_iter()
-            .map(|it| RuleView { rule: it.rule.to_owned(), verdict: it.verdict.as_str().to_owned(), why: it.why })
+            .map(|it| IdentityRuleView { rule: it.rule.to_owned(), verdict: it.verdict.as_str().to_owned(), why: it.why })
             .collect(),
         against: compared.against,
     })

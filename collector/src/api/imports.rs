@@ -70,6 +70,8 @@ struct HandInParams {
     /// its name alone.
     #[serde(default)]
     names_identify: bool,
+    /// The network realm of its machines; `default` if absent.
+    realm: Option<String>,
 }
 
 /// Hands a table in: the body is the file. It is read and previewed; nothing changes. Role: asset_manager.
@@ -88,7 +90,12 @@ async fn hand_in(
         file_name: params.file,
         format: params.format,
         source: params.source,
-        mapping: MappingChange { columns: Vec::new(), class: params.class, names_identify: Some(params.names_identify) },
+        mapping: MappingChange {
+            columns: Vec::new(),
+            class: params.class,
+            names_identify: Some(params.names_identify),
+            realm: params.realm,
+        },
         by: actor.audit_name(),
     };
     Ok((StatusCode::ACCEPTED, Json(import::hand_in(&app, handed).await?)))

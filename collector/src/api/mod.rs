@@ -16,6 +16,7 @@ pub(crate) mod code;
 mod conflicts;
 pub(crate) mod diff;
 mod document;
+mod examples;
 pub(crate) mod exports;
 mod extract;
 mod fields;

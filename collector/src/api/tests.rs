@@ -71,6 +71,7 @@ impl Collector {
             name: "test".into(),
             user: user.id,
             role,
+            realm: "default".into(),
             created_at: now,
             expires_at: now.plus_millis(3_600_000),
             revoked_at: None,
@@ -126,6 +127,33 @@ fn the_committed_description_is_current() {
     assert!(committed == now, "collector/openapi.json is not current; run this test once with ROLLCALL_UPDATE=1 and commit the file");
 }
 
+/// Two types of one name would silently be one schema: the later of the two.
+#[test]
+fn no_two_types_have_one_name_in_the_description() {
+    let mut names = std::collections::BTreeMap::new();
+    let mut directories = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                directories.push(entry);
+            } else if let Ok(text) = std::fs::read_to_string(&entry) {
+                let lines: Vec<&str> = text.lines().collect();
+                for at in
+                    lines.iter().enumerate().filter(|(_, line)| line.starts_with("#[derive(") && line.contains("ToSchema")).map(|it| it.0)
+                {
+                    let below = &lines[at..lines.len().min(at + 8)];
+                    let renamed = below.iter().find_map(|line| line.split_once("schema(as = ")?.1.split([')', ',']).next());
+                    let declared = below.iter().find_map(|line| line.split_once("struct ").or_else(|| line.split_once("enum ")));
+                    let name = renamed.or_else(|| declared?.1.split([' ', '<', '(']).next()).unwrap().to_owned();
+                    let before = names.insert(name.clone(), entry.clone());
+                    assert_eq!(before, None, "{name} is there twice, also in {}: give one of them #[schema(as = ...)]", entry.display());
+                }
+            }
+        }
+    }
+    assert!(names.len() > 100, "{}", names.len());
+}
+
 #[test]
 fn everything_is_described() {
     let description = description();
@@ -139,6 +167,11 @@ fn everything_is_described() {
     }
     for (path, methods) in description["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
+            if let Some(content) = operation.pointer("/requestBody/content/application~1json") {
+                let schema = content["schema"]["$ref"].as_str().and_then(|name| schemas.get(name.rsplit('/').next()?));
+                let has = content["example"].is_object() || schema.is_some_and(|schema| schema["examples"][0].is_object());
+                assert!(has, "{method} {path}: the body has no example; see api/examples.rs");
+            }
             let text = operation["summary"].as_str().or(operation["description"].as_str());
             assert!(text.is_some_and(|text| !text.is_empty()), "{method} {path}");
             for parameter in operation["parameters"].as_array().into_iter().flatten() {

@@ -17,6 +17,7 @@ use crate::{
     app::SharedApp,
     auth::Refusal,
     enrollment_token::{self, NewEnrollmentToken},
+    realm,
     store::{AuditEntry, TokenRecord},
 };
 
@@ -170,11 +171,7 @@ fn check(catalogue: &Catalogue, new: &NewToken) -> Result<(u32, String), Refusal
     if new.name.chars().count() > 100 {
         return Err(Refusal::invalid("a token's name has at most 100 characters").at("$.name"));
     }
-    let realm = new.realm.as_deref().unwrap_or("default");
-    let allowed = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
-    if realm.is_empty() || realm.len() > 64 || !realm.chars().all(allowed) {
-        return Err(Refusal::invalid("a realm's name has 1 to 64 letters, digits, . _ -").at("$.realm"));
-    }
+    let realm = realm::checked(new.realm.as_deref()).map_err(|problem| Refusal::invalid(problem).at("$.realm"))?;
     for (name, value) in &new.attributes {
         let shown: String = name.chars().take(80).collect();
         let path = format!("$.attributes.{shown}");
@@ -186,7 +183,7 @@ fn check(catalogue: &Catalogue, new: &NewToken) -> Result<(u32, String), Refusal
             Some(_) => {}
         }
     }
-    Ok((days, realm.to_owned()))
+    Ok((days, realm))
 }
 
 /// Revokes an enrollment token: nobody can join with it any more. Who has joined stays. Role: admin.

@@ -8,7 +8,7 @@ use rollcall_core::{
 use crate::{
     app::App,
     auth::{Actor, Refusal},
-    writer::{Command, CommandRefused, Committed, WriteError},
+    writer::{Audit, Command, CommandRefused, Committed, WriteError},
 };
 
 /// What an order does, for the audit log.
@@ -69,9 +69,7 @@ pub(super) fn command(
     let source = actor.source();
     Command {
         actor: actor.audit_name(),
-        action: what.action,
-        subject: what.subject,
-        detail: what.detail,
+        audit: Some(Audit { action: what.action, subject: what.subject, detail: what.detail }),
         plan: Box::new(move |estate, now, ids| plan(estate, Order { source: source.clone(), now, ids }).map_err(CommandRefused::from)),
     }
 }

@@ -30,6 +30,9 @@ pub(super) enum Command {
         /// Whose it is to be; on the collector's host it must be said.
         #[arg(long)]
         owner: Option<String>,
+        /// The network realm of the machines whose inventories an inventory_source sends.
+        #[arg(long)]
+        realm: Option<String>,
     },
     /// List your tokens; as an admin everybody's.
     List,
@@ -43,8 +46,8 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, context: &Context) -> Result<(), CliError> {
     let client = context.connection.client()?;
     match command {
-        Command::Create { name, role, days, owner } => {
-            let new = NewApiToken { name, role, days: Some(days), owner };
+        Command::Create { name, role, days, owner, realm } => {
+            let new = NewApiToken { name, role, days: Some(days), owner, realm };
             let created: CreatedApiToken = client.send(Method::POST, "/api-tokens", &new).await?;
             let rows = || list(std::slice::from_ref(&created.view));
             print_with(context.output, &created, rows, |rows| {

@@ -42,6 +42,9 @@ pub(super) struct Options {
     /// Let a name that only one item of the class has identify it, machines included.
     #[arg(long)]
     names_identify: bool,
+    /// The network realm of its machines, where sites use the same private addresses.
+    #[arg(long)]
+    realm: Option<String>,
     /// What a column says: name, class, id, external_id, lifecycle, an attribute, relationship:TYPE, ignore. May be repeated.
     #[arg(long = "map", value_name = "HEADING=FIELD")]
     map: Vec<String>,
@@ -104,6 +107,7 @@ async fn hand_in(client: &Client, options: &Options) -> Result<ImportView, CliEr
     let mut query = vec![("source", source.as_str()), ("file", name.as_str())];
     query.extend(options.format.map(|format| ("format", format.as_str())));
     query.extend(options.class.as_deref().map(|class| ("class", class)));
+    query.extend(options.realm.as_deref().map(|realm| ("realm", realm)));
     if options.names_identify {
         query.push(("names_identify", "true"));
     }

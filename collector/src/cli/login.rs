@@ -40,7 +40,13 @@ pub(super) async fn run(options: Options, context: &Context) -> Result<(), CliEr
     let cookie = cookie.context("the collector gave no session")?.to_owned();
     let client = client.with_session(cookie, me.csrf_token.unwrap_or_default());
     let host = hostname::get().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
-    let new = NewApiToken { name: format!("login from {host}").trim().to_owned(), role: None, days: Some(options.days), owner: None };
+    let new = NewApiToken {
+        name: format!("login from {host}").trim().to_owned(),
+        role: None,
+        days: Some(options.days),
+        owner: None,
+        realm: None,
+    };
     let created: CreatedApiToken = client.send(Method::POST, "/api-tokens", &new).await?;
     client.order(Method::DELETE, "/session", &serde_json::Map::new()).await?;
     let ca_file =

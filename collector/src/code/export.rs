@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use rollcall_core::{Ci, Estate, MinUp, NeedGroup, Relationship, Source, catalogue::DefinitionBody};
+use rollcall_core::{
+    Ci, Estate, MinUp, NeedGroup, Relationship, Source,
+    catalogue::{AttributeKind, DefinitionBody},
+};
 use rollcall_shared::{CiId, catalogue::Hardness};
 use serde::Serialize;
 use serde_json::Value;
@@ -99,7 +102,14 @@ pub(crate) fn export(estate: &Estate) -> Result<Vec<CodeFile>, serde_saphyr::Ser
     let key = |id: CiId| keys.get(&id).cloned().unwrap_or_else(|| format!("id:{id}"));
 
     let mut by_class: BTreeMap<String, Vec<ItemText>> = BTreeMap::new();
-    for (ci, attributes) in items {
+    for (ci, mut attributes) in items {
+        for (name, value) in &mut attributes {
+            let attribute = estate.catalogue().attribute(&ci.class, name);
+            let is_reference = attribute.is_some_and(|attribute| attribute.kind == AttributeKind::Reference);
+            if let Some(id) = value.as_str().filter(|_| is_reference).and_then(|id| id.parse().ok()) {
+                *value = key(id).into();
+            }
+        }
         let by_hand = is_made_by_hand(ci);
         by_class.entry(ci.class.clone()).or_default().push(ItemText {
             key: key(ci.id),

@@ -64,20 +64,20 @@ struct Shared {
 }
 
 async fn by_address(State(shared): State<Shared>, Path(token): Path<String>, headers: HeaderMap, body: Body) -> Response {
-    match source(&shared.app, &token).await {
-        Ok(Some(source)) => answer(&shared, source, &headers, body).await,
+    match sender(&shared.app, &token).await {
+        Ok(Some(sender)) => answer(&shared, sender, &headers, body).await,
         Ok(None) => (StatusCode::FORBIDDEN, UNKNOWN).into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }
 
 async fn basic(State(shared): State<Shared>, headers: HeaderMap, body: Body) -> Response {
-    let source = match basic_password(&headers) {
-        Some(token) => source(&shared.app, &token).await,
+    let known = match basic_password(&headers) {
+        Some(token) => sender(&shared.app, &token).await,
         None => Ok(None),
     };
-    match source {
-        Ok(Some(source)) => answer(&shared, source, &headers, body).await,
+    match known {
+        Ok(Some(sender)) => answer(&shared, sender, &headers, body).await,
         Ok(None) => {
             let ask = format!("Basic realm=\"{REALM}\", charset=\"UTF-8\"");
             (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, ask)], UNKNOWN).into_response()
@@ -95,17 +95,26 @@ fn basic_password(headers: &HeaderMap) -> Option<String> {
     Some(String::from_utf8(decoded).ok()?.split_once(':')?.1.to_owned())
 }
 
+/// Who sends.
+struct Sender {
+    /// The source, by the name of its token.
+    source: Source,
+    /// The network realm of its machines.
+    realm: String,
+}
+
 /// Whose token it is. Only a token that can do nothing else counts: it lies on every machine.
-async fn source(app: &App, token: &str) -> Result<Option<Source>, Refusal> {
+async fn sender(app: &App, token: &str) -> Result<Option<Sender>, Refusal> {
     if !token.starts_with(API_TOKEN_PREFIX) {
         return Ok(None);
     }
     let Some(record) = app.store.api_token(&Secret::hash(token), Timestamp::now()).await? else { return Ok(None) };
     let owner = app.store.user(record.user).await?.filter(|owner| !owner.disabled);
-    Ok(owner.filter(|_| record.role == Role::InventorySource).map(|_| Source::Import(record.name)))
+    let counts = owner.is_some() && record.role == Role::InventorySource;
+    Ok(counts.then(|| Sender { source: Source::Import(record.name), realm: record.realm }))
 }
 
-async fn answer(shared: &Shared, source: Source, headers: &HeaderMap, body: Body) -> Response {
+async fn answer(shared: &Shared, sender: Sender, headers: &HeaderMap, body: Body) -> Response {
     let read = match shared.bodies.read(headers, body.into(), MAX_BODY_BYTES).await {
         Ok(read) => read,
         Err(refusal) => return refusal.into_response(),
@@ -117,7 +126,7 @@ async fn answer(shared: &Shared, source: Source, headers: &HeaderMap, body: Body
         return Refusal::internal().into_response();
     };
     let (format, result) = match read {
-        Ok(Sent { message, format }) => (format, take(&shared.app, source, message, speaks_json).await),
+        Ok(Sent { message, format }) => (format, take(&shared.app, sender, message, speaks_json).await),
         Err(refused) => (refused.format, Err(Refusal::new(refused.problem))),
     };
     match result {
@@ -129,7 +138,7 @@ async fn answer(shared: &Shared, source: Source, headers: &HeaderMap, body: Body
     }
 }
 
-async fn take(app: &App, source: Source, message: Message, speaks_json: bool) -> Result<Reply, Refusal> {
+async fn take(app: &App, sender: Sender, message: Message, speaks_json: bool) -> Result<Reply, Refusal> {
     match message {
         // Who can speak JSON is asked to.
         Message::Prolog if speaks_json => Ok(Reply::SpeakJson),
@@ -139,19 +148,17 @@ async fn take(app: &App, source: Source, message: Message, speaks_json: bool) ->
         Message::Inventory(inventory) => {
             let received_at = Timestamp::now();
             let facts = ImportFacts {
-                source: source.clone(),
+                source: sender.source.clone(),
                 device: inventory.device.clone(),
-                realm: "default".to_owned(),
+                realm: sender.realm,
                 partial: inventory.partial,
             };
             let document = sections::document(&inventory, received_at);
             let observed = observe(&document, &facts.realm, received_at);
             let policy = app.policy.clone();
             let command = Command {
-                actor: source.to_string(),
-                action: "inventory.import",
-                subject: inventory.device,
-                detail: inventory.program.unwrap_or_default(),
+                actor: sender.source.to_string(),
+                audit: None,
                 plan: Box::new(move |estate, now, ids| Ok(reconcile_import(estate, &facts, &observed, now, &policy, ids))),
             };
             app.writer.command(command).await?;

@@ -9,8 +9,10 @@ use std::{
 
 use rollcall_core::{
     Catalogue, Ci, Source,
+    catalogue::AttributeKind,
     reconcile::commands::{
-        Order, Row, RowIndex, RowOutcome, RowProblem, RowRules, RowState, RowsSeen, UndoStep, UndoneState, plan_rows, undo_rows,
+        Order, Row, RowIndex, RowOutcome, RowProblem, RowRules, RowState, RowsSeen, UndoStep, UndoneState, plan_rows, settle_questions,
+        undo_rows,
     },
 };
 use rollcall_shared::{CiId, Timestamp};
@@ -24,9 +26,10 @@ use super::{
 };
 use crate::{
     app::SharedApp,
+    realm,
     store::{ImportId, ImportPart, ImportRecord, ImportState, StoreError},
     table::{self, Format, Record, TableError},
-    writer::{Command, WriteError},
+    writer::{Audit, Command, WriteError},
 };
 
 /// Rows in one part: one transaction when they are applied.
@@ -144,7 +147,7 @@ impl Work {
             mark: self.mark(),
             default_class: self.body.class.clone(),
             names_identify: self.body.names_identify,
-            realm: "default".to_owned(),
+            realm: self.body.realm.clone(),
         }
     }
 
@@ -201,7 +204,14 @@ impl Work {
     /// The names of all rows, where rows refer to each other by name.
     async fn names(&self, fields: &[Field]) -> Result<RowsSeen, ImportError> {
         let mut seen = RowsSeen::default();
-        if !fields.iter().any(|field| matches!(field, Field::Relationship { .. })) {
+        let catalogue = self.app.catalogue();
+        let is_reference = |name: &str| catalogue.any_attribute(name).is_some_and(|known| known.kind == AttributeKind::Reference);
+        let refers = |field: &Field| match field {
+            Field::Relationship { .. } => true,
+            Field::Attribute(name) => is_reference(name),
+            _ => false,
+        };
+        if !fields.iter().any(refers) {
             return Ok(seen);
         }
         for number in 0..self.parts() {
@@ -242,6 +252,7 @@ pub(crate) async fn hand_in(app: &SharedApp, mut handed: Handed) -> Result<Impor
         columns: Vec::new(),
         class: None,
         names_identify: false,
+        realm: realm::DEFAULT.to_owned(),
         rows: 0,
         parts: Vec::new(),
         done: 0,
@@ -314,6 +325,10 @@ fn change(catalogue: &Catalogue, body: &mut Body, wanted: &MappingChange) -> Res
         };
     }
     body.names_identify = wanted.names_identify.unwrap_or(body.names_identify);
+    if wanted.realm.is_some() {
+        let checked = realm::checked(wanted.realm.as_deref());
+        body.realm = checked.map_err(|problem| ImportError::Wrong { field: "realm", message: problem.to_owned() })?;
+    }
     Ok(())
 }
 
@@ -564,7 +579,8 @@ async fn order(
     plan: impl Fn() -> crate::writer::Plan,
 ) -> Result<(), ImportError> {
     for _ in 0..TRIES {
-        let command = Command { actor: by.to_owned(), action, subject: work.record.id.to_string(), detail: detail.clone(), plan: plan() };
+        let audit = Some(Audit { action, subject: work.record.id.to_string(), detail: detail.clone() });
+        let command = Command { actor: by.to_owned(), audit, plan: plan() };
         match work.app.writer.command(command).await {
             Ok(_) => return Ok(()),
             Err(WriteError::Busy { .. }) => tokio::time::sleep(BUSY_PAUSE).await,
@@ -638,6 +654,11 @@ async fn undo_all(work: &mut Work, by: &str) -> Result<(), ImportError> {
         work.body.done += views.len() as u64;
         save_now_and_then(work, &mut last_saved).await?;
     }
+    order(work, by, "import.undo", format!("{}, open questions", work.body.file), || {
+        let (mark, source) = (work.mark(), work.source());
+        Box::new(move |estate, now, ids| Ok(settle_questions(estate, &mark, Order { source: source.clone(), now, ids })))
+    })
+    .await?;
     work.must_save(ImportState::Undone).await
 }
 

@@ -220,10 +220,9 @@ fn alias(catalogue: &Catalogue, heading: &str, class: Option<&str>) -> Option<Fi
     if let Some(name) = fixed {
         return Field::parse(catalogue, name).ok();
     }
-    // People write names where a reference is by id: such an attribute is meant only by its own name.
-    let is_meant = |known: &&AttributeDefinition| {
-        known.kind != AttributeKind::Reference && (plain(&known.name) == word || plain(&known.label) == word)
-    };
+    let is_called = |known: &&AttributeDefinition| plain(&known.name) == word || plain(&known.label) == word;
+    // A reference's label may well head a column of mere words: "Assigned to" is one only where the table's class is known.
+    let is_meant = |known: &&AttributeDefinition| known.kind != AttributeKind::Reference && is_called(known);
     let meant = |known: &AttributeDefinition| Field::Attribute(known.name.clone());
     let aliased = || ALIASES.iter().find(|(alias, _)| *alias == word).and_then(|(_, name)| Field::parse(catalogue, name).ok());
     // The table's own class first: other classes may call something else by the same word, and "Kind" is the class where rows are of many.
@@ -346,10 +345,8 @@ pub(crate) fn read(attribute: &AttributeDefinition, cell: &Value) -> Result<Opti
             Some(allowed) => Value::from(allowed.as_str()),
             None => return Err(expectation(attribute)),
         },
-        AttributeKind::Reference => match Reference::parse(trimmed) {
-            Reference::Id(id) => Value::from(id.to_string()),
-            Reference::Name(_) => return Err(expectation(attribute)),
-        },
+        // An id, or a name that is looked up when all rows are read.
+        AttributeKind::Reference => Value::from(trimmed),
         AttributeKind::Date => match trimmed.split_once('T') {
             Some((day, _)) if trimmed.parse::<Timestamp>().is_ok() => Value::from(day),
             _ => Value::from(trimmed),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::mapping::ColumnMapping;
 use crate::{
     api::types::Instant,
+    realm,
     store::{ImportRecord, ImportState},
     table::{Format, TableError},
 };
@@ -72,6 +73,8 @@ pub(super) struct Body {
     pub(super) class: Option<String>,
     #[serde(default)]
     pub(super) names_identify: bool,
+    #[serde(default = "usual_realm")]
+    pub(super) realm: String,
     #[serde(default)]
     pub(super) rows: u64,
     /// Counts of each part, so that a page of one kind of rows skips the parts without.
@@ -86,6 +89,10 @@ pub(super) struct Body {
     pub(super) waiting: Vec<u32>,
     #[serde(default)]
     pub(super) problem: Option<ProblemView>,
+}
+
+fn usual_realm() -> String {
+    realm::DEFAULT.to_owned()
 }
 
 /// An import.
@@ -106,6 +113,8 @@ pub(crate) struct ImportView {
     pub(crate) class: Option<String>,
     /// Whether a name that only one item of the class has identifies it.
     pub(crate) names_identify: bool,
+    /// The network realm of its machines.
+    pub(crate) realm: String,
     /// What each column says.
     pub(crate) columns: Vec<ColumnMapping>,
     /// Rows in the file.
@@ -139,6 +148,7 @@ impl ImportView {
             format: body.format,
             class: body.class.clone(),
             names_identify: body.names_identify,
+            realm: body.realm.clone(),
             columns: body.columns.clone(),
             rows: body.rows,
             done: body.done,
@@ -263,4 +273,7 @@ pub(crate) struct MappingChange {
     /// Whether a name that only one item of the class has identifies it. Absent: as it was.
     #[serde(default)]
     pub(crate) names_identify: Option<bool>,
+    /// The network realm of its machines: addresses are compared within one only. Absent: as it was, `default` at first.
+    #[serde(default)]
+    pub(crate) realm: Option<String>,
 }

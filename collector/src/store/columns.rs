@@ -72,7 +72,7 @@ macro_rules! session {
 }
 macro_rules! api_token {
     () => {
-        "id, secret_hash, name, person, role, created_at, expires_at, revoked_at"
+        "id, secret_hash, name, person, role, realm, created_at, expires_at, revoked_at"
     };
 }
 macro_rules! saved_view {

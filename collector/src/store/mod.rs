@@ -841,6 +841,8 @@ pub struct ApiTokenRecord {
     pub user: UserId,
     /// What it may do, at most what its owner may.
     pub role: Role,
+    /// The network realm of the machines whose inventories it sends.
+    pub realm: String,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stops working.

@@ -198,6 +198,7 @@ fn conflict_row(estate: &Estate, conflict: &Conflict, now: Timestamp) -> Conflic
         // Settled by what is decided about the agent.
         (ConflictKind::CopiedAgent, _) if conflict.agent.is_some() => vec![("acknowledge", "It is dealt with")],
         (_, true) => vec![("merge", "They are the same: merge"), ("keep_apart", "They are different: keep apart")],
+        (ConflictKind::ImportedRow, _) => vec![("acknowledge", "It is dealt with")],
         (_, false) => vec![("acknowledge", "All right as it is")],
     };
     ConflictRow {

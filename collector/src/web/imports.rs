@@ -73,6 +73,7 @@ struct ImportPage {
     class: String,
     classes: Vec<(String, String)>,
     names_identify: bool,
+    realm: String,
     changes: u64,
     left_out: u64,
 }
@@ -154,7 +155,7 @@ pub(super) async fn list(visitor: Visitor) -> Result<Response, Problem> {
 pub(super) async fn hand_in(visitor: Visitor, mut form: Multipart) -> Result<Response, Problem> {
     visitor.require(Role::AssetManager)?;
     let unreadable = || Problem::invalid("The form did not come in whole.");
-    let (mut source, mut class, mut names_identify, mut proven) = (String::new(), String::new(), false, false);
+    let (mut source, mut class, mut realm, mut names_identify, mut proven) = (String::new(), String::new(), None, false, false);
     let mut file: Option<(Spool, String)> = None;
     while let Some(mut field) = form.next_field().await.map_err(|_| unreadable())? {
         let name = field.name().unwrap_or_default().to_owned();
@@ -182,6 +183,7 @@ pub(super) async fn hand_in(visitor: Visitor, mut form: Multipart) -> Result<Res
             "csrf" => proven = visitor.actor.csrf_holds(Some(&text)),
             "source" => source = text,
             "class" => class = text,
+            "realm" => realm = Some(text).filter(|realm| !realm.is_empty()),
             "names_identify" => names_identify = text == "yes",
             _ => {}
         }
@@ -197,7 +199,7 @@ pub(super) async fn hand_in(visitor: Visitor, mut form: Multipart) -> Result<Res
         file_name,
         format: None::<Format>,
         source,
-        mapping: MappingChange { columns: Vec::new(), class: Some(class), names_identify: Some(names_identify) },
+        mapping: MappingChange { columns: Vec::new(), class: Some(class), names_identify: Some(names_identify), realm },
         by: visitor.actor.audit_name(),
     };
     match import::hand_in(&visitor.app, handed).await {
@@ -266,6 +268,7 @@ pub(super) async fn show(Path(id): Path<String>, visitor: Visitor) -> Result<Res
         class: import.class.clone().unwrap_or_default(),
         classes: classes(&catalogue),
         names_identify: import.names_identify,
+        realm: import.realm.clone(),
         changes: counts.create + counts.update,
         left_out,
         file: import.file,
@@ -350,6 +353,7 @@ pub(super) async fn order(Path((id, order)): Path<(String, String)>, form: Form)
                 columns: columns.collect(),
                 class: Some(form.fields.get("class").to_owned()),
                 names_identify: Some(form.fields.get("names_identify") == "yes"),
+                realm: Some(form.fields.get("realm").to_owned()).filter(|realm| !realm.is_empty()),
             };
             (import::change_mapping(&visitor.app, id, &change).await, "It is read again.")
         }

@@ -9,7 +9,7 @@ use rollcall_shared::Timestamp;
 use serde_json::Value;
 
 use super::{
-    fields::link,
+    fields::{Fields, link},
     format::{self, When, count, counted},
     item::inputs::{Input, editable},
     problem::{Problem, sentence},
@@ -402,18 +402,23 @@ struct NewPage {
 /// `GET /items/new`
 pub(super) async fn new(visitor: Visitor) -> Result<Response, Problem> {
     visitor.require(Role::AssetManager)?;
+    Ok(new_page(&visitor, &visitor.query))
+}
+
+/// The form for a new item, filled in with what `said` says already.
+pub(super) fn new_page(visitor: &Visitor, said: &Fields) -> Response {
     let catalogue = Arc::clone(visitor.app.estate().catalogue());
     let mut classes: Vec<_> =
         catalogue.classes().filter(|class| class.parent.is_some()).map(|class| (class.name.clone(), class.label.clone())).collect();
     classes.sort_by_cached_key(|(name, label)| (name != "business_service", label.clone()));
-    let (class, name) = (visitor.query.get("class").to_owned(), visitor.query.get("name").to_owned());
+    let (class, name) = (said.get("class").to_owned(), said.get("name").to_owned());
     let shown = if catalogue.class(&class).is_some() { class.as_str() } else { "item" };
     let fields = {
         let estate = visitor.app.estate();
         let fields = editable(&catalogue, shown).into_iter().filter(|attribute| shown != "item" || attribute.kind == AttributeKind::Text);
-        fields.map(|attribute| Input::new(&estate, attribute, None, false)).collect()
+        fields.map(|attribute| Input::new(&estate, attribute, None, false).said(said)).collect()
     };
-    Ok(visitor.page(&NewPage { shell: visitor.shell(Part::Inventory), classes, class, name, fields }))
+    visitor.page(&NewPage { shell: visitor.shell(Part::Inventory), classes, class, name, fields })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::{
     auth::Actor,
     store::{AuditEntry, Role, ViewRecord},
     views,
-    writer::{Command, CommandRefused, Committed, Plan, WriteError},
+    writer::{Audit, Command, CommandRefused, Committed, Plan, WriteError},
 };
 
 /// The message that the page after a change shows once.
@@ -109,6 +109,12 @@ impl Visitor {
         response
     }
 
+    /// The visitor whose next page says what did not work.
+    pub(super) fn with_problem(mut self, text: String) -> Self {
+        self.flash = Some(Flash { text, problem: true });
+        self
+    }
+
     /// Refuses who may not do what `role` may.
     pub(super) fn require(&self, role: Role) -> Result<(), Problem> {
         self.actor.require(role).map_err(|refusal| Problem::from_refusal(refusal.problem))
@@ -147,7 +153,8 @@ impl Visitor {
                 message: error.to_string(),
             })
         });
-        let command = Command { actor: self.actor.audit_name(), action, subject: subject.to_string(), detail: detail.into(), plan };
+        let audit = Some(Audit { action, subject: subject.to_string(), detail: detail.into() });
+        let command = Command { actor: self.actor.audit_name(), audit, plan };
         self.app.writer.command(command).await
     }
 }

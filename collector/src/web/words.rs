@@ -106,6 +106,7 @@ pub(super) fn conflict(kind: ConflictKind) -> &'static str {
         ConflictKind::CopiedAgent => "An agent's identity is in use twice",
         ConflictKind::PossibleDuplicate => "This may be the same machine twice",
         ConflictKind::ReturnedFromRetirement => "A retired item reports again",
+        ConflictKind::ImportedRow => "A row of a table may be about this item",
     }
 }
 

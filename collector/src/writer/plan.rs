@@ -159,13 +159,13 @@ impl Planner<'_> {
     fn plan_command(&mut self, estate: &Estate, command: &mut Command) -> Result<ChangeSet, CommandRefused> {
         let changes = (command.plan)(estate, self.at, &mut Uuid::now_v7)?;
         self.change(&command.actor, changes.changes.iter().cloned());
-        if !changes.is_empty() {
+        if let Some(audit) = command.audit.as_ref().filter(|_| !changes.is_empty()) {
             self.batch.audit.push(AuditEntry {
                 at: self.at,
                 actor: command.actor.clone(),
-                action: command.action.to_owned(),
-                subject: command.subject.clone(),
-                detail: command.detail.clone(),
+                action: audit.action.to_owned(),
+                subject: audit.subject.clone(),
+                detail: audit.detail.clone(),
             });
         }
         Ok(changes)

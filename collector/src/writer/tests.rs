@@ -4,7 +4,7 @@ use rollcall_core::{ChangeSet, Ci, Lifecycle, Put};
 use rollcall_shared::{CiId, Timestamp};
 use tempfile::TempDir;
 
-use super::{Command, CommandRefused, Plan, WriteError};
+use super::{Audit, Command, CommandRefused, Plan, WriteError};
 use crate::{
     config::Config,
     serve::{self, Running},
@@ -19,7 +19,8 @@ async fn collector(directory: &TempDir, store: &SharedStore) -> Running {
 }
 
 fn command(plan: Plan) -> Command {
-    Command { actor: "user:test".to_owned(), action: "ci.create", subject: String::new(), detail: String::new(), plan }
+    let audit = Some(Audit { action: "ci.create", subject: String::new(), detail: String::new() });
+    Command { actor: "user:test".to_owned(), audit, plan }
 }
 
 fn create(name: &str) -> Command {

@@ -129,6 +129,28 @@ pub async fn a_whole_state_comes_back(place: Place) {
     assert_eq!((estate.revision(), estate.software().count_of(id(2))), (Revision(1), 6));
 }
 
+/// A database of version 9, before classes of one's own, stages of life and realms of tokens, comes up whole.
+pub async fn an_earlier_schema_is_brought_up(place: Place) {
+    let store = place.store().await;
+    let retired = |stage| Ci { lifecycle: Lifecycle::Retired, stage, agent: None, ..ci(2, at(0)) };
+    let before = [Put::Ci(ci(1, at(0))), Put::Ci(retired(Stage::InUse)), Put::Relationship(relationship(1, id(1), id(2), at(0)))];
+    store.commit(Revision(0), &batch(at(0), before)).await.unwrap();
+    drop(store);
+    // What later versions have added, taken away.
+    place
+        .sql([
+            "ALTER TABLE api_token DROP COLUMN realm; DROP TABLE definition_version; ALTER TABLE ci_version DROP COLUMN stage;
+             ALTER TABLE ci_version DROP COLUMN sighting; PRAGMA user_version = 9",
+            "ALTER TABLE api_token DROP COLUMN realm; DROP TABLE definition_version; ALTER TABLE ci_version DROP COLUMN stage;
+             ALTER TABLE ci_version DROP COLUMN sighting; UPDATE schema_version SET version = 9",
+        ])
+        .await;
+    let store = place.store().await;
+    let after = [Put::Ci(ci(1, at(0))), Put::Ci(retired(Stage::Retired)), Put::Relationship(relationship(1, id(1), id(2), at(0)))];
+    assert_eq!(state_of(&store.load().await.unwrap()), replay(&after));
+    store.commit(Revision(1), &batch(at(1), [Put::Definition(definition(1, at(1)))])).await.unwrap();
+}
+
 /// A plan made from an older revision writes nothing and hears which one stands.
 pub async fn a_commit_from_behind_writes_nothing(place: Place) {
     let store = place.store().await;

@@ -97,6 +97,7 @@ macro_rules! for_each_contract_test {
             ];
             commits: [
                 a_whole_state_comes_back,
+                an_earlier_schema_is_brought_up,
                 a_commit_from_behind_writes_nothing,
                 history_keeps_every_version,
                 one_thing_twice_in_a_batch,

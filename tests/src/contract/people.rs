@@ -100,6 +100,7 @@ pub async fn api_tokens_end(place: Place) {
         name: HOSTILE.into(),
         user: id(1),
         role: Role::AssetManager,
+        realm: HOSTILE.into(),
         created_at: at(i64::from(n)),
         expires_at: at(100),
         revoked_at: None,

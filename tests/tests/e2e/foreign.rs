@@ -13,10 +13,16 @@ use serde_json::{Value, json};
 
 /// A token of this role, made for a person that is made for it.
 async fn token(collector: &Collector, name: &str, role: &str) -> anyhow::Result<String> {
-    let user = json!({ "name": format!("owner-of-{name}"), "role": "admin", "password": "correct horse battery staple" });
+    token_with(collector, json!({ "name": name, "role": role })).await
+}
+
+async fn token_with(collector: &Collector, mut new: Value) -> anyhow::Result<String> {
+    let owner = format!("owner-of-{}", new["name"].as_str().unwrap_or_default());
+    let user = json!({ "name": owner, "role": "admin", "password": "correct horse battery staple" });
     collector.api().post("/api/v1/users", &user).await?;
-    let new = json!({ "name": name, "role": role, "owner": format!("owner-of-{name}") });
+    new["owner"] = owner.into();
     let made = collector.api().post("/api/v1/api-tokens", &new).await?;
+    ensure!(new["realm"].is_null() || made["realm"] == new["realm"], "{made}");
     Ok(made["token"].as_str().context("no token")?.to_owned())
 }
 
@@ -113,6 +119,39 @@ async fn glpi_agents_conversation_ends_with_a_stored_inventory() -> anyhow::Resu
         ensure!(machine.contains("inventory_incomplete") == incomplete, "{machine}");
         ensure!(machine.contains(&format!("\"value\":{packages}")), "{packages} packages: {machine}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_addresses_of_two_sites_never_mix_and_the_audit_log_is_of_people() -> anyhow::Result<()> {
+    let collector = Collector::start(CollectorOptions::default()).await?;
+    for (site, device) in [("berlin", "desk-1"), ("porto", "desk-2")] {
+        let token = token_with(&collector, json!({ "name": site, "role": "inventory_source", "realm": site })).await?;
+        let network = json!([{ "description": "eth0", "type": "ethernet", "ipaddress": "10.9.0.5", "ipmask": "255.255.255.0" }]);
+        let content = json!({ "hardware": { "name": device }, "networks": network });
+        let inventory = json!({ "action": "inventory", "deviceid": device, "itemtype": "Computer", "content": content });
+        let path = format!("/foreign/{token}");
+        let (status, answer) = collector.api().send(Method::POST, &path, Some(&inventory)).await?;
+        ensure!(status.is_success(), "{status} {answer}");
+    }
+    for (site, device) in [("berlin", "desk-1"), ("porto", "desk-2")] {
+        let question = json!({ "failures": [{ "set": format!("subnet:10.9.0.0/16@{site}") }] });
+        let answer = collector.api().post("/api/v1/impact", &question).await?.to_string();
+        let other = if device == "desk-1" { "desk-2" } else { "desk-1" };
+        ensure!(answer.contains(device) && !answer.contains(other), "{site}: {answer}");
+    }
+    let (status, _) = collector
+        .api()
+        .send(
+            Method::POST,
+            "/api/v1/api-tokens",
+            Some(&json!({ "name": "x", "role": "viewer", "owner": "owner-of-porto", "realm": "berlin" })),
+        )
+        .await?;
+    ensure!(status == StatusCode::UNPROCESSABLE_ENTITY, "{status}");
+    // What programs report is in the items' history; the log of who did what is not flooded with it.
+    let log = collector.api().get("/api/v1/audit?limit=100").await?.to_string();
+    ensure!(log.contains("api_token.create") && !log.contains("inventory"), "{log}");
     Ok(())
 }
 

@@ -36,12 +36,20 @@ pub enum ConflictKind {
     PossibleDuplicate,
     /// A retired CI reports again.
     ReturnedFromRetirement,
+    /// A row of an imported table may be about this CI, and nothing says so for certain.
+    ImportedRow,
 }
 
 impl ConflictKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::SameIdentity, Self::KeysDisagree, Self::CopiedAgent, Self::PossibleDuplicate, Self::ReturnedFromRetirement];
+    pub const ALL: [Self; 6] = [
+        Self::SameIdentity,
+        Self::KeysDisagree,
+        Self::CopiedAgent,
+        Self::PossibleDuplicate,
+        Self::ReturnedFromRetirement,
+        Self::ImportedRow,
+    ];
 
     /// The name in data and API.
     pub const fn as_str(self) -> &'static str {
@@ -51,6 +59,7 @@ impl ConflictKind {
             Self::CopiedAgent => "copied_agent",
             Self::PossibleDuplicate => "possible_duplicate",
             Self::ReturnedFromRetirement => "returned_from_retirement",
+            Self::ImportedRow => "imported_row",
         }
     }
 

@@ -114,8 +114,8 @@ fn cause_gone(plan: &Plan<'_>, conflict: &Conflict) -> Option<&'static str> {
     let active = |id: CiId| plan.ci(id).filter(|ci| ci.lifecycle == Lifecycle::Active);
     let known = active(conflict.known);
     match (conflict.kind, conflict.other) {
-        // Settled by the person who decides which copy goes on.
-        (ConflictKind::CopiedAgent, _) => None,
+        // Settled by the person who decides which copy goes on, or by the next table that says which item it means.
+        (ConflictKind::CopiedAgent | ConflictKind::ImportedRow, _) => None,
         (_, _) if known.is_none() => Some("the configuration item it is about is retired"),
         (ConflictKind::ReturnedFromRetirement, _) | (_, None) => None,
         (_, Some(other)) => match (known, active(other)) {

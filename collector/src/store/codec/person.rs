@@ -94,6 +94,7 @@ pub(in crate::store) struct ApiTokenRow {
     name: String,
     person: Uuid,
     role: String,
+    realm: String,
     created_at: i64,
     expires_at: i64,
     revoked_at: Option<i64>,
@@ -111,6 +112,7 @@ impl From<&ApiTokenRecord> for ApiTokenRow {
             name: token.name.clone(),
             person: token.user.0,
             role: token.role.as_str().into(),
+            realm: token.realm.clone(),
             created_at: token.created_at.as_millis(),
             expires_at: token.expires_at.as_millis(),
             revoked_at: token.revoked_at.map(Timestamp::as_millis),
@@ -131,6 +133,7 @@ impl Decode for ApiTokenRow {
             expires_at: time(self.expires_at),
             revoked_at: self.revoked_at.map(time),
             name: self.name,
+            realm: self.realm,
         })
     }
 }

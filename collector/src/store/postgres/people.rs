@@ -24,11 +24,11 @@ const INSERT_SESSION: &str = "INSERT INTO session (secret_hash, person, csrf, cr
         secret_hash text, person uuid, csrf text, created_at bigint, expires_at bigint)";
 const LIVE_SESSION: &str = json_rows!(columns::session!(), "FROM session WHERE secret_hash = $1 AND expires_at > $2");
 
-const INSERT_API_TOKEN: &str = "INSERT INTO api_token (id, secret_hash, name, person, role, created_at, expires_at, revoked_at)
-    SELECT r.id, r.secret_hash, r.name, r.person, r.role, r.created_at,
+const INSERT_API_TOKEN: &str = "INSERT INTO api_token (id, secret_hash, name, person, role, realm, created_at, expires_at, revoked_at)
+    SELECT r.id, r.secret_hash, r.name, r.person, r.role, r.realm, r.created_at,
            r.expires_at, r.revoked_at
     FROM json_to_recordset($1::json) AS r (
-        id uuid, secret_hash text, name text, person uuid, role text, created_at bigint, expires_at bigint,
+        id uuid, secret_hash text, name text, person uuid, role text, realm text, created_at bigint, expires_at bigint,
         revoked_at bigint)";
 const LIVE_API_TOKEN: &str =
     json_rows!(columns::api_token!(), "FROM api_token WHERE secret_hash = $1 AND expires_at > $2 AND revoked_at IS NULL");

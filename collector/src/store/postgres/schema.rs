@@ -13,6 +13,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 8, sql: include_str!("../../../migrations/postgres/0008_superseded.sql") },
     Migration { version: 9, sql: include_str!("../../../migrations/postgres/0009_keyed_requests.sql") },
     Migration { version: 10, sql: include_str!("../../../migrations/postgres/0010_classes.sql") },
+    Migration { version: 11, sql: include_str!("../../../migrations/postgres/0011_realms.sql") },
 ];
 
 /// Held while the schema changes, so that collectors that start together do it once. Any number of our own.

@@ -23,9 +23,9 @@ const INSERT_SESSION: &str = "INSERT INTO session (secret_hash, person, csrf, cr
     FROM json_each(?1)";
 const LIVE_SESSION: &str = json_rows!(columns::session!(), "FROM session WHERE secret_hash = ?1 AND expires_at > ?2");
 
-const INSERT_API_TOKEN: &str = "INSERT INTO api_token (id, secret_hash, name, person, role, created_at, expires_at, revoked_at)
-    SELECT value ->> 'id', value ->> 'secret_hash', value ->> 'name', value ->> 'person', value ->> 'role', value ->> 'created_at',
-           value ->> 'expires_at', value ->> 'revoked_at'
+const INSERT_API_TOKEN: &str = "INSERT INTO api_token (id, secret_hash, name, person, role, realm, created_at, expires_at, revoked_at)
+    SELECT value ->> 'id', value ->> 'secret_hash', value ->> 'name', value ->> 'person', value ->> 'role', value ->> 'realm',
+           value ->> 'created_at', value ->> 'expires_at', value ->> 'revoked_at'
     FROM json_each(?1)";
 const LIVE_API_TOKEN: &str =
     json_rows!(columns::api_token!(), "FROM api_token WHERE secret_hash = ?1 AND expires_at > ?2 AND revoked_at IS NULL");

@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::{
     enrollment_token::{self, NewEnrollmentToken},
+    realm,
     store::Role,
     web::{
         format::When,
-        problem::Problem,
+        problem::{Problem, sentence},
         visitor::{Form, Part, Shell, done, refused},
     },
 };
@@ -51,6 +52,11 @@ pub(in crate::web) async fn create_token(form: Form) -> Result<Response, Problem
         Ok(hours) if (1..=MOST_HOURS).contains(&hours) => hours,
         _ => return Ok(refused(PAGE, "A token is valid for 1 hour to 1 year.")),
     };
+    let named = Some(form.fields.get("realm")).filter(|name| !name.is_empty());
+    let realm = match realm::checked(named) {
+        Ok(realm) => realm,
+        Err(problem) => return Ok(refused(PAGE, sentence(problem))),
+    };
     let assigned: BTreeMap<String, Value> = ["owner", "location"]
         .into_iter()
         .map(|name| (name.to_owned(), form.fields.get(name)))
@@ -62,7 +68,7 @@ pub(in crate::web) async fn create_token(form: Form) -> Result<Response, Problem
         max_uses,
         life_ms: hours * 3_600_000,
         needs_approval: form.fields.get("approval") == "yes",
-        realm: "default".to_owned(),
+        realm,
         assigned,
     };
     let (record, token) = enrollment_token::create(&visitor.app, &visitor.actor, new, visitor.now).await?;

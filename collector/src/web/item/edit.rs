@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
-use axum::{extract::Path, response::Response};
+use axum::{extract::Path, http::StatusCode, response::Response};
 use rollcall_core::{
     Attribute, Ci, Put, Source,
     catalogue::AttributeDefinition,
@@ -20,7 +20,8 @@ use super::{
 use crate::{
     store::Role,
     web::{
-        fields::link,
+        fields::Fields,
+        items,
         problem::{Problem, sentence},
         visitor::{Form, Part, Shell, Visitor, done, refused, settled},
     },
@@ -37,6 +38,10 @@ struct Page {
 }
 
 pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
+    edit_page(visitor, id, &Fields::default())
+}
+
+fn edit_page(visitor: &Visitor, id: CiId, said: &Fields) -> Result<Response, Problem> {
     visitor.require(Role::AssetManager)?;
     let shell = visitor.shell(Part::Inventory);
     let page = {
@@ -44,7 +49,7 @@ pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
         let ci = estate.ci(id).ok_or_else(no_such_item)?;
         let field = |attribute: &AttributeDefinition| {
             let known = ci.attributes.get(&attribute.name);
-            Input::new(&estate, attribute, known.map(Attribute::value), known.is_some_and(|known| known.winner().pinned))
+            Input::new(&estate, attribute, known.map(Attribute::value), known.is_some_and(|known| known.winner().pinned)).said(said)
         };
         Page {
             shell,
@@ -61,6 +66,7 @@ pub(in crate::web) async fn save(Path(id): Path<String>, form: Form) -> Result<R
     form.visitor.require(Role::AssetManager)?;
     let id = find(&form.visitor, &id)?;
     let (page, back) = (format!("/items/{id}"), format!("/items/{id}?view=edit"));
+    let mut wrong = Vec::new();
     let attributes = {
         let estate = form.visitor.app.estate();
         let ci = estate.ci(id).ok_or_else(no_such_item)?;
@@ -79,18 +85,30 @@ pub(in crate::web) async fn save(Path(id): Path<String>, form: Form) -> Result<R
                     let edit = edit_of(ci, &source, &attribute.name, value, pins.contains(attribute.name.as_str()));
                     attributes.extend(edit.map(|edit| (attribute.name.clone(), edit)));
                 }
-                Err(problem) => return Ok(refused(&back, sentence(&problem))),
+                Err(problem) => wrong.push(problem),
             }
         }
         attributes
     };
+    if !wrong.is_empty() {
+        return edit_again(form, id, &wrong.join("; "));
+    }
     if attributes.is_empty() {
         return Ok(done(&page, "Nothing was different, so nothing changed."));
     }
     let changed = attributes.keys().cloned().collect::<Vec<_>>().join(", ");
     let update = CiUpdate { attributes, ..CiUpdate::default() };
     let result = form.visitor.order("ci.update", id, changed, move |estate, order| commands::update_ci(estate, id, &update, order)).await;
-    settled(result, &page, "Saved.", &back)
+    match result {
+        Err(WriteError::Refused(problem)) if problem.status == 422 => edit_again(form, id, &problem.message),
+        result => settled(result, &page, "Saved.", &back),
+    }
+}
+
+/// The form once more, with what was typed and what is wrong with it.
+fn edit_again(form: Form, id: CiId, problem: &str) -> Result<Response, Problem> {
+    let visitor = form.visitor.with_problem(sentence(problem));
+    Ok(unprocessable(edit_page(&visitor, id, &form.fields)?))
 }
 
 /// What the form says about one attribute; `None` if that is what stands.
@@ -137,17 +155,18 @@ pub(in crate::web) async fn restore(Path(id): Path<String>, form: Form) -> Resul
 pub(in crate::web) async fn create(form: Form) -> Result<Response, Problem> {
     form.visitor.require(Role::AssetManager)?;
     let class = form.fields.get("class").to_owned();
-    // With the fields of that class, which another page may have shown without.
-    let again = link("/items/new", [("class", class.as_str()), ("name", form.fields.get("name"))]);
-    let mut attributes = BTreeMap::new();
+    let (mut attributes, mut wrong) = (BTreeMap::new(), Vec::new());
     {
         let estate = form.visitor.app.estate();
         for attribute in editable(estate.catalogue(), &class) {
             match read(&estate, attribute, form.fields.get(&field_name(&attribute.name))) {
                 Ok(value) => attributes.extend(value.map(|value| (attribute.name.clone(), value))),
-                Err(problem) => return Ok(refused(&again, sentence(&problem))),
+                Err(problem) => wrong.push(problem),
             }
         }
+    }
+    if !wrong.is_empty() {
+        return Ok(new_again(form, &wrong.join("; ")));
     }
     let new = NewCi { class, name: form.fields.get("name").to_owned(), attributes, external_id: None, stage: None };
     let name = new.name.clone();
@@ -155,7 +174,7 @@ pub(in crate::web) async fn create(form: Form) -> Result<Response, Problem> {
         form.visitor.order("ci.create", &name, new.class.clone(), move |estate, order| commands::create_ci(estate, &new, order)).await;
     let committed = match result {
         Ok(committed) => committed,
-        Err(WriteError::Refused(problem)) => return Ok(refused(&again, sentence(&problem.message))),
+        Err(WriteError::Refused(problem)) => return Ok(new_again(form, &problem.message)),
         Err(error) => return Err(error.into()),
     };
     let made = committed.changes.changes.iter().find_map(|change| match &change.put {
@@ -163,6 +182,17 @@ pub(in crate::web) async fn create(form: Form) -> Result<Response, Problem> {
         _ => None,
     });
     Ok(done(&made.map_or_else(|| "/items".to_owned(), |id| format!("/items/{id}")), format!("{name} is added.")))
+}
+
+/// The form once more, with what was typed, what is wrong with it, and the fields of the class that was chosen.
+fn new_again(form: Form, problem: &str) -> Response {
+    let visitor = form.visitor.with_problem(sentence(problem));
+    unprocessable(items::new_page(&visitor, &form.fields))
+}
+
+fn unprocessable(mut response: Response) -> Response {
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    response
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use rollcall_core::{
 };
 use serde_json::Value;
 
-use crate::{import, table};
+use crate::{import, table, web::fields::Fields};
 
 /// What stands first, with a hint.
 const FIRST: [(&str, &str); 4] = [
@@ -114,6 +114,17 @@ impl Input {
             attribute: name.to_owned(),
             value,
         }
+    }
+
+    /// The field with what a form says in it, where it says something.
+    pub(in crate::web) fn said(mut self, form: &Fields) -> Self {
+        if form.has(&self.name) {
+            self.value = form.raw(&self.name).to_owned();
+            // What is no day must be seen to be corrected.
+            self.is_date &= self.value.is_empty() || self.value.len() == 10;
+            self.pinned = form.all("pin").any(|pinned| pinned == self.attribute);
+        }
+        self
     }
 }
 

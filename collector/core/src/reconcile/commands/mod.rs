@@ -27,7 +27,9 @@ pub use definition::{Effect, delete_definition, dry_run, put_definition};
 pub use life::{LifeStep, NewSighting, enter_stage, record_sighting, ways_from};
 pub use need_group::{NeedGroupValues, declare_need_group, retire_need_group, update_need_group};
 pub use relationship::{declare_relationship, retire_relationship, set_hardness};
-pub use rows::{FieldChange, Link, Reference, Row, RowIndex, RowOutcome, RowProblem, RowRules, RowState, RowsSeen, plan_rows};
+pub use rows::{
+    FieldChange, Link, Reference, Row, RowIndex, RowOutcome, RowProblem, RowRules, RowState, RowsSeen, plan_rows, settle_questions,
+};
 pub use suggestion::{Decision, decide_suggestion};
 pub use undo::{UndoStep, Undone, UndoneState, undo_rows};
 
@@ -314,17 +316,23 @@ fn check_attribute<'c>(catalogue: &'c Catalogue, class: &ClassDefinition, name: 
 /// # Errors
 /// [`CommandError`] names the attribute, the value and what is allowed.
 pub fn check_value(estate: &Estate, class: &str, name: &str, value: &Value) -> Result<(), CommandError> {
-    check_value_in(estate.catalogue(), estate, class, name, value)
+    check_value_in(estate.catalogue(), |id| estate.ci(id), class, name, value)
 }
 
-/// The same under a catalogue that an order is about to change.
-fn check_value_in(catalogue: &Catalogue, estate: &Estate, class: &str, name: &str, value: &Value) -> Result<(), CommandError> {
+/// The same under a catalogue, and with items, that an order is about to change.
+fn check_value_in<'c>(
+    catalogue: &Catalogue,
+    item: impl Fn(CiId) -> Option<&'c Ci>,
+    class: &str,
+    name: &str,
+    value: &Value,
+) -> Result<(), CommandError> {
     let class = self::class(catalogue, class)?;
     let attribute = check_attribute(catalogue, class, name)?;
     let wrong = |expected: String| CommandError::WrongValue { name: short(name), expected, found: short(&value.to_string()) };
     fits(attribute, value).map_err(|misfit| wrong(misfit.expected))?;
     if let (AttributeKind::Reference, Some(of)) = (attribute.kind, &attribute.references) {
-        let referred = value.as_str().and_then(|id| id.parse().ok()).and_then(|id| estate.ci(id));
+        let referred = value.as_str().and_then(|id| id.parse().ok()).and_then(item);
         if !referred.is_some_and(|ci| ci.lifecycle == Lifecycle::Active && catalogue.is_a(&ci.class, of)) {
             return Err(wrong(expectation(attribute)));
         }

@@ -123,6 +123,30 @@ fn needs_are_declared_changed_and_taken_back() {
 }
 
 #[test]
+fn a_value_may_refer_to_another_declared_item_wherever_it_stands() {
+    let mut world = World::new();
+    let ada = item("ada", "person", json!({"manager": "grace"}));
+    let files = |ada: DeclaredItem| Declared {
+        items: vec![item("lap-7", "laptop", json!({"assigned_to": "ada"})), ada, item("grace", "person", json!({}))],
+        ..Declared::default()
+    };
+    world.files(&files(ada.clone()));
+    let id = |name: &str| world.ci(name).id.to_string();
+    assert_eq!((world.ci("lap-7").text("assigned_to"), world.ci("ada").text("manager")), (Some(&*id("ada")), Some(&*id("grace"))));
+    assert!(world.files(&files(ada)).is_empty(), "as it is");
+    for (wrong, why) in [(json!({"manager": "babbage"}), "no item with the key \"babbage\""), (json!({"manager": "lap-7"}), "class person")]
+    {
+        let problems = world.plan_files(&files(item("ada", "person", wrong))).unwrap_err();
+        assert!(problems.iter().any(|it| it.path == "attributes.manager" && it.message.contains(why)), "{problems:?}");
+    }
+    let circle = |name: &str, other: &str| item(name, "person", json!({"manager": other}));
+    let problems =
+        World::new().plan_files(&Declared { items: vec![circle("a", "b"), circle("b", "a")], ..Declared::default() }).unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].message.contains("refers back"), "{problems:?}");
+}
+
+#[test]
 fn wrong_files_change_nothing_and_every_problem_is_said() {
     let mut world = World::new();
     let taken = world.command(|e, o| create_ci(e, &NewCi { class: "team".into(), name: "Ops".into(), ..NewCi::default() }, o));

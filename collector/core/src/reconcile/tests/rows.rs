@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{super::commands::*, *};
+use crate::catalogue::{DefinitionBody, PrecedenceRule, SourcePattern, SourceRank};
 
 fn erp() -> Source {
     Source::Import("erp".into())
@@ -148,6 +149,84 @@ fn rows_name_each_other_before_they_are_made() {
     assert_eq!(world.edges("part_of"), ["Shop -> db (import:erp)"]);
     let lost = Row { links: vec![link(&["nobody"])], ..shop };
     assert_eq!(states(&world.plan_table(&[lost], &rules()).1), ["error"]);
+}
+
+#[test]
+fn what_a_value_refers_to_may_be_named() {
+    let mut world = World::new();
+    world.table(
+        &[row(2, "person", "Ada Lovelace", json!({})), row(3, "team", "Twin", json!({})), row(4, "person", "Twin", json!({}))],
+        &rules(),
+    );
+    let ada = world.ci("Ada Lovelace").id;
+    for (said, state, why) in [
+        ("ada lovelace", "create", ""),
+        (&*format!("Ada ({ada})"), "create", ""),
+        (&*ada.to_string(), "create", ""),
+        ("Twin", "create", ""),
+        ("Babbage", "error", "no person \"Babbage\""),
+    ] {
+        let (_, outcomes) = world.plan_table(&[row(2, "laptop", "n", json!({"assigned_to": said}))], &rules());
+        assert_eq!(outcomes[0].state.as_str(), state, "{said}: {outcomes:?}");
+        assert!(state == "error" || outcomes[0].fields.iter().any(|it| it.new.as_str().is_some_and(|id| id.parse::<CiId>().is_ok())));
+        assert!(outcomes[0].problems.iter().all(|it| it.field == "attributes.assigned_to" && it.message.contains(why)), "{outcomes:?}");
+    }
+    // Before it is made, by another row of the same table.
+    let rows =
+        [row(2, "laptop", "n1", json!({"assigned_to": "Grace Hopper", "serial": "S7"})), row(3, "person", "Grace Hopper", json!({}))];
+    let (changes, outcomes) = world.plan_table(&rows, &rules());
+    assert!(outcomes[0].waits && !outcomes[1].waits);
+    world.apply(&changes);
+    assert_eq!(world.ci("n1").value("assigned_to"), None);
+    assert_eq!(states(&world.table(&rows, &rules())), ["update", "unchanged"], "once it is there");
+    assert_eq!(world.ci("n1").text("assigned_to"), Some(&*world.ci("Grace Hopper").id.to_string()));
+}
+
+#[test]
+fn a_row_that_only_a_person_can_place_is_asked_about_until_a_table_tells() {
+    let mut world = World::new();
+    let a = machine("a", 1);
+    world.report(&a);
+    let id = world.machine_of(&a);
+    let questions = |world: &World| -> Vec<(CiId, String)> {
+        world.estate.open_conflicts().map(|it| (it.known, format!("{} {}", it.kind.as_str(), it.detail))).collect()
+    };
+    let uncertain = row(2, "laptop", "a", json!({"owner": "ada"}));
+    assert_eq!(states(&world.table(std::slice::from_ref(&uncertain), &rules())), ["conflict"]);
+    let [(known, said)] = &questions(&world)[..] else { panic!("{:?}", questions(&world)) };
+    assert_eq!(*known, id);
+    for part in ["imported_row import:erp, import 1, row 2", "name \"a\"", "class laptop", "owner \"ada\"", "nothing else says"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let told = Row { id: Some(id), ..uncertain.clone() };
+    let others = RowRules { source: Source::Import("hr".into()), mark: "import 2".into(), ..rules() };
+    world.table(std::slice::from_ref(&told), &others);
+    assert_eq!(questions(&world).len(), 1, "another source's table answers nothing");
+    world.table(&[told], &RowRules { mark: "import 3".into(), ..rules() });
+    assert_eq!(questions(&world), [], "this one says which item is meant");
+
+    world.table(&[uncertain], &RowRules { mark: "import 4".into(), ..rules() });
+    assert_eq!(questions(&world).len(), 1);
+    world.command(|e, o| Ok(settle_questions(e, "import 3", o)));
+    assert_eq!(questions(&world).len(), 1, "it is import 4's");
+    world.command(|e, o| Ok(settle_questions(e, "import 4", o)));
+    assert_eq!(questions(&world), [], "the table is taken back");
+}
+
+#[test]
+fn a_preview_says_who_stands_by_the_rules_of_this_estate() {
+    let mut world = World::new();
+    let a = machine("a", 1);
+    world.report(&a);
+    let said = Row { id: Some(world.machine_of(&a)), ..row(2, "", "a", json!({"serial": "INVOICE"})) };
+    let note = |world: &World| world.plan_table(std::slice::from_ref(&said), &rules()).1[0].fields[0].note.clone();
+    assert_eq!(note(&world).as_deref(), Some("kept beside: agent says otherwise and comes first"));
+    let order = vec![SourceRank { source: SourcePattern::parse("import:erp").unwrap(), fresh_for_ms: None }];
+    let rule = PrecedenceRule { class: "machine".into(), attribute: Some("serial".into()), order };
+    world.command(|e, o| put_definition(e, &DefinitionBody::Precedence(rule), o));
+    assert_eq!(note(&world), None);
+    world.table(std::slice::from_ref(&said), &rules());
+    assert_eq!(world.ci("a").text("serial"), Some("INVOICE"));
 }
 
 /// Takes the table back; every item with what was left.

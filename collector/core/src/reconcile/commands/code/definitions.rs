@@ -48,7 +48,11 @@ impl<'d> Coder<'_, 'd> {
             return self.problem(declared.place, problem.at, problem.problem);
         }
         let known = catalogue.row(body.kind(), &body.name());
-        let fields = differences(known.map(|known| &known.body), body);
+        let mut fields = differences(known.map(|known| &known.body), body);
+        // Two that define the same take turns for ever: whoever reads the plan is to see whose word is replaced.
+        if let Some(known) = known.filter(|known| known.source != self.source) {
+            fields.iter_mut().for_each(|field| field.note = Some(format!("{} said otherwise", known.source)));
+        }
         if known.is_some_and(|known| known.body == *body) {
             return;
         }
