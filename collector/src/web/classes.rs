@@ -131,7 +131,7 @@ fn family(estate: &Estate) -> Vec<ClassRow> {
     let mut waiting: Vec<(&ClassDefinition, usize)> =
         catalogue.classes().filter(|class| class.parent.is_none()).map(|class| (class, 0)).collect();
     while let Some((class, depth)) = waiting.pop() {
-        let items = estate.active_cis().filter(|ci| ci.class == class.name).count();
+        let items = estate.active_cis().filter(|ci| estate.is_a(ci, &class.name)).count();
         rows.push(ClassRow {
             name: class.name.clone(),
             label: class.label.clone(),

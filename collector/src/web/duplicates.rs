@@ -7,8 +7,10 @@ use rollcall_shared::CiId;
 
 use super::{
     fields::link,
-    problem::Problem,
+    format,
+    problem::{Problem, sentence},
     visitor::{Form, Part, Shell, Visitor, settled},
+    words,
 };
 use crate::{
     api::{
@@ -108,16 +110,54 @@ pub(super) async fn changes(visitor: Visitor) -> Result<Response, Problem> {
     let question = question(&visitor, &from, &to, &filter);
     let (it, problem) = match question {
         Ok(question) => {
-            let answer = diff::answer(&visitor.app, &question).await.map_err(|refusal| Problem::from_refusal(refusal.problem))?;
+            let mut answer = diff::answer(&visitor.app, &question).await.map_err(|refusal| Problem::from_refusal(refusal.problem))?;
+            in_words(&visitor, &mut answer);
             (Some(answer), None)
         }
-        Err(problem) => (None, Some(problem)),
+        Err(problem) => (None, Some(sentence(&problem))),
     };
     let next = it
         .as_ref()
         .and_then(|it| it.next.as_deref())
         .map(|next| link("/changes", [("from", from.as_str()), ("to", to.as_str()), ("q", filter.as_str()), ("after", next)]));
     Ok(visitor.page(&Changes { shell, from, to, filter, problem, it, next }))
+}
+
+/// Classes, attributes and values as people read them. Every value is a text afterwards.
+fn in_words(visitor: &Visitor, it: &mut DiffView) {
+    let estate = visitor.app.estate();
+    let catalogue = estate.catalogue();
+    for group in &mut it.groups {
+        let many = match group.kind.as_str() {
+            "relationship" => format!("“{}”", words::forward(catalogue, &group.class)),
+            _ if group.count == 1 => words::class(catalogue, &group.class).to_owned(),
+            _ => words::classes(catalogue, &group.class).to_owned(),
+        };
+        group.class = many;
+    }
+    for change in &mut it.items {
+        // What its heading says already, and what is no one's to read.
+        let told: &[&str] = if change.change == "changed" { &["agent"] } else { &["agent", "class", "name"] };
+        change.fields.retain(|field| !told.contains(&field.name.as_str()));
+        for field in &mut change.fields {
+            let definition = field.name.strip_prefix("attributes.").and_then(|name| catalogue.attribute(&change.class, name));
+            for value in [&mut field.before, &mut field.after].into_iter().flatten() {
+                let text = format::value(definition, value, visitor.now).join(", ");
+                *value = serde_json::Value::String(text);
+            }
+            let label = definition.map_or_else(|| field.name.replace('_', " "), |definition| definition.label.clone());
+            field.name = label;
+        }
+        let class = match change.kind.as_str() {
+            "relationship" => words::forward(catalogue, &change.class).to_owned(),
+            _ => words::class(catalogue, &change.class).to_owned(),
+        };
+        change.class = class;
+        change.kind = match change.kind.as_str() {
+            "ci" => String::new(),
+            kind => kind.replace('_', " "),
+        };
+    }
 }
 
 fn question(visitor: &Visitor, from: &str, to: &str, filter: &str) -> Result<Question, String> {

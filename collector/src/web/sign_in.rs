@@ -23,14 +23,17 @@ struct Page {
     problem: Option<String>,
     name: String,
     next: String,
+    /// Whether a form came after its session had ended.
+    ended: bool,
 }
 
 /// `GET /sign-in`
 pub(super) async fn show(actor: Option<Actor>, request: Request) -> Response {
-    let next = local_path(Fields::parse(request.uri().query().unwrap_or_default().as_bytes()).get("next")).to_owned();
+    let fields = Fields::parse(request.uri().query().unwrap_or_default().as_bytes());
+    let (next, ended) = (local_path(fields.get("next")).to_owned(), fields.has("ended"));
     match actor {
         Some(_) => Redirect::to(&next).into_response(),
-        None => render(&Page { problem: None, name: String::new(), next }),
+        None => render(&Page { problem: None, name: String::new(), next, ended }),
     }
 }
 
@@ -59,7 +62,12 @@ pub(super) async fn submit(State(app): State<SharedApp>, request: Request) -> Re
                 SignInError::Wrong => StatusCode::UNAUTHORIZED,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             };
-            let page = Page { problem: Some(sentence(&error.to_string())), name: fields.get("name").to_owned(), next: next.to_owned() };
+            let page = Page {
+                problem: Some(sentence(&error.to_string())),
+                name: fields.get("name").to_owned(),
+                next: next.to_owned(),
+                ended: false,
+            };
             (status, render(&page)).into_response()
         }
     }

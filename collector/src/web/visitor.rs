@@ -61,11 +61,12 @@ impl FromRequestParts<SharedApp> for Visitor {
             .map_err(|refusal| Problem::from_refusal(refusal.problem).into_response())?;
         let Some(actor) = actor else {
             // A form that was sent after the session ended cannot be repeated; the page it stood on can.
-            let back = match parts.method {
-                Method::GET => parts.uri.path_and_query().map_or("/", |target| target.as_str()),
-                _ => "/",
+            let (back, ended) = match parts.method {
+                Method::GET => (parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(), ""),
+                _ => (page_before(&parts.headers), "yes"),
             };
-            return Err(Redirect::to(&link("/sign-in", [("next", if back == "/" { "" } else { back })])).into_response());
+            let next = if back == "/" { "" } else { back.as_str() };
+            return Err(Redirect::to(&link("/sign-in", [("next", next), ("ended", ended)])).into_response());
         };
         let query = Fields::parse(parts.uri.query().unwrap_or_default().as_bytes());
         // They are in the frame of every page; a form's answer has none.
@@ -157,6 +158,12 @@ impl Visitor {
         let command = Command { actor: self.actor.audit_name(), audit, plan };
         self.app.writer.command(command).await
     }
+}
+
+/// Path and query of the page that a form stood on, as the browser says; of its address nothing else counts.
+fn page_before(headers: &HeaderMap) -> String {
+    let address = headers.get(header::REFERER).and_then(|value| value.to_str().ok()).and_then(|value| url::Url::parse(value).ok());
+    address.map_or_else(|| "/".to_owned(), |it| it[url::Position::BeforePath..url::Position::AfterQuery].to_owned())
 }
 
 /// After a change to the estate: on to `to` with a word of success, or back to `from` with what is wrong.

@@ -66,3 +66,28 @@ document.addEventListener('click', (event) => {
     if (event.target instanceof Node && !menu.contains(event.target)) menu.open = false
   }
 })
+
+// An answer that is the sign-in page means that the session has ended: go there, instead of putting nothing in the place of what was shown.
+document.addEventListener('htmx:beforeSwap', (event) => {
+  const { xhr } = (event as CustomEvent<{ xhr: XMLHttpRequest }>).detail
+  if (!xhr.responseURL || new URL(xhr.responseURL).pathname !== '/sign-in') return
+  event.preventDefault()
+  location.assign(`/sign-in?${new URLSearchParams({ next: location.pathname + location.search })}`)
+})
+
+// What renews itself waits while somebody is in it: replacing it would take the focus, or the selected text, away.
+document.addEventListener('htmx:beforeRequest', (event) => {
+  const part = event.target
+  if (!(part instanceof Element) || !part.getAttribute('hx-trigger')?.startsWith('every')) return
+  const selected = getSelection()
+  const selecting = selected && !selected.isCollapsed && selected.containsNode(part, true)
+  if (selecting || (document.activeElement && part.contains(document.activeElement))) event.preventDefault()
+})
+
+// On narrow screens navigation and tabs scroll sideways: to where one is. The page itself stays where it is.
+for (const current of document.querySelectorAll<HTMLElement>('.nav [aria-current], .tabs [aria-current], .chips [aria-current]')) {
+  const row = current.parentElement
+  if (!row) continue
+  const middle = (element: Element) => element.getBoundingClientRect().left + element.clientWidth / 2
+  row.scrollLeft += middle(current) - middle(row)
+}
