@@ -20,6 +20,20 @@ pub(super) fn count(number: impl TryInto<u64>) -> String {
     text
 }
 
+/// `62,000`, `1,200.50`: a number that may have a fraction.
+fn grouped(number: &serde_json::Number) -> String {
+    match (number.as_u64(), number.as_f64()) {
+        (Some(whole), _) => count(whole),
+        (None, Some(value)) if value.fract() == 0.0 && (0.0..1e15).contains(&value) => count(value as u64),
+        (None, Some(value)) if (1_000.0..1e15).contains(&value) => {
+            let text = number.to_string();
+            let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+            format!("{}.{fraction}", count(value.trunc() as u64))
+        }
+        _ => number.to_string(),
+    }
+}
+
 /// `1 machine`, `2 machines`.
 pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(number as u64), if number == 1 { one } else { many })
@@ -55,7 +69,10 @@ fn one(definition: Option<&AttributeDefinition>, value: &Value, now: Timestamp) 
         (Some(AttributeKind::Integer), Value::Number(number)) if unit == "bytes" => {
             number.as_u64().map_or_else(|| number.to_string(), bytes)
         }
-        (Some(AttributeKind::Number), Value::Number(number)) if !unit.is_empty() => format!("{number} {unit}"),
+        (Some(AttributeKind::Number), Value::Number(number)) => match unit {
+            "" => grouped(number),
+            unit => format!("{} {unit}", grouped(number)),
+        },
         (Some(AttributeKind::Integer), Value::Number(number)) => match (number.as_u64(), unit) {
             (Some(number), "") => count(number),
             (Some(number), unit) => format!("{} {unit}", count(number)),
@@ -140,6 +157,15 @@ mod tests {
     fn numbers_are_grouped() {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(number as u64), text);
+        }
+    }
+
+    #[test]
+    fn fractions_are_kept_and_wholes_have_none() {
+        for (number, text) in
+            [("62000", "62,000"), ("1200.0", "1,200"), ("1200.5", "1,200.5"), ("9.5", "9.5"), ("-3", "-3"), ("1e300", "1e+300")]
+        {
+            assert_eq!(grouped(&serde_json::from_str(number).unwrap()), text);
         }
     }
 

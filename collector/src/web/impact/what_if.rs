@@ -2,7 +2,10 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
-use rollcall_core::impact::{FailureKind, view::Limits};
+use rollcall_core::{
+    Estate,
+    impact::{FailureKind, view::Limits},
+};
 
 use super::{
     Tab,
@@ -103,7 +106,7 @@ pub(in crate::web) async fn show(visitor: Visitor) -> Response {
             chosen: question.chosen(&estate, visitor.now, "/impact/what-if"),
             kind: question.kind.unwrap_or(FailureKind::Down).as_str(),
             kinds: KINDS.into_iter().map(|(kind, words)| (kind.as_str(), words)).collect(),
-            pretended: (0..question.pretend.len()).map(|at| pretended(&question, at)).collect(),
+            pretended: (0..question.pretend.len()).map(|at| pretended(&estate, &question, at)).collect(),
             verbs: VERBS,
             typed,
             problem,
@@ -123,10 +126,13 @@ async fn asked(visitor: &Visitor, question: &Question) -> Result<crate::api::imp
     pretend(&visitor.app, body, Limits::default()).await.map_err(|refusal: Refusal| sentence(&refusal.problem.detail))
 }
 
-fn pretended(question: &Question, at: usize) -> Pretended {
+fn pretended(estate: &Estate, question: &Question, at: usize) -> Pretended {
     let mut without = question.clone();
     without.pretend.remove(at);
-    Pretended { text: question.pretend[at].clone(), without: without.address("/impact/what-if") }
+    // Forms say ids, people read names.
+    let named = |word: &str| word.trim_matches('"').parse().ok().and_then(|id| estate.ci(id)).map(|ci| ci.name.clone());
+    let words = question.pretend[at].split(' ').map(|word| named(word).unwrap_or_else(|| word.to_owned()));
+    Pretended { text: words.collect::<Vec<_>>().join(" "), without: without.address("/impact/what-if") }
 }
 
 /// What can be pretended: name, words.

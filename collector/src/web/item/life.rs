@@ -28,6 +28,8 @@ pub(super) struct Life {
     pub(super) counts: bool,
     /// Where it can go.
     pub(super) ways: Vec<Way>,
+    /// Whether it is a thing that one can stand before, stock and repair.
+    pub(super) is_hardware: bool,
     /// Where, by whom and when somebody last stood before it.
     pub(super) sighting: Option<(String, String, When)>,
 }
@@ -51,7 +53,10 @@ pub(super) struct Field {
 
 impl Life {
     pub(super) fn of(estate: &Estate, ci: &Ci, now: Timestamp) -> Self {
-        let ways = commands::ways_from(estate, ci).into_iter().map(|(way, lacks)| {
+        let is_hardware = estate.is_a(ci, "hardware");
+        // A service or a contract is not sent to repair.
+        let fits = |to: Stage| is_hardware || !matches!(to, Stage::Ordered | Stage::InStock | Stage::InRepair);
+        let ways = commands::ways_from(estate, ci).into_iter().filter(|(way, _)| fits(way.to)).map(|(way, lacks)| {
             let asked = |need: &Requirement| -> Vec<&'static str> {
                 match need {
                     Requirement::Reason => Vec::new(),
@@ -72,6 +77,7 @@ impl Life {
             stage: ci.stage.label(),
             counts: ci.takes_part(),
             ways: ways.collect(),
+            is_hardware,
             sighting: ci.sighting.as_ref().map(|it| (it.place.clone(), it.by.clone(), When::new(it.at, now))),
         }
     }

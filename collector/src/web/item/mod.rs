@@ -141,7 +141,10 @@ fn badges(estate: &Estate, ci: &Ci, now: Timestamp) -> Vec<Badge> {
                 title: absolute(seen),
             });
         }
-        None => badges.push(Badge { label: "no agent".to_owned(), tone: "unknown", title: "No agent reports it".to_owned() }),
+        None if estate.is_a(ci, "machine") => {
+            badges.push(Badge { label: "no agent".to_owned(), tone: "unknown", title: "No agent reports it".to_owned() });
+        }
+        None => {}
     }
     if let Some(criticality) = ci.text("criticality") {
         badges.push(Badge { label: format!("criticality {criticality}"), tone: "accent plain", title: String::new() });
