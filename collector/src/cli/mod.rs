@@ -21,6 +21,7 @@ mod prompt;
 mod relationship_type;
 mod report;
 mod serve;
+mod single_points;
 mod suggestion;
 mod token;
 mod user;
@@ -78,6 +79,8 @@ enum Command {
     Impact(impact::Options),
     /// How one item depends on another.
     Path(impact::PathOptions),
+    /// What takes an item down alone, and which two together.
+    SinglePoints(single_points::Options),
     /// Answers that people keep: list, show, delete.
     #[command(subcommand)]
     Answer(impact::AnswerCommand),
@@ -155,6 +158,7 @@ fn run_client(command: Command, context: &Context) -> Result<(), CliError> {
             Command::Diff(options) => identity::diff(options, context).await,
             Command::Impact(options) => impact::run(options, context).await,
             Command::Path(options) => impact::run_path(options, context).await,
+            Command::SinglePoints(options) => single_points::run(options, context).await,
             Command::Answer(command) => impact::run_answer(command, context).await,
             Command::Report(options) => report::run(options, context).await,
             Command::Suggestion(command) => suggestion::run(command, context).await,
