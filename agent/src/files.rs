@@ -218,9 +218,13 @@ impl Lock {
         Ok(Self(file))
     }
 
-    /// Whether another process has it. Makes no file.
-    pub fn is_taken(path: &Path) -> bool {
-        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    /// Whether another process has it; `None` where this user may not look. Makes no file.
+    pub fn is_taken(path: &Path) -> Option<bool> {
+        match File::open(path) {
+            Ok(file) => Some(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+            Err(_) => Some(false),
+        }
     }
 }
 

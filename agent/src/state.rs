@@ -179,6 +179,13 @@ impl StateDirectory {
         self.check_permissions_for(permissions::own_user())
     }
 
+    /// The number of the user who owns the directory, if that is neither this one nor a matter to this one, who is root.
+    pub fn owner_elsewhere(&self) -> Option<u32> {
+        let own = permissions::own_user();
+        let owner = std::fs::symlink_metadata(&self.0).ok()?.uid();
+        (own != 0 && own != owner).then_some(owner)
+    }
+
     /// Like [`Self::check_permissions`], but if root asks, for the user who owns the directory.
     ///
     /// # Errors
@@ -215,8 +222,8 @@ impl StateDirectory {
         })
     }
 
-    /// Whether a process has the state.
-    pub fn is_busy(&self) -> bool {
+    /// Whether a process has the state; `None` where this user may not know.
+    pub fn is_busy(&self) -> Option<bool> {
         files::Lock::is_taken(&self.0.join(LOCK))
     }
 

@@ -39,8 +39,9 @@ struct Status {
     dropped_documents: u64,
     superseded_inventories: u64,
     damaged_files: u64,
-    reading: bool,
-    running: bool,
+    /// `null` in JSON where whoever asks may not know.
+    reading: Option<bool>,
+    running: Option<bool>,
     held: Option<Held>,
     last_error: Option<LastError>,
 }
@@ -103,10 +104,11 @@ fn print(out: &mut impl Write, status: &Status, now: Timestamp) -> std::io::Resu
     writeln!(out, "enrolled as      {}", status.agent_id)?;
     writeln!(out, "collector        {}", status.collector.join(", "))?;
     let agent = match (status.running, status.reading) {
-        (true, true) => "running",
-        (false, false) => "not running; start it with: systemctl start rollcall-agent.target",
-        (true, false) => "sending, but not reading the machine; start that with: systemctl start rollcall-agent-reader",
-        (false, true) => "reading the machine, but not sending; start that with: systemctl start rollcall-agent-sender",
+        (Some(true), Some(true)) => "running",
+        (Some(true), Some(false)) => "sending, but not reading the machine; start that with: systemctl start rollcall-agent-reader",
+        (Some(false), Some(true)) => "reading the machine, but not sending; start that with: systemctl start rollcall-agent-sender",
+        (Some(true), None) => "sending; whether it reads the machine too, root is told: sudo rollcall-agent status",
+        _ => "not running; start it with: systemctl start rollcall-agent.target",
     };
     writeln!(out, "agent            {agent}")?;
     writeln!(

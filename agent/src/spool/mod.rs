@@ -178,8 +178,8 @@ impl Spool {
         files::Lock::take(&self.of(role).join("lock"))
     }
 
-    /// Whether a process works in this role.
-    pub fn is_busy(&self, role: Role) -> bool {
+    /// Whether a process works in this role; `None` where this user may not know.
+    pub fn is_busy(&self, role: Role) -> Option<bool> {
         files::Lock::is_taken(&self.of(role).join("lock"))
     }
 

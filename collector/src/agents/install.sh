@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the Rollcall agent on this machine and enrolls it. Usage:
-#   sh -s -- TOKEN     or: sh install.sh - < FILE_WITH_TOKEN
+#   sh -s -- TOKEN     or: sh install.sh - < FILE_WITH_TOKEN; run again, it upgrades the agent and leaves who it is
+#   sh -s -- --remove  takes the agent away, and what it knows; settings in /etc/rollcall stay
 # The agent is taken from the collector that this script came from, and from nobody else: its key is pinned.
 set -eu
 
@@ -38,6 +39,10 @@ USERS
 
 # Everything is inside a function, so that a download that was cut short does nothing.
 main() {
+    if [ "${1:-}" = --remove ]; then
+        remove
+        return
+    fi
     token=${1:-}
     if [ "$token" = - ]; then
         IFS= read -r token || [ -n "$token" ] || fail 'no token on standard input'
@@ -47,8 +52,17 @@ main() {
     command -v curl >/dev/null || fail 'curl is missing; install it with the package manager'
     architecture=$(uname -m)
 
-    work=$(mktemp -d)
+    if [ "$(id -u)" = 0 ]; then
+        programs=/usr/local/bin
+    else
+        programs=$HOME/.local/bin
+    fi
+    mkdir -p "$programs"
+    # Where it is to be: /tmp may forbid programs, and its files carry a label that SELinux starts no service from.
+    work=$(mktemp -d "$programs/.rollcall-agent.XXXXXX")
     trap 'rm -rf "$work"' EXIT
+    # A signal is an exit too: dash runs the trap at nothing else.
+    trap 'exit 1' HUP INT TERM
     collector=
     for candidate in $collectors; do
         if curl --fail --silent --show-error --location --proto =https --connect-timeout 10 --insecure --pinnedpubkey "$pin" \
@@ -68,16 +82,20 @@ main() {
     fi
 }
 
+# The first is how an earlier agent ran: as one service.
+units='rollcall-agent.service rollcall-agent.target rollcall-agent-reader.service rollcall-agent-sender.service'
+
 install_for_all() {
-    mkdir -p /usr/local/bin
+    if [ -d /run/systemd/system ]; then
+        stop_running
+    fi
     mv -f "$work/rollcall-agent" /usr/local/bin/rollcall-agent
     enroll /usr/local/bin/rollcall-agent
     if [ -d /run/systemd/system ]; then
         make_users
-        # An earlier agent ran as one service of this name.
         earlier=/etc/systemd/system/rollcall-agent.service
         if [ -e "$earlier" ]; then
-            systemctl disable --now rollcall-agent.service || echo 'rollcall: the earlier service could not be stopped' >&2
+            systemctl disable rollcall-agent.service || echo 'rollcall: the earlier service could not be disabled' >&2
             rm -f "$earlier"
         fi
         target >/etc/systemd/system/rollcall-agent.target
@@ -85,12 +103,58 @@ install_for_all() {
         sender >/etc/systemd/system/rollcall-agent-sender.service
         systemctl daemon-reload
         systemctl enable rollcall-agent.target
-        # One that runs already is to be the new one.
+        running=
         systemctl restart rollcall-agent.target rollcall-agent-reader.service rollcall-agent-sender.service
         echo 'rollcall: the agent runs as two services; see: systemctl status "rollcall-agent*"'
     else
         echo 'rollcall: systemd does not run here; start the agent with: rollcall-agent run'
     fi
+}
+
+# Enrolling needs the state for itself. If it fails, what ran runs on.
+stop_running() {
+    running=
+    for unit in $units; do
+        case $(systemctl is-active "$unit") in
+        active | activating | deactivating | reloading) running="$running $unit" ;;
+        esac
+    done
+    if [ -n "$running" ]; then
+        # The names are meant to be many words.
+        # shellcheck disable=SC2086
+        trap 'rm -rf "$work"; [ -z "$running" ] || systemctl start $running' EXIT
+        # shellcheck disable=SC2086
+        systemctl stop $running
+    fi
+}
+
+# Takes away what this script made. The collector goes on listing the machine; retire it there.
+remove() {
+    if [ "$(id -u)" != 0 ]; then
+        rm -rf "$HOME/.local/bin/rollcall-agent" "${XDG_DATA_HOME:-$HOME/.local/share}/rollcall-agent"
+        echo 'rollcall: the agent of this user is gone; what still runs ends with: pkill -x rollcall-agent'
+        return
+    fi
+    if [ -d /run/systemd/system ]; then
+        for unit in $units; do
+            if systemctl cat "$unit" >/dev/null 2>&1; then
+                systemctl disable --now "$unit"
+            fi
+            rm -f "/etc/systemd/system/$unit"
+        done
+        systemctl daemon-reload
+    fi
+    rm -rf /usr/local/bin/rollcall-agent /var/lib/rollcall-agent /var/lib/rollcall-spool /etc/rollcall/token
+    rm -f /etc/sysusers.d/rollcall-agent.conf
+    for user in rollcall-reader rollcall-sender; do
+        if getent passwd "$user" >/dev/null; then
+            userdel "$user" || echo "rollcall: the user $user could not be removed" >&2
+        fi
+    done
+    if getent group rollcall-agent >/dev/null; then
+        groupdel rollcall-agent || echo 'rollcall: the group rollcall-agent could not be removed' >&2
+    fi
+    echo 'rollcall: the agent is gone from this machine'
 }
 
 # Two users of the system: neither half of the agent can touch what is the other's.
@@ -110,7 +174,6 @@ make_users() {
 
 install_for_user() {
     directory=${XDG_DATA_HOME:-$HOME/.local/share}/rollcall-agent
-    mkdir -p "$HOME/.local/bin"
     mv -f "$work/rollcall-agent" "$HOME/.local/bin/rollcall-agent"
     export ROLLCALL_STATE_DIR="$directory"
     enroll "$HOME/.local/bin/rollcall-agent"

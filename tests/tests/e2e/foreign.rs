@@ -127,7 +127,8 @@ async fn private_addresses_of_two_sites_never_mix_and_the_audit_log_is_of_people
     let collector = Collector::start(CollectorOptions::default()).await?;
     for (site, device) in [("berlin", "desk-1"), ("porto", "desk-2")] {
         let token = token_with(&collector, json!({ "name": site, "role": "inventory_source", "realm": site })).await?;
-        let network = json!([{ "description": "eth0", "type": "ethernet", "ipaddress": "10.9.0.5", "ipmask": "255.255.255.0" }]);
+        let network =
+            json!([{ "description": "eth0", "type": "ethernet", "status": "Up", "ipaddress": "10.9.0.5", "ipmask": "255.255.255.0" }]);
         let content = json!({ "hardware": { "name": device }, "networks": network });
         let inventory = json!({ "action": "inventory", "deviceid": device, "itemtype": "Computer", "content": content });
         let path = format!("/foreign/{token}");

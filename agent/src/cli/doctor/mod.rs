@@ -34,6 +34,12 @@ enum State {
 
 pub(super) fn run(settings: &Settings) -> anyhow::Result<u8> {
     let state = StateDirectory::new(settings.state_dir());
+    if let Some(owner) = state.owner_elsewhere() {
+        // Nothing of it can be looked at; and whoever asks must not be told to take it over.
+        say!("FAILED   state directory: {} is the agent's, which runs as user number {owner}", state.path().display());
+        say!("         next: run this as root: sudo rollcall-agent doctor");
+        return Ok(FAILURE);
+    }
     let proxy = settings.proxy()?;
     let mut findings = Vec::new();
     findings.extend(settings.file.as_deref().map(configuration));
@@ -148,8 +154,8 @@ fn directory(state: &StateDirectory) -> Finding {
 fn spool(spool: &Spool) -> Finding {
     let path = spool.directory().display();
     let start = || match spool.is_busy(Role::Reader) {
-        true => "wait: the reading process is at work; its log tells more (journalctl -u rollcall-agent-reader)".to_owned(),
-        false => "start the agent: systemctl enable --now rollcall-agent.target".to_owned(),
+        Some(false) => "start the agent: systemctl enable --now rollcall-agent.target".to_owned(),
+        _ => "wait: the reading process is at work; its log tells more (journalctl -u rollcall-agent-reader)".to_owned(),
     };
     let found = match spool.reader().inventory().and_then(|found| spool.sender().acknowledged().map(|_| found)) {
         Ok(Some(snapshot)) => {
@@ -174,11 +180,24 @@ fn spool(spool: &Spool) -> Finding {
     finding("spool", found)
 }
 
-/// Whether the owners of other users' sockets can be seen.
+/// The number of the reading process, where that is one of its own.
+fn reading_process() -> Option<String> {
+    let is_it = |pid: &String| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+        words.first().is_some_and(|program| program.ends_with(b"rollcall-agent"))
+            && words.windows(2).any(|pair| matches!(pair, [b"--role", b"reader"]))
+    };
+    let names = std::fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).find(is_it)
+}
+
+/// Whether the owners of other users' sockets can be seen by whoever reads the machine: the packaged service, or else who asks.
 fn privileges() -> Finding {
     const CAP_DAC_READ_SEARCH: u32 = 2;
     const CAP_SYS_PTRACE: u32 = 19;
-    let status = std::fs::read("/proc/self/status").unwrap_or_default();
+    let reader = reading_process().unwrap_or_else(|| "self".to_owned());
+    let status = std::fs::read(format!("/proc/{reader}/status")).unwrap_or_default();
     let line = crate::parse::text::lines(&status).find_map(|line| line.strip_prefix(b"CapEff:"));
     let bits = line.and_then(|line| u64::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 16).ok()).unwrap_or(0);
     let has = |capability: u32| bits >> capability & 1 == 1;
