@@ -111,7 +111,7 @@ async fn sender(app: &App, token: &str) -> Result<Option<Sender>, Refusal> {
     let Some(record) = app.store.api_token(&Secret::hash(token), Timestamp::now()).await? else { return Ok(None) };
     let owner = app.store.user(record.user).await?.filter(|owner| !owner.disabled);
     let counts = owner.is_some() && record.role == Role::InventorySource;
-    Ok(counts.then(|| Sender { source: Source::Import(record.name), realm: record.realm }))
+    Ok(counts.then_some(Sender { source: Source::Import(record.name), realm: record.realm }))
 }
 
 async fn answer(shared: &Shared, sender: Sender, headers: &HeaderMap, body: Body) -> Response {
