@@ -273,6 +273,14 @@ fn devices_without_an_agent_are_sorted_by_when_they_were_met() {
     for put in [meets(1, 1, 20, 9), meets(2, 2, 20, 3), meets(3, 1, 21, 5), meets(4, 1, 23, 4)] {
         estate.put(&put);
     }
+    // Who talks to it too has met it once.
+    let Put::Relationship(talk) = meets(5, 2, 20, 8) else { panic!("a relationship") };
+    estate.put(&Put::Relationship(Relationship { kind: "connects_to".into(), ..talk }));
+    let met: Vec<(u128, i64)> = rollcall_core::infer::meetings(&estate, CiId(Uuid::from_u128(20)))
+        .into_iter()
+        .map(|(who, at)| (who.0.as_u128(), now().millis_since(at) / DAY_MS))
+        .collect();
+    assert_eq!(met, [(2, 3), (1, 9)]);
     let plain = |filter: &str, sort: &str| -> Vec<u128> {
         let query = CiQuery::parse(estate.catalogue(), filter, sort, None, Some(1_000)).unwrap();
         list(&estate, &query, now()).unwrap().items.iter().map(|ci| ci.id.0.as_u128()).collect()

@@ -123,7 +123,7 @@ const USUAL: [&str; 8] = ["name", "class", "operating_system", "ip_addresses", "
 
 /// The same of a list of what runs no agent: who it may be, by what others see of it.
 const USUAL_OF_UNMANAGED: [&str; 9] =
-    ["name", "ip_addresses", "mac_addresses", "adapter_maker", "announced_model", "announced_services", "owner", "location", "last_seen"];
+    ["name", "ip_addresses", "mac_addresses", "adapter_maker", "announced_model", "last_seen", "announced_services", "owner", "location"];
 
 /// `GET /items`
 pub(super) async fn show(visitor: Visitor) -> Response {

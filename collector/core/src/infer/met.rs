@@ -18,6 +18,9 @@ pub fn meetings(estate: &Estate, device: CiId) -> Vec<(CiId, Timestamp)> {
     let at = |evidence: &Evidence| if evidence.method == Method::Neighbour { met_at(estate, evidence) } else { evidence.last_seen };
     let mut meetings: Vec<(CiId, Timestamp)> =
         edges().filter_map(|(who, edge)| Some((who, edge.evidence.iter().filter(seen).map(at).max()?))).collect();
+    // Who has met it and talks to it too is one.
+    meetings.sort_by_key(|(who, at)| (*who, std::cmp::Reverse(*at)));
+    meetings.dedup_by_key(|(who, _)| *who);
     meetings.sort_by_key(|(who, at)| (std::cmp::Reverse(*at), *who));
     meetings
 }
