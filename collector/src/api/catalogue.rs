@@ -52,12 +52,31 @@ pub(crate) struct ClassView {
     pub(crate) built_in: bool,
 }
 
-/// One attribute of a class.
+/// One attribute of a class: what [`AttributeSpec`] says, and where it comes from. Field by field, for the description of a type that
+/// refuses unknown keys forbids the two that flattening it would add.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AttributeView {
-    /// The attribute.
-    #[serde(flatten)]
-    pub(crate) spec: AttributeSpec,
+    /// Name in data and API.
+    pub(crate) name: String,
+    /// Name for people.
+    pub(crate) label: String,
+    /// `text`, `integer`, `number`, `boolean`, `instant` (RFC 3339), `date` (2026-03-01), `url`, `choice`, `reference` or `text_list`.
+    pub(crate) kind: String,
+    /// The unit of a number: `bytes`; absent for a plain count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<String>,
+    /// What a choice is one of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allowed: Vec<String>,
+    /// The class that a reference is to one of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) references: Option<String>,
+    /// A regular expression that the whole of a text must match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pattern: Option<String>,
+    /// Whether whoever makes an item must give it.
+    #[serde(default)]
+    pub(crate) required: bool,
     /// The class that defines it.
     pub(crate) of_class: String,
     /// Whether it comes with Rollcall.
@@ -152,10 +171,10 @@ pub(crate) struct RelationshipTypeSpec {
 impl ClassView {
     /// A class with all of its attributes.
     pub(crate) fn of(catalogue: &Catalogue, class: &ClassDefinition) -> Self {
-        let attributes = catalogue.attributes(&class.name).map(|(of, attribute)| AttributeView {
-            spec: attribute.into(),
-            of_class: of.name.clone(),
-            built_in: attribute.built_in,
+        let attributes = catalogue.attributes(&class.name).map(|(of, attribute)| {
+            let AttributeSpec { name, label, kind, unit, allowed, references, pattern, required } = attribute.into();
+            let (of_class, built_in) = (of.name.clone(), attribute.built_in);
+            AttributeView { name, label, kind, unit, allowed, references, pattern, required, of_class, built_in }
         });
         Self {
             name: class.name.clone(),
@@ -167,6 +186,13 @@ impl ClassView {
             identity: class.identity.clone(),
             built_in: class.built_in,
         }
+    }
+}
+
+impl From<AttributeView> for AttributeSpec {
+    fn from(view: AttributeView) -> Self {
+        let AttributeView { name, label, kind, unit, allowed, references, pattern, required, .. } = view;
+        Self { name, label, kind, unit, allowed, references, pattern, required }
     }
 }
 

@@ -154,6 +154,20 @@ fn no_two_types_have_one_name_in_the_description() {
     assert!(names.len() > 100, "{}", names.len());
 }
 
+/// A type that refuses unknown keys, flattened into another, forbids what the other adds: no answer could ever be as described.
+#[test]
+fn no_part_of_a_type_forbids_the_other_parts() {
+    let description = description();
+    let schemas = description["components"]["schemas"].as_object().unwrap();
+    for (name, schema) in schemas {
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            let referred = part["$ref"].as_str().and_then(|path| path.strip_prefix("#/components/schemas/")).map(|of| &schemas[of]);
+            let strict = referred.unwrap_or(part)["additionalProperties"] == Value::Bool(false);
+            assert!(!strict, "{name} is made of parts, and one forbids the others: {part}");
+        }
+    }
+}
+
 #[test]
 fn everything_is_described() {
     let description = description();

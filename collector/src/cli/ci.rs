@@ -300,7 +300,7 @@ pub(super) type Kinds = HashMap<String, AttributeKind>;
 pub(super) async fn kinds(client: &Client) -> Result<Kinds, CliError> {
     let classes: Page<ClassView> = client.get("/classes", &[]).await?;
     let attributes = classes.items.into_iter().flat_map(|class| class.attributes);
-    Ok(attributes.filter_map(|attribute| Some((attribute.spec.name, AttributeKind::parse(&attribute.spec.kind)?))).collect())
+    Ok(attributes.filter_map(|attribute| Some((attribute.name, AttributeKind::parse(&attribute.kind)?))).collect())
 }
 
 /// `attribute=value` arguments: text, or what the attribute's kind in the catalogue asks for.

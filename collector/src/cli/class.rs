@@ -154,7 +154,7 @@ fn read(file: &std::path::Path) -> Result<ClassSpec, CliError> {
 /// What is there, changed as the options say.
 fn changed(known: Option<ClassView>, options: &Define) -> Result<ClassSpec, CliError> {
     let mut spec = known.map_or_else(ClassSpec::default, |class| {
-        let own = class.attributes.into_iter().filter(|it| it.of_class == class.name && !it.built_in).map(|it| it.spec).collect();
+        let own = class.attributes.into_iter().filter(|it| it.of_class == class.name && !it.built_in).map(AttributeSpec::from).collect();
         match class.built_in {
             true => ClassSpec { attributes: own, ..ClassSpec::default() },
             false => ClassSpec {
@@ -256,8 +256,7 @@ fn classes(classes: &[ClassView]) -> Rows {
 
 fn attributes(class: &ClassView) -> Rows {
     let mut rows = Rows::new(&["Attribute", "Label", "Kind", "Allowed", "Required", "Of class"]);
-    for attribute in &class.attributes {
-        let spec = &attribute.spec;
+    for spec in &class.attributes {
         let references = spec.references.iter().map(|class| format!("of class {class}"));
         let pattern = spec.pattern.iter().map(|pattern| format!("matches {pattern}"));
         let unit = spec.unit.iter().map(|unit| format!("in {unit}"));
@@ -268,7 +267,7 @@ fn attributes(class: &ClassView) -> Rows {
             spec.kind.clone(),
             allowed.join(", "),
             if spec.required { "yes" } else { "" }.to_owned(),
-            attribute.of_class.clone(),
+            spec.of_class.clone(),
         ]);
     }
     rows
