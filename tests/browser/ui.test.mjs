@@ -40,7 +40,7 @@ async function visitor(options = {}) {
   const page = await context.newPage()
   const complaints = []
   page.on('console', (message) => {
-    const expected = /status of (401|403|404|422|429)/.test(message.text())
+    const expected = /status of (401|403|404|405|422|429)/.test(message.text())
     if (['error', 'warning'].includes(message.type()) && !expected) complaints.push(`console: ${message.text()}`)
   })
   page.on('pageerror', (error) => complaints.push(`script: ${error.message}`))
@@ -618,6 +618,54 @@ test('a class of one\'s own: it is offered at once, a wrong value is refused, it
   assert.match(await page.locator('#rules').innerText(), /would (stand|change)/)
 })
 
+test('what destroys is asked first: by a dialog where scripts run, else by a page that one can leave', async () => {
+  const made = await collector.api('POST', '/cis', { class: 'printer', name: 'Old <printer>' })
+  const visit = await visitor({ javaScriptEnabled: false })
+  const { page } = visit
+  await signIn(page, 'admin')
+  await go(page, `/items/${made.id}?view=edit`)
+  await page.getByLabel('Why?').fill('Sold')
+  await page.getByRole('button', { name: 'Retire' }).click()
+  assert.equal(await heading(page), 'Retire Old <printer>?')
+  if (screenshots) await page.screenshot({ path: join(screenshots, 'confirm.png'), fullPage: true })
+  await page.getByRole('link', { name: 'Cancel' }).click()
+  assert.equal((await collector.api('GET', `/cis/${made.id}`)).lifecycle, 'active')
+  await page.getByLabel('Why?').fill('Sold')
+  await page.getByRole('button', { name: 'Retire' }).click()
+  await page.getByRole('button', { name: 'Retire' }).click()
+  assert.match(await page.getByRole('status').innerText(), /retired/)
+  quiet(visit)
+  await visit.close()
+
+  const other = await collector.api('POST', '/cis', { class: 'printer', name: 'Older printer' })
+  await go(shared.page, `/items/${other.id}?view=edit`)
+  await shared.page.getByLabel('Why?').fill('Sold')
+  await shared.page.getByRole('button', { name: 'Retire' }).click()
+  await shared.page.waitForURL((url) => url.pathname === `/items/${other.id}` && !url.search)
+  assert.match(await shared.page.getByRole('status').innerText(), /retired/, 'the dialog is enough')
+  quiet(shared)
+})
+
+test('a refused form stands there as it was typed, and its address opens as a page that leads back', async () => {
+  const { page } = shared
+  await go(page, '/classes')
+  await page.getByLabel('The dependent …').fill('is cooled by')
+  await page.getByLabel('… and the other way').fill('cools')
+  await page.locator('#type-name').fill('runs_on')
+  await page.getByLabel('If what it depends on fails').selectOption('soft')
+  await page.getByRole('button', { name: 'Add the type' }).click()
+  assert.match(await page.locator('.flash.problem').innerText(), /runs_on/)
+  assert.deepEqual([await page.getByLabel('The dependent …').inputValue(), await page.locator('#type-name').inputValue(), await page.getByLabel('If what it depends on fails').inputValue()], ['is cooled by', 'runs_on', 'soft'])
+  assert.equal(await page.locator('#class-name').inputValue(), '', 'only the form that was refused')
+  assert.ok((await page.getByRole('navigation', { name: 'Main' }).count()) > 0)
+  const answer = await go(page, new URL(page.url()).pathname)
+  assert.equal(answer.status(), 405)
+  assert.equal(answer.headers().allow, 'POST')
+  await page.getByRole('link', { name: 'Go to the classes' }).click()
+  assert.equal(await heading(page), 'Classes')
+  quiet(shared)
+})
+
 test('errors are pages that say the next step', async () => {
   const { page } = shared
   for (const path of ['/items/00000000-0000-0000-0000-000000000000', '/items/not-an-id', '/nothing-here']) {
@@ -772,6 +820,8 @@ test('a table is handed in, previewed, read in another way, applied and taken ba
   assert.match(await page.locator('tbody').innerText(), /printed-1[^]*red/)
   await go(page, '/imports')
   await page.getByRole('link', { name: 'register.csv' }).first().click()
+  await page.getByRole('button', { name: 'Take it back' }).click()
+  assert.match(await heading(page), /^Take register\.csv back\?$/, 'without scripts a page asks')
   await page.getByRole('button', { name: 'Take it back' }).click()
   await settled('Taken back as a whole.')
   await go(page, '/items?q=name%3Dprinted-1')

@@ -20,7 +20,7 @@ use crate::{
     auth::Refusal,
     cli::identity::parse_instant,
     query::{self, CiQuery, Filter},
-    store::{Differing, Kept},
+    store::{Differing, Event, Kept},
 };
 
 pub(super) fn routes() -> OpenApiRouter<SharedApp> {
@@ -123,6 +123,18 @@ pub(crate) struct ChangeView {
     pub(crate) class: String,
     /// What differs.
     pub(crate) fields: Vec<FieldView>,
+    /// When it last changed, up to the later instant. This and what follows is absent where the change feed no longer goes back so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<Instant>,
+    /// Who changed it then: `user:NAME`, `api:OWNER/TOKEN`, `agent:ID`, `collector`, `console`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) actor: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// The thing's own id.
+    #[serde(skip)]
+    id: Uuid,
 }
 
 /// One field at both instants.
@@ -191,12 +203,31 @@ pub(crate) async fn answer(app: &App, question: &Question) -> Result<DiffView, R
             }
         }
     }
+    say_who(app, &mut items, question.to).await?;
     let mut groups: BTreeMap<(String, String, String), usize> = BTreeMap::new();
     for item in &items {
         *groups.entry((item.kind.clone(), item.class.clone(), item.change.clone())).or_default() += 1;
     }
     let groups = groups.into_iter().map(|((kind, class, change), count)| GroupView { kind, class, change, count }).collect();
     Ok(DiffView { from: question.from.into(), to: question.to.into(), groups, items, next })
+}
+
+/// Says of each change when it was, who made it and why.
+async fn say_who(app: &App, items: &mut [ChangeView], until: Timestamp) -> Result<(), Refusal> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    let about: std::collections::BTreeSet<CiId> = items.iter().map(|item| CiId(item.item.id)).collect();
+    let about: Vec<CiId> = about.into_iter().collect();
+    let events = app.store.newest_events(&about, until).await?;
+    let newest: std::collections::HashMap<(&str, Uuid), &Event> =
+        events.iter().map(|event| ((event.kind.as_str(), event.subject), event)).collect();
+    for item in items {
+        if let Some(event) = newest.get(&(item.kind.as_str(), item.id)) {
+            (item.at, item.actor, item.reason) = (Some(event.at.into()), Some(event.actor.clone()), Some(event.reason.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a change is about an item that the filter finds.
@@ -244,6 +275,10 @@ fn describe(estate: &Estate, kind: Kept, thing: Differing) -> Option<ChangeView>
         other: other.map(|other| CiReference::of(estate, other)),
         class,
         fields,
+        at: None,
+        actor: None,
+        reason: None,
+        id: thing.id,
     })
 }
 

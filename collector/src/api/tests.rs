@@ -581,6 +581,11 @@ async fn two_items_are_compared_merged_split_and_kept_apart() {
     let items = diff.body["items"].as_array().unwrap();
     assert_eq!(items.len(), 2, "{}", diff.body);
     assert!(items.iter().all(|item| item["change"] == "appeared" && item["class"] == "server"), "{}", diff.body);
+    // Restored last, by whom it was asked for.
+    let said: Vec<&Value> = items.iter().flat_map(|item| [&item["actor"], &item["at"], &item["reason"]]).collect();
+    assert!(said.iter().all(|said| said.as_str().is_some_and(|text| !text.is_empty())), "{}", diff.body);
+    assert_eq!(items[0]["actor"], "console");
+    assert!(items[0]["at"].as_str().unwrap() > begun.as_str(), "{}", diff.body);
     assert_eq!(diff.body["groups"][0]["count"], 2);
     let now = Timestamp::now().to_string();
     let filtered = collector.get(&format!("/diff?from={begun}&to={now}&filter=id:{other}")).await;

@@ -126,10 +126,12 @@ pub(super) async fn diff(options: DiffOptions, context: &Context) -> Result<(), 
     query.extend(options.kind.as_deref().map(|kind| ("kind", kind)));
     let view: DiffView = client.get("/diff", &query).await?;
     let table = || {
-        let mut rows = Rows::new(&["Change", "Kind", "Class", "Item", "Differs"]);
+        let mut rows = Rows::new(&["When", "Who", "Change", "Kind", "Class", "Item", "Differs"]);
         for it in &view.items {
             let item = it.other.as_ref().map_or_else(|| it.item.name.clone(), |other| format!("{} to {}", it.item.name, other.name));
-            rows.push([it.change.clone(), it.kind.clone(), it.class.clone(), item, differs(&it.fields)]);
+            let when = it.at.as_ref().map(ToString::to_string).unwrap_or_default();
+            let who = it.actor.clone().unwrap_or_default();
+            rows.push([when, who, it.change.clone(), it.kind.clone(), it.class.clone(), item, differs(&it.fields)]);
         }
         rows
     };

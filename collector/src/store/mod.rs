@@ -91,6 +91,9 @@ pub trait Store: Send + Sync + 'static {
     /// Every version of a CI, newest first.
     async fn ci_history(&self, ci: CiId, limit: u32) -> Result<Vec<CiVersion>, StoreError>;
 
+    /// Of everything that is about one of these CIs, by kind and thing, the newest event up to this instant.
+    async fn newest_events(&self, cis: &[CiId], until: Timestamp) -> Result<Vec<Event>, StoreError>;
+
     /// The change feed: events with a cursor above `after`, oldest first.
     async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
 

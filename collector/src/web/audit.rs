@@ -4,12 +4,12 @@ use askama::Template;
 use axum::response::Response;
 
 use super::{
-    format::When,
+    format::Exactly,
+    mentions::{Known, Mentions},
     problem::Problem,
     visitor::{Part, Shell, Visitor},
-    words,
 };
-use crate::store::Role;
+use crate::store::{AuditEntry, Role};
 
 /// Entries on one page.
 const PAGE: u32 = 100;
@@ -24,11 +24,11 @@ struct Page {
 }
 
 struct Entry {
-    when: When,
-    actor: String,
+    at: Exactly,
+    actor: Mentions,
     action: String,
-    subject: String,
-    detail: String,
+    subject: Mentions,
+    detail: Mentions,
 }
 
 /// `GET /audit?before=…`
@@ -37,12 +37,14 @@ pub(super) async fn show(visitor: Visitor) -> Result<Response, Problem> {
     let before: Option<u64> = visitor.query.get("before").parse().ok();
     let entries = visitor.app.store.audit_log(before, PAGE).await?;
     let next = if entries.len() == PAGE as usize { entries.last().map(|(number, _)| *number) } else { None };
-    let shown = entries.into_iter().map(|(_, entry)| Entry {
-        when: When::new(entry.at, visitor.now),
-        actor: words::actor(&entry.actor),
+    let entries: Vec<AuditEntry> = entries.into_iter().map(|(_, entry)| entry).collect();
+    let known = Known::of(&visitor, &entries).await;
+    let shown = entries.into_iter().map(|entry| Entry {
+        at: Exactly::new(entry.at, visitor.now),
+        actor: known.actor(&entry.actor),
+        subject: known.subject(&entry.action, &entry.subject),
+        detail: known.in_words(&entry.detail),
         action: entry.action,
-        subject: entry.subject,
-        detail: entry.detail,
     });
     let page = Page { shell: visitor.shell(Part::Audit), entries: shown.collect(), older_than_start: before.is_some(), next };
     Ok(visitor.page(&page))

@@ -15,6 +15,7 @@ use rollcall_core::{
 use rollcall_shared::CiId;
 
 use super::{
+    confirm::Confirmation,
     fields::link,
     format::{count, counted},
     problem::{Problem, sentence},
@@ -332,6 +333,12 @@ pub(super) async fn add_attribute(Path(name): Path<String>, form: Form) -> Resul
 pub(super) async fn delete_attribute(Path((name, attribute)): Path<(String, String)>, form: Form) -> Result<Response, Problem> {
     form.visitor.require(Role::Admin)?;
     let back = format!("{PAGE}/{name}");
+    if let Some(ask) = form.unless_confirmed(|| {
+        let says = "Items of the class are not asked for it any more. If any of them says something of it, it is not deleted, and you are told so.";
+        Confirmation::new(Part::Classes, format!("Delete the attribute {attribute}?"), says, "Delete the attribute", back.as_str())
+    }) {
+        return Ok(ask);
+    }
     let mut class = own_part(&form.visitor, &name)?;
     class.attributes.retain(|known| known.name != attribute);
     settle(&form, "catalogue.class.put", &name, DefinitionBody::Class(class), &back, &back, "The attribute is deleted.").await
@@ -351,6 +358,13 @@ fn own_part(visitor: &Visitor, name: &str) -> Result<ClassDefinition, Problem> {
 pub(super) async fn delete(Path(name): Path<String>, form: Form) -> Result<Response, Problem> {
     form.visitor.require(Role::Admin)?;
     let back = format!("{PAGE}/{name}");
+    if let Some(ask) = form.unless_confirmed(|| {
+        let label = words::class(&form.visitor.app.catalogue(), &name).to_owned();
+        let says = "No item can be of this class any more. If there are any, it is not deleted, and you are told so.";
+        Confirmation::new(Part::Classes, format!("Delete the class {label}?"), says, "Delete the class", back.as_str())
+    }) {
+        return Ok(ask);
+    }
     let subject = name.clone();
     let result = form
         .visitor
@@ -364,9 +378,17 @@ pub(super) async fn delete(Path(name): Path<String>, form: Form) -> Result<Respo
 /// `POST /classes/{name}/rules`: saves a rule, or deletes it if no order is given.
 pub(super) async fn save_rule(Path(name): Path<String>, form: Form) -> Result<Response, Problem> {
     form.visitor.require(Role::Admin)?;
-    let back = format!("{PAGE}/{name}");
     let (attribute, order) = (form.fields.get("attribute"), form.fields.get("order"));
+    let page = format!("{PAGE}/{name}");
+    // As the address of a rule that is tried: the form for it is filled in from there.
+    let back = link(&page, [("attribute", attribute), ("order", order)]);
     if form.fields.get("delete") == "yes" {
+        if let Some(ask) = form.unless_confirmed(|| {
+            let says = "What stands is then decided by the rules that are left, or by the usual order.";
+            Confirmation::new(Part::Classes, format!("Delete the rule for {attribute}?"), says, "Delete the rule", page.as_str())
+        }) {
+            return Ok(ask);
+        }
         let rule = format!("{name}.{}", if attribute.is_empty() { "*" } else { attribute });
         let subject = rule.clone();
         let result = form
@@ -375,14 +397,14 @@ pub(super) async fn save_rule(Path(name): Path<String>, form: Form) -> Result<Re
                 commands::delete_definition(estate, DefinitionKind::Precedence, &rule, order)
             })
             .await;
-        return settled(result, &back, "The rule is deleted.", &back);
+        return settled(result, &page, "The rule is deleted.", &page);
     }
     let rule = match read_rule(&name, attribute, order) {
         Ok(rule) => rule,
         Err(problem) => return Ok(refused(&back, sentence(&problem))),
     };
     let subject = rule.name();
-    settle(&form, "precedence.put", &subject, DefinitionBody::Precedence(rule), &back, &back, "The rule stands.").await
+    settle(&form, "precedence.put", &subject, DefinitionBody::Precedence(rule), &page, &back, "The rule stands.").await
 }
 
 /// `POST /relationship-types`: adds a relationship type.
@@ -404,6 +426,12 @@ pub(super) async fn add_type(form: Form) -> Result<Response, Problem> {
 /// `POST /relationship-types/{name}/delete`
 pub(super) async fn delete_type(Path(name): Path<String>, form: Form) -> Result<Response, Problem> {
     form.visitor.require(Role::Admin)?;
+    if let Some(ask) = form.unless_confirmed(|| {
+        let says = "No relationship can be of this type any more. If there are any, it is not deleted, and you are told so.";
+        Confirmation::new(Part::Classes, format!("Delete the relationship type {name}?"), says, "Delete the type", PAGE)
+    }) {
+        return Ok(ask);
+    }
     let subject = name.clone();
     let kind = DefinitionKind::RelationshipType;
     let result = form

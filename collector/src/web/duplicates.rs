@@ -6,15 +6,17 @@ use rollcall_core::reconcile::commands;
 use rollcall_shared::CiId;
 
 use super::{
+    confirm::Confirmation,
     fields::link,
-    format,
+    format::{self, Exactly},
+    mentions::{Known, Mentions},
     problem::{Problem, sentence},
     visitor::{Form, Part, Shell, Visitor, settled},
     words,
 };
 use crate::{
     api::{
-        diff::{self, DiffView, Question},
+        diff::{self, ChangeView, DiffView, Question},
         identity::{self, ComparisonView, DuplicateView},
     },
     cli::identity::parse_instant,
@@ -60,7 +62,13 @@ pub(super) async fn compare(visitor: Visitor) -> Result<Response, Problem> {
     let (Ok(a), Ok(b)) = (id("a"), id("b")) else { return Err(nobody()) };
     let it = identity::comparison(&visitor.app.estate(), &visitor.app.policy, a, b, visitor.now);
     let mut it = it.ok_or_else(nobody)?;
-    it.keys.iter_mut().for_each(|key| key.kind = key.kind.replace('_', " "));
+    {
+        let estate = visitor.app.estate();
+        for key in &mut it.keys {
+            key.kind = words::key_kind(&key.kind);
+            key.a.iter_mut().chain(&mut key.b).for_each(|value| *value = words::key_value(&estate, value));
+        }
+    }
     it.rules.iter_mut().for_each(|rule| rule.verdict = rule.verdict.replace('_', " "));
     it.standing = it.standing.replace('_', " ");
     Ok(visitor.page(&Compare { shell: visitor.shell(Part::Inventory), it }))
@@ -73,6 +81,11 @@ pub(super) async fn decide(form: Form) -> Result<Response, Problem> {
     let (one, other, reason) = (id("one")?, id("other")?, form.fields.get("reason").to_owned());
     match form.fields.get("decision") {
         "merge" => {
+            if let Some(ask) = form.unless_confirmed(|| {
+                merging(&form.visitor, one, other, link("/compare", [("a", form.fields.get("one")), ("b", form.fields.get("other"))]))
+            }) {
+                return Ok(ask);
+            }
             let make = move |estate: &_, order: commands::Order<'_>| commands::merge_cis(estate, one, other, &reason, order);
             let result = form.visitor.order("ci.merge", one, format!("with {other}"), make).await;
             let page = format!("/items/{one}?view=identity");
@@ -87,6 +100,14 @@ pub(super) async fn decide(form: Form) -> Result<Response, Problem> {
     }
 }
 
+/// What is asked before two items become one.
+pub(super) fn merging(visitor: &Visitor, one: CiId, other: CiId, back: String) -> Confirmation {
+    let estate = visitor.app.estate();
+    let (one, other) = (words::name_and_host(&estate, one), words::name_and_host(&estate, other));
+    let says = format!("{other} goes on as {one}, with its relationships and its history. Splitting takes it back exactly.");
+    Confirmation::new(Part::Inventory, format!("Make {other} part of {one}?"), says, "Merge", back)
+}
+
 #[derive(Template)]
 #[template(path = "changes.html")]
 struct Changes {
@@ -96,7 +117,16 @@ struct Changes {
     filter: String,
     problem: Option<String>,
     it: Option<DiffView>,
+    /// Of each change: when, who, why.
+    said: Vec<Option<Saying>>,
     next: Option<String>,
+}
+
+/// When something changed, by whom, and why.
+struct Saying {
+    at: Exactly,
+    actor: Mentions,
+    reason: Mentions,
 }
 
 /// `GET /changes?from=…&to=…&q=…`
@@ -120,7 +150,19 @@ pub(super) async fn changes(visitor: Visitor) -> Result<Response, Problem> {
         .as_ref()
         .and_then(|it| it.next.as_deref())
         .map(|next| link("/changes", [("from", from.as_str()), ("to", to.as_str()), ("q", filter.as_str()), ("after", next)]));
-    Ok(visitor.page(&Changes { shell, from, to, filter, problem, it, next }))
+    let said = it.as_ref().map(|it| sayings(&visitor, it)).unwrap_or_default();
+    Ok(visitor.page(&Changes { shell, from, to, filter, problem, it, said, next }))
+}
+
+fn sayings(visitor: &Visitor, it: &DiffView) -> Vec<Option<Saying>> {
+    let estate = visitor.app.estate();
+    let mut known = Known::default();
+    let saying = |change: &ChangeView| {
+        let (actor, reason) = (change.actor.as_deref()?, change.reason.as_deref().unwrap_or_default());
+        [actor, reason].into_iter().for_each(|text| known.look_up(&estate, text));
+        Some(Saying { at: Exactly::new(change.at?.0, visitor.now), actor: known.actor(actor), reason: known.in_words(&sentence(reason)) })
+    };
+    it.items.iter().map(saying).collect()
 }
 
 /// Classes, attributes and values as people read them. Every value is a text afterwards.

@@ -12,6 +12,11 @@ impl Fields {
         Self(url::form_urlencoded::parse(bytes).into_owned().collect())
     }
 
+    /// One more value.
+    pub(super) fn add(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The value of that name without white space around it; empty if there is none.
     pub(super) fn get(&self, name: &str) -> &str {
         self.raw(name).trim()
@@ -25,6 +30,11 @@ impl Fields {
     /// Whether there is a value of that name, empty or not.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// Every name with its value as it came.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// All values of that name.
@@ -42,6 +52,11 @@ impl Fields {
         }
         ids
     }
+}
+
+/// A name as one part of a path.
+pub(super) fn path_part(name: &str) -> String {
+    askama::filters::urlencode_strict(name).map_or_else(|_| String::new(), |encoded| encoded.to_string())
 }
 
 /// A link to `path` with the pairs that have a value.

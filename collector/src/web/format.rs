@@ -149,6 +149,31 @@ impl fmt::Display for When {
 // Made of digits and our own words only.
 impl HtmlSafe for When {}
 
+/// A time for a page that is evidence: to the second, with how long ago that is below it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exactly {
+    at: Timestamp,
+    now: Timestamp,
+}
+
+impl Exactly {
+    /// `at` as seen from `now`.
+    pub(super) fn new(at: Timestamp, now: Timestamp) -> Self {
+        Self { at, now }
+    }
+}
+
+impl fmt::Display for Exactly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.at.to_string();
+        let (day, time) = (text.get(..10).unwrap_or(&text), text.get(11..19).unwrap_or_default());
+        write!(f, r#"<time datetime="{text}">{day} {time} UTC</time><span class="detail">{}</span>"#, relative(self.at, self.now))
+    }
+}
+
+// Made of digits and our own words only.
+impl HtmlSafe for Exactly {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +216,13 @@ mod tests {
         }
         let html = When::new(now, now).to_string();
         assert!(html.contains(r#"title="1972-09-27 00:00 UTC">just now<"#), "{html}");
+    }
+
+    #[test]
+    fn what_is_evidence_has_its_second() {
+        let now = Timestamp::from_millis(1_000 * 86_400_000 + 61_000);
+        let html = Exactly::new(now.plus_millis(-60_000), now).to_string();
+        assert!(html.contains(">1972-09-27 00:00:01 UTC</time>") && html.contains("1 minute ago"), "{html}");
     }
 
     #[test]

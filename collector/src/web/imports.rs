@@ -11,7 +11,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    fields::link,
+    confirm::Confirmation,
+    fields::{Fields, link},
     format::{When, count, counted},
     problem::{Problem, sentence},
     visitor::{Form, Part, Shell, Visitor, done, refused},
@@ -87,6 +88,8 @@ struct Chip {
 
 struct ColumnRow {
     number: usize,
+    /// What the form's field is called.
+    input: String,
     heading: String,
     field: String,
 }
@@ -141,7 +144,7 @@ pub(super) async fn list(visitor: Visitor) -> Result<Response, Problem> {
         when: When::new(import.created.0, visitor.now),
         file: import.file,
         source: import.source,
-        by: import.by,
+        by: super::words::actor(&import.by),
     };
     let page = ListPage {
         shell: visitor.shell(Part::Inventory),
@@ -157,6 +160,7 @@ pub(super) async fn hand_in(visitor: Visitor, mut form: Multipart) -> Result<Res
     let unreadable = || Problem::invalid("The form did not come in whole.");
     let (mut source, mut class, mut realm, mut names_identify, mut proven) = (String::new(), String::new(), None, false, false);
     let mut file: Option<(Spool, String)> = None;
+    let mut said = Fields::default();
     while let Some(mut field) = form.next_field().await.map_err(|_| unreadable())? {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
@@ -179,6 +183,7 @@ pub(super) async fn hand_in(visitor: Visitor, mut form: Multipart) -> Result<Res
             text.extend_from_slice(&piece);
         }
         let text = String::from_utf8_lossy(&text).trim().to_owned();
+        said.add(&name, &text);
         match name.as_str() {
             "csrf" => proven = visitor.actor.csrf_holds(Some(&text)),
             "source" => source = text,
@@ -191,6 +196,7 @@ pub(super) async fn hand_in(visitor: Visitor, mut form: Multipart) -> Result<Res
     if !proven {
         return Err(Problem::stale_form());
     }
+    visitor.keep(&said);
     let Some((spool, file_name)) = file.filter(|(_, name)| !name.is_empty()) else {
         return Ok(refused(PAGE, "Choose a file first."));
     };
@@ -262,7 +268,12 @@ pub(super) async fn show(Path(id): Path<String>, visitor: Visitor) -> Result<Res
             .columns
             .iter()
             .enumerate()
-            .map(|(number, column)| ColumnRow { number, heading: column.heading.clone(), field: column.field.clone() })
+            .map(|(number, column)| ColumnRow {
+                number,
+                input: format!("column-{number}"),
+                heading: column.heading.clone(),
+                field: column.field.clone(),
+            })
             .collect(),
         fields: field_names(&catalogue),
         class: import.class.clone().unwrap_or_default(),
@@ -273,7 +284,7 @@ pub(super) async fn show(Path(id): Path<String>, visitor: Visitor) -> Result<Res
         left_out,
         file: import.file,
         source: import.source,
-        by: import.by,
+        by: super::words::actor(&import.by),
     };
     let mut response = visitor.page(&page);
     if is_busy {
@@ -332,6 +343,17 @@ fn row(row: RowView) -> Row {
     }
 }
 
+/// What is asked before an import is taken back.
+fn undoing(import: &ImportView, here: &str) -> Confirmation {
+    let file = if import.file.is_empty() { "this import" } else { &import.file };
+    let items = |number: u64| counted(usize::try_from(number).unwrap_or(usize::MAX), "item", "items");
+    let (made, changed) = (items(import.counts.create), items(import.counts.update));
+    let says = format!(
+        "What it made is retired ({made}), and what it changed says again what it said before ({changed}). What somebody has changed since stays."
+    );
+    Confirmation::new(Part::Inventory, format!("Take {file} back?"), says, "Take it back", here)
+}
+
 /// `POST /imports/{id}/{order}`: mapping, apply, undo.
 pub(super) async fn order(Path((id, order)): Path<(String, String)>, form: Form) -> Result<Response, Problem> {
     let visitor = &form.visitor;
@@ -339,6 +361,12 @@ pub(super) async fn order(Path((id, order)): Path<(String, String)>, form: Form)
     let id = import_id(&id)?;
     let here = format!("{PAGE}/{id}");
     let by = visitor.actor.audit_name();
+    if order == "undo" {
+        let import = import::find(&visitor.app, id).await.map_err(problem)?;
+        if let Some(ask) = form.unless_confirmed(|| undoing(&import, &here)) {
+            return Ok(ask);
+        }
+    }
     let (result, text) = match order.as_str() {
         "apply" => (import::apply(&visitor.app, id, by).await, "It is being applied."),
         "undo" => (import::undo(&visitor.app, id, by).await, "It is being taken back."),

@@ -9,7 +9,7 @@ use rollcall_shared::Timestamp;
 use serde_json::Value;
 
 use super::{
-    fields::{Fields, link},
+    fields::link,
     format::{self, When, count, counted},
     item::inputs::{Input, editable},
     problem::{Problem, sentence},
@@ -121,6 +121,12 @@ struct Cell {
 /// Columns of a list for which nobody chose any.
 const USUAL: [&str; 8] = ["name", "class", "operating_system", "ip_addresses", "owner", "location", "rank", "last_seen"];
 
+/// What runs no agent.
+const UNMANAGED: &str = "unmanaged_host";
+
+/// Columns before those that everything has, of a class that people defined.
+const MOST_OWN: usize = 6;
+
 /// The same of a list of what runs no agent: who it may be, by what others see of it.
 const USUAL_OF_UNMANAGED: [&str; 9] =
     ["name", "ip_addresses", "mac_addresses", "adapter_maker", "announced_model", "last_seen", "announced_services", "owner", "location"];
@@ -205,9 +211,37 @@ impl State<'_> {
     }
 }
 
-fn usual(catalogue: &Catalogue, filter: &str) -> &'static [&'static str] {
-    let of_unmanaged = Filter::parse(catalogue, filter).is_ok_and(|filter| filter.class() == Some("unmanaged_host"));
-    if of_unmanaged { &USUAL_OF_UNMANAGED } else { &USUAL }
+/// The columns of a list for which nobody chose any.
+fn usual(catalogue: &Catalogue, filter: &str) -> Vec<String> {
+    let listed = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let filter = Filter::parse(catalogue, filter).unwrap_or_default();
+    match filter.class() {
+        Some(UNMANAGED) => listed(&USUAL_OF_UNMANAGED),
+        Some(class) if catalogue.class(class).is_some_and(|class| !class.built_in) => usual_of_own(catalogue, class),
+        _ => listed(&USUAL),
+    }
+}
+
+/// Those of a class that people defined: what its items are recognised by, what else they are asked for, and what everything has.
+fn usual_of_own(catalogue: &Catalogue, class: &str) -> Vec<String> {
+    let identity = catalogue.lineage(class).map(|class| &class.identity).find(|sets| !sets.is_empty());
+    let identity = identity.into_iter().flatten().flatten();
+    let own = catalogue.attributes(class).map(|(_, attribute)| attribute).filter(|attribute| !attribute.built_in);
+    let mut own: Vec<_> = own.collect();
+    own.sort_by_key(|attribute| !attribute.required);
+    let has_children = catalogue.classes().any(|child| child.parent.as_deref() == Some(class));
+    let is_machine = catalogue.is_a(class, MACHINE);
+    let first = ["name"].into_iter().chain(has_children.then_some("class"));
+    let known = identity.map(String::as_str).chain(own.into_iter().map(|attribute| attribute.name.as_str()));
+    let machine = ["operating_system", "ip_addresses"].into_iter().filter(|_| is_machine);
+    let last = ["owner", "location", "rank"].into_iter().chain(is_machine.then_some("last_seen"));
+    let mut columns: Vec<String> = Vec::new();
+    for (name, most) in first.chain(known).map(|name| (name, MOST_OWN)).chain(machine.chain(last).map(|name| (name, usize::MAX))) {
+        if columns.len() < most && !columns.iter().any(|known| known == name) {
+            columns.push(name.to_owned());
+        }
+    }
+    columns
 }
 
 /// Every column that can be shown, the shown ones marked.
@@ -334,6 +368,7 @@ fn is_class(term: &query::Term) -> bool {
 }
 
 fn headings(catalogue: &Catalogue, columns: &[Column], sorted: &str, state: &State<'_>) -> Vec<Heading> {
+    let is_unmanaged = Filter::parse(catalogue, state.filter).is_ok_and(|filter| filter.class() == Some(UNMANAGED));
     let heading = |column: &Column| {
         let name = column.to_string();
         let ascending = sorted == name;
@@ -349,7 +384,7 @@ fn headings(catalogue: &Catalogue, columns: &[Column], sorted: &str, state: &Sta
         let label = match column {
             Column::Attribute(name) if name == "operating_system" && state.columns.is_empty() => "System".to_owned(),
             Column::Attribute(name) if name == "ip_addresses" && state.columns.is_empty() => "Address".to_owned(),
-            Column::LastSeen if usual(catalogue, state.filter) == USUAL_OF_UNMANAGED => "Last met".to_owned(),
+            Column::LastSeen if is_unmanaged => "Last met".to_owned(),
             column => label(catalogue, column),
         };
         Heading {
@@ -402,11 +437,7 @@ struct NewPage {
 /// `GET /items/new`
 pub(super) async fn new(visitor: Visitor) -> Result<Response, Problem> {
     visitor.require(Role::AssetManager)?;
-    Ok(new_page(&visitor, &visitor.query))
-}
-
-/// The form for a new item, filled in with what `said` says already.
-pub(super) fn new_page(visitor: &Visitor, said: &Fields) -> Response {
+    let said = visitor.typed("/items").fields().unwrap_or(&visitor.query);
     let catalogue = Arc::clone(visitor.app.estate().catalogue());
     let mut classes: Vec<_> =
         catalogue.classes().filter(|class| class.parent.is_some()).map(|class| (class.name.clone(), class.label.clone())).collect();
@@ -418,7 +449,7 @@ pub(super) fn new_page(visitor: &Visitor, said: &Fields) -> Response {
         let fields = editable(&catalogue, shown).into_iter().filter(|attribute| shown != "item" || attribute.kind == AttributeKind::Text);
         fields.map(|attribute| Input::new(&estate, attribute, None, false).said(said)).collect()
     };
-    visitor.page(&NewPage { shell: visitor.shell(Part::Inventory), classes, class, name, fields })
+    Ok(visitor.page(&NewPage { shell: visitor.shell(Part::Inventory), classes, class, name, fields }))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod applications;
 mod assets;
 mod audit;
 mod classes;
+mod confirm;
 mod duplicates;
 mod enrollment;
 mod export;
@@ -15,15 +16,20 @@ mod impact;
 mod imports;
 mod item;
 mod items;
+mod mentions;
 mod overview;
 mod people;
 mod problem;
 mod review;
 mod security;
 mod sign_in;
+#[cfg(test)]
+mod tests;
+mod typed;
 mod views;
 mod visitor;
 mod words;
+mod wrong_method;
 
 use axum::{
     Router,
@@ -38,7 +44,7 @@ use crate::app::SharedApp;
 
 /// Every page.
 pub fn router(app: SharedApp) -> Router {
-    Router::new()
+    let pages = Router::new()
         .route("/assets/{file}", get(assets::serve))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-out", post(sign_in::sign_out))
@@ -101,9 +107,11 @@ pub fn router(app: SharedApp) -> Router {
         .route("/people", get(people::show).post(people::add))
         .route("/people/{id}", post(people::change))
         .route("/audit", get(audit::show))
+        .method_not_allowed_fallback(wrong_method::show)
         .fallback(no_such_page)
-        .with_state(app)
-        .layer(middleware::map_response(security::harden))
+        .with_state(app);
+    let again = middleware::from_fn_with_state(pages.clone(), typed::show_again);
+    pages.layer(again).layer(middleware::map_response(security::harden))
 }
 
 async fn no_such_page(uri: Uri) -> Problem {

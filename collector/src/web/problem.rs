@@ -6,6 +6,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
+use super::words;
 use crate::{auth::Refusal, store::StoreError, writer::WriteError};
 
 /// A page instead of the one asked for.
@@ -16,11 +17,13 @@ pub(super) struct Problem {
     title: String,
     detail: String,
     next_step: String,
+    /// Where to go on, and what the button there says; the overview and the inventory are offered anyway.
+    to: Option<(String, &'static str)>,
 }
 
 impl Problem {
     fn new(status: StatusCode, title: &str, detail: impl Into<String>, next_step: &str) -> Self {
-        Self { status, title: title.to_owned(), detail: detail.into(), next_step: next_step.to_owned() }
+        Self { status, title: title.to_owned(), detail: detail.into(), next_step: next_step.to_owned(), to: None }
     }
 
     /// There is no such thing.
@@ -43,6 +46,12 @@ impl Problem {
         )
     }
 
+    /// The address takes forms only.
+    pub(super) fn wrong_method(what: &str, href: String, label: &'static str) -> Self {
+        let next_step = "Go to the page that it belongs to; what can be done is there.";
+        Self { to: Some((href, label)), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "Nothing to see here", what, next_step) }
+    }
+
     /// A refusal of the API's kind, as a page.
     pub(super) fn from_refusal(problem: rollcall_shared::wire::Problem) -> Self {
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -50,6 +59,7 @@ impl Problem {
             status,
             title: problem.title,
             detail: sentence(&problem.detail),
+            to: problem.next_step.as_deref().and_then(words::page_of),
             next_step: problem.next_step.map_or_else(String::new, |step| sentence(&step)),
         }
     }
@@ -89,8 +99,9 @@ impl IntoResponse for Problem {
     }
 }
 
-/// With a capital letter and a full stop.
+/// With a capital letter and a full stop, and in words for people.
 pub(super) fn sentence(text: &str) -> String {
+    let text = words::for_people(text);
     let mut characters = text.chars();
     let mut sentence: String = characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect();
     if !sentence.ends_with(['.', '!', '?', '…']) && !sentence.is_empty() {

@@ -7,9 +7,10 @@ use axum::{
 use rollcall_shared::ViewId;
 
 use super::{
+    confirm::Confirmation,
     fields::{Fields, link},
     problem::{Problem, sentence},
-    visitor::{Form, Visitor, done, refused},
+    visitor::{Form, Part, Visitor, done, refused},
 };
 use crate::{
     store::ViewRecord,
@@ -24,7 +25,7 @@ pub(super) async fn open(visitor: Visitor, Path(id): Path<String>) -> Result<Res
 
 /// `POST /views`
 pub(super) async fn save(form: Form) -> Result<Response, Problem> {
-    let Form { visitor, fields } = form;
+    let Form { visitor, fields, .. } = form;
     let wanted = wanted(&fields);
     let back = list(&wanted.filter, &wanted.sort, &wanted.columns, "");
     match views::create(&visitor.app, &visitor.actor, wanted, visitor.now).await {
@@ -35,7 +36,7 @@ pub(super) async fn save(form: Form) -> Result<Response, Problem> {
 
 /// `POST /views/{id}`: replaces a view by the list that was on the page.
 pub(super) async fn change(Path(id): Path<String>, form: Form) -> Result<Response, Problem> {
-    let Form { visitor, fields } = form;
+    let Form { visitor, fields, .. } = form;
     let id: ViewId = id.parse().map_err(|_| no_such_view())?;
     let wanted = wanted(&fields);
     let back = list(&wanted.filter, &wanted.sort, &wanted.columns, &id.to_string());
@@ -47,8 +48,18 @@ pub(super) async fn change(Path(id): Path<String>, form: Form) -> Result<Respons
 
 /// `POST /views/{id}/delete`
 pub(super) async fn delete(Path(id): Path<String>, form: Form) -> Result<Response, Problem> {
-    let Form { visitor, .. } = form;
     let id: ViewId = id.parse().map_err(|_| no_such_view())?;
+    // Who may not delete it is told so, and not asked.
+    let known = views::visible(&form.visitor.app, &form.visitor.actor).await?.into_iter().find(|view| view.id == id);
+    if let Some(view) = known.filter(|view| views::may_change(&form.visitor.actor, view))
+        && let Some(ask) = form.unless_confirmed(|| {
+            let says = if view.shared { "It goes for everybody. The items in it stay." } else { "The items in it stay." };
+            Confirmation::new(Part::Inventory, format!("Delete the view “{}”?", view.name), says, "Delete the view", address(&view))
+        })
+    {
+        return Ok(ask);
+    }
+    let visitor = form.visitor;
     let view = views::delete(&visitor.app, &visitor.actor, id, visitor.now).await?;
     Ok(done(&list(&view.filter, &view.sort, &view.columns, ""), format!("Deleted the view “{}”.", view.name)))
 }

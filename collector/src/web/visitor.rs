@@ -1,5 +1,7 @@
 //! Who looks at a page or sends a form, and the frame around every page.
 
+use std::{fmt, sync::Arc};
+
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, HeaderValue, Method, header, request::Parts},
@@ -14,6 +16,7 @@ use rollcall_shared::Timestamp;
 use super::{
     fields::{Fields, link},
     problem::{Problem, render, sentence},
+    typed::{Refused, Said, Slot, Typed},
 };
 use crate::{
     app::SharedApp,
@@ -25,6 +28,9 @@ use crate::{
 
 /// The message that the page after a change shows once.
 const FLASH_COOKIE: &str = "rollcall-flash";
+
+/// Longest message that the cookie carries, characters.
+const MAX_FLASH: usize = 300;
 
 /// Longest form, bytes.
 const MAX_FORM_BYTES: usize = 64 * 1024;
@@ -40,6 +46,10 @@ pub(super) struct Visitor {
     /// The collector's clock when the request came.
     pub(super) now: Timestamp,
     flash: Option<Flash>,
+    /// What a form of this page said, that was refused just now.
+    typed: Option<Arc<Typed>>,
+    /// Where what a form says is kept while it is handled.
+    slot: Slot,
     views: Vec<ViewRecord>,
 }
 
@@ -75,7 +85,13 @@ impl FromRequestParts<SharedApp> for Visitor {
         } else {
             Vec::new()
         };
-        Ok(Self { app: app.clone(), actor, query, now: Timestamp::now(), flash: read_flash(&parts.headers), views })
+        let typed = parts.extensions.get::<Arc<Typed>>().cloned();
+        let flash = match &typed {
+            Some(typed) => Some(Flash { text: typed.why.clone(), problem: true }),
+            None => read_flash(&parts.headers),
+        };
+        let slot = parts.extensions.get::<Slot>().cloned().unwrap_or_default();
+        Ok(Self { app: app.clone(), actor, query, now: Timestamp::now(), flash, typed, slot, views })
     }
 }
 
@@ -89,6 +105,7 @@ impl Visitor {
             role: self.actor.role,
             csrf: self.actor.csrf().unwrap_or_default().to_owned(),
             flash: self.flash.clone(),
+            typed: self.typed.clone(),
             open_conflicts: estate.open_conflicts().count(),
             open_suggestions: estate.suggestions().filter(|group| group.standing == Standing::Suggested).count(),
             views: self.views.iter().map(|view| ViewLink::new(view, self.query.get("view"))).collect(),
@@ -110,10 +127,14 @@ impl Visitor {
         response
     }
 
-    /// The visitor whose next page says what did not work.
-    pub(super) fn with_problem(mut self, text: String) -> Self {
-        self.flash = Some(Flash { text, problem: true });
-        self
+    /// What was typed into the form that is sent to `action`, if it was refused just now.
+    pub(super) fn typed(&self, action: impl fmt::Display) -> Said<'_> {
+        Said::of(self.typed.as_deref(), action)
+    }
+
+    /// Remembers what a form says, so that it stands there again if the form is refused.
+    pub(super) fn keep(&self, fields: &Fields) {
+        self.slot.keep(fields);
     }
 
     /// Refuses who may not do what `role` may.
@@ -181,6 +202,8 @@ pub(super) struct Form {
     pub(super) visitor: Visitor,
     /// What it carried.
     pub(super) fields: Fields,
+    /// Where it was sent.
+    pub(super) action: String,
 }
 
 impl FromRequest<SharedApp> for Form {
@@ -188,12 +211,14 @@ impl FromRequest<SharedApp> for Form {
 
     async fn from_request(request: Request, app: &SharedApp) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
+        let action = parts.uri.path().to_owned();
         let visitor = Visitor::from_request_parts(&mut parts, app).await?;
         let fields = read_form(Request::from_parts(parts, body)).await?;
         if !visitor.actor.csrf_holds(Some(fields.get("csrf"))) {
             return Err(Problem::stale_form().into_response());
         }
-        Ok(Self { visitor, fields })
+        visitor.keep(&fields);
+        Ok(Self { visitor, fields, action })
     }
 }
 
@@ -218,14 +243,22 @@ pub(super) fn done(to: &str, text: impl Into<String>) -> Response {
     go(to, &Flash { text: text.into(), problem: false })
 }
 
-/// Goes back to a page that shows once what did not work.
+/// Back to the page that the form stands on, which shows what did not work, and in the form what was typed.
 pub(super) fn refused(to: &str, text: impl Into<String>) -> Response {
+    let why = text.into();
+    let mut response = outdated(to, why.clone());
+    response.extensions_mut().insert(Refused { at: to.to_owned(), why });
+    response
+}
+
+/// Back to a page that shows what did not work, and how things stand now instead of what was typed.
+pub(super) fn outdated(to: &str, text: impl Into<String>) -> Response {
     go(to, &Flash { text: text.into(), problem: true })
 }
 
 fn go(to: &str, flash: &Flash) -> Response {
     let kind = if flash.problem { "problem" } else { "done" };
-    let text: String = flash.text.chars().take(300).collect();
+    let text: String = flash.text.chars().take(MAX_FLASH).collect();
     let value = url::form_urlencoded::Serializer::new(String::new()).append_pair(kind, &text).finish();
     let mut response = Redirect::to(to).into_response();
     response.headers_mut().append(header::SET_COOKIE, flash_cookie(&value, 60));
@@ -283,6 +316,8 @@ pub(super) struct Shell {
     pub(super) csrf: String,
     /// A message to show once.
     pub(super) flash: Option<Flash>,
+    /// What a form of this page said, that was refused just now.
+    typed: Option<Arc<Typed>>,
     open_conflicts: usize,
     open_suggestions: usize,
     /// Saved views that this person sees.
@@ -340,6 +375,11 @@ impl Shell {
             .collect()
     }
 
+    /// What the form that is sent to `action` is filled in with.
+    pub(super) fn typed(&self, action: impl fmt::Display) -> Said<'_> {
+        Said::of(self.typed.as_deref(), action)
+    }
+
     /// Whether this person may change items.
     pub(super) fn may_write(&self) -> bool {
         self.role >= Role::AssetManager
@@ -391,6 +431,7 @@ mod tests {
                 role,
                 csrf: String::new(),
                 flash: None,
+                typed: None,
                 open_conflicts: 0,
                 views: Vec::new(),
                 open_suggestions: 0,

@@ -1,9 +1,12 @@
 //! The catalogue's and the core's names in people's words.
 
-use rollcall_core::{Catalogue, ConflictKind, Estate, Evidence, Method, MinUp, Relationship, Source, impact::Toll};
+use rollcall_core::{Catalogue, ConflictKind, Estate, Evidence, IdentityKeyKind, Method, MinUp, Relationship, Source, impact::Toll};
 use rollcall_shared::{CiId, Timestamp, catalogue::Hardness};
 
 use super::format::counted;
+
+/// Whoever works on the collector's own host, without signing in.
+const CONSOLE: &str = "the collector's console";
 
 /// A class in the singular; one that is deleted has only its name.
 pub(super) fn class<'n>(catalogue: &'n Catalogue, name: &'n str) -> &'n str {
@@ -49,6 +52,7 @@ pub(super) fn source(source: &Source) -> String {
         Source::Code(name) => format!("code {name}"),
         Source::Api(name) if name == "enrollment" => "enrollment token".to_owned(),
         Source::Api(name) => format!("API client {name}"),
+        Source::User(name) if name == "console" => CONSOLE.to_owned(),
         Source::User(name) => name.clone(),
     }
 }
@@ -62,9 +66,100 @@ pub(super) fn actor(actor: &str) -> String {
         _ => match actor {
             "agent" => "its agent".to_owned(),
             "collector" => "the collector".to_owned(),
-            "console" => "the console".to_owned(),
+            "console" => CONSOLE.to_owned(),
             other => other.to_owned(),
         },
+    }
+}
+
+/// A kind of key, by its name in data.
+pub(super) fn key_kind(name: &str) -> String {
+    let words = match IdentityKeyKind::parse(name) {
+        Some(IdentityKeyKind::SmbiosUuidAndSerial) => "Hardware UUID and serial number",
+        Some(IdentityKeyKind::SerialAndManufacturer) => "Serial number and manufacturer",
+        Some(IdentityKeyKind::MachineId) => "Id of the installed system",
+        Some(IdentityKeyKind::CloudInstanceId) => "Instance id in its cloud",
+        Some(IdentityKeyKind::Mac) => "Network adapter",
+        Some(IdentityKeyKind::NameAndSystem) => "Name and operating system",
+        Some(IdentityKeyKind::ServiceOnMachine) => "Service on its machine",
+        Some(IdentityKeyKind::AddressInRealm) => "Address in its network",
+        Some(IdentityKeyKind::FormerAddressInRealm) => "Address that it had in its network",
+        Some(IdentityKeyKind::NameInRealm) => "Name in its network",
+        Some(IdentityKeyKind::GuestHandle) => "Id of the guest on its host",
+        Some(IdentityKeyKind::HostedGuest) => "Guest that it hosts",
+        Some(IdentityKeyKind::CertificateFingerprint) => "Fingerprint",
+        Some(IdentityKeyKind::External) => "Id in another system",
+        Some(IdentityKeyKind::Serial) => "Serial number",
+        Some(IdentityKeyKind::SmbiosUuid) => "Hardware UUID",
+        Some(IdentityKeyKind::MadeUpMac) => "Network adapter, made up",
+        None => return name.replace('_', " "),
+    };
+    words.to_owned()
+}
+
+/// A key's value: its parts apart, and items by their names.
+pub(super) fn key_value(estate: &Estate, value: &str) -> String {
+    let part = |part: &str| match part.parse::<CiId>().ok().and_then(|id| estate.ci(id)) {
+        Some(ci) => ci.name.clone(),
+        None => part.to_owned(),
+    };
+    value.split('|').map(part).collect::<Vec<_>>().join(" · ")
+}
+
+/// A message of the core or the API for whoever reads a page: places of the API and commands become pages, names in data words.
+pub(super) fn for_people(text: &str) -> String {
+    let mut words = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("GET /api/v1/") {
+        let end = after.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ')')).unwrap_or(after.len());
+        let place = place_of(after[..end].trim_end_matches('.')).1;
+        match (before.strip_suffix("with "), before.strip_suffix(": ")) {
+            (Some(before), _) if place == "the inventory" => words.extend([before, "in ", place]),
+            (_, Some(before)) if place == "the item" => words.push_str(before),
+            _ => words.extend([before, place]),
+        }
+        rest = &after[end..];
+        // What the command line says beside it is the same once more.
+        if let Some((_, after)) = rest.strip_prefix(" or `rollcall ").and_then(|rest| rest.split_once('`')) {
+            rest = after;
+        }
+    }
+    words.push_str(rest);
+    for (source, word) in [(" user:", " "), (" api:", " API client "), (" import:", " import "), (" code:", " code ")] {
+        words = words.replace(source, word);
+    }
+    let attribute = words.strip_prefix("attributes.").and_then(|text| text.split_once(": ")).filter(|(name, _)| !name.contains(' '));
+    match attribute {
+        Some((name, problem)) => format!("{}: {problem}", name.replace('_', " ")),
+        None => words,
+    }
+}
+
+/// The page of what a message names by its place in the API, if it names one; and what its button says.
+pub(super) fn page_of(text: &str) -> Option<(String, &'static str)> {
+    let (_, path) = text.split_once("GET /api/v1/")?;
+    let (href, place) = place_of(path);
+    let label = match place {
+        "the page Classes" => "Go to the classes",
+        "the page Imports" => "Go to the imports",
+        "the page Kept answers" => "Go to the kept answers",
+        "the page Enrollment" => "Go to enrollment",
+        _ => return None,
+    };
+    Some((href.to_owned(), label))
+}
+
+fn place_of(path: &str) -> (&'static str, &'static str) {
+    let begins = |name: &str| path.starts_with(name);
+    match () {
+        () if begins("classes") || begins("relationship-types") => ("/classes", "the page Classes"),
+        () if begins("cis/") => ("/items", "the item"),
+        () if begins("cis") => ("/items", "the inventory"),
+        () if begins("imports") => ("/imports", "the page Imports"),
+        () if begins("impact/answers") => ("/impact/answers", "the page Kept answers"),
+        () if begins("agents") || begins("conflicts") => ("/enrollment", "the page Enrollment"),
+        () if begins("need-groups") => ("/items", "the item"),
+        () => ("/", "the API's description"),
     }
 }
 
@@ -135,4 +230,34 @@ pub(super) fn class_and_host(estate: &Estate, class_name: &str, id: CiId) -> Str
 /// An item's name, for ids that other things hold.
 pub(super) fn name(estate: &Estate, id: CiId) -> String {
     estate.ci(id).map_or_else(|| "an item that is gone".to_owned(), |ci| ci.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_the_api_name_pages_where_people_read_them() {
+        for (said, words) in [
+            ("there is no class \"x\"; see GET /api/v1/classes", "there is no class \"x\"; see the page Classes"),
+            ("search for it by name with GET /api/v1/cis?filter=NAME or `rollcall ci list NAME`", "search for it by name in the inventory"),
+            ("see the item's relationships: GET /api/v1/cis/{id}/relationships", "see the item's relationships"),
+            ("GET /api/v1/classes lists them", "the page Classes lists them"),
+            ("attributes.warranty_until: a day is needed", "warranty until: a day is needed"),
+            ("made by user:ada", "made by ada"),
+            ("attributes and such: all", "attributes and such: all"),
+        ] {
+            assert_eq!(for_people(said), words);
+        }
+        assert_eq!(page_of("list them with GET /api/v1/imports").unwrap().0, "/imports");
+        assert_eq!(page_of("go back"), None);
+    }
+
+    #[test]
+    fn every_kind_of_key_has_words() {
+        for kind in IdentityKeyKind::ALL {
+            let words = key_kind(kind.as_str());
+            assert!(!words.contains('_') && words != kind.as_str().replace('_', " "), "{words}");
+        }
+    }
 }

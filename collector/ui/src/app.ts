@@ -36,10 +36,19 @@ document.addEventListener('click', async (event) => {
   }, 2000)
 })
 
-// Forms that cannot be taken back ask first.
+// Forms that cannot be taken back ask first, and say that they have; without scripts the collector asks with a page.
 document.addEventListener('submit', (event) => {
-  const question = closest<HTMLFormElement>(event, 'form[data-confirm]')?.dataset.confirm
-  if (question && !confirm(question)) event.preventDefault()
+  const form = closest<HTMLFormElement>(event, 'form[data-confirm]')
+  if (!form) return
+  if (!confirm(form.dataset.confirm)) {
+    event.preventDefault()
+    return
+  }
+  const confirmed = form.querySelector<HTMLInputElement>('input[name=confirmed]') ?? document.createElement('input')
+  confirmed.type = 'hidden'
+  confirmed.name = 'confirmed'
+  confirmed.value = 'yes'
+  form.append(confirmed)
 })
 
 // "/" goes to the search field, as in most tools with one.

@@ -1,4 +1,4 @@
-use rollcall_shared::CiId;
+use rollcall_shared::{CiId, Timestamp};
 use sqlx::{Postgres, Transaction};
 
 use super::{PostgresStore, Result};
@@ -20,6 +20,11 @@ const EVENTS_ABOUT: &str = json_rows!(
      UNION ALL SELECT * FROM (SELECT * FROM event WHERE other_ci = $1 AND ci IS DISTINCT FROM $1 ORDER BY cursor DESC LIMIT $2) AS other
      ORDER BY cursor DESC LIMIT $2) AS newest"
 );
+/// Of each thing the newest. Every event about these CIs is looked at, by its index.
+const NEWEST: &str = json_rows!(
+    columns::event!(),
+    "FROM event WHERE cursor IN (SELECT max(cursor) FROM event WHERE ci = ANY($1) AND at <= $2 GROUP BY kind, subject)"
+);
 const AUDIT: &str =
     json_rows!(columns::audit!(), "FROM (SELECT * FROM audit_log WHERE number < $1 ORDER BY number DESC LIMIT $2) AS newest");
 
@@ -35,6 +40,11 @@ impl PostgresStore {
 
     pub(super) async fn events_about(&self, ci: CiId, limit: u32) -> Result<Vec<Event>> {
         self.read::<EventRow>(sqlx::query_scalar(EVENTS_ABOUT).bind(ci.0).bind(i64::from(limit))).await
+    }
+
+    pub(super) async fn newest_events_about(&self, cis: &[CiId], until: Timestamp) -> Result<Vec<Event>> {
+        let cis: Vec<uuid::Uuid> = cis.iter().map(|ci| ci.0).collect();
+        self.read::<EventRow>(sqlx::query_scalar(NEWEST).bind(cis).bind(until.as_millis())).await
     }
 
     pub(super) async fn audit_before(&self, before: Option<u64>, limit: u32) -> Result<Vec<(u64, AuditEntry)>> {

@@ -152,6 +152,9 @@ impl Store for PostgresStore {
     async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>> {
         self.events_after(after, limit).await
     }
+    async fn newest_events(&self, cis: &[CiId], until: Timestamp) -> Result<Vec<Event>> {
+        self.newest_events_about(cis, until).await
+    }
     async fn events_of(&self, ci: CiId, limit: u32) -> Result<Vec<Event>> {
         self.events_about(ci, limit).await
     }

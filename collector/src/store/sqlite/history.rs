@@ -1,4 +1,4 @@
-use rollcall_shared::CiId;
+use rollcall_shared::{CiId, Timestamp};
 use sqlx::{Sqlite, Transaction};
 
 use super::{Result, SqliteStore};
@@ -20,6 +20,12 @@ const EVENTS_ABOUT: &str = json_rows!(
      UNION SELECT * FROM (SELECT * FROM event WHERE other_ci = ?1 ORDER BY cursor DESC LIMIT ?2)
      ORDER BY cursor DESC LIMIT ?2)"
 );
+/// Of each thing the newest. Every event about these CIs is looked at, by its index; ?1 is a JSON array.
+const NEWEST: &str = json_rows!(
+    columns::event!(),
+    "FROM event WHERE cursor IN (
+        SELECT max(cursor) FROM event WHERE ci IN (SELECT value FROM json_each(?1)) AND at <= ?2 GROUP BY kind, subject)"
+);
 const AUDIT: &str = json_rows!(columns::audit!(), "FROM (SELECT * FROM audit_log WHERE number < ?1 ORDER BY number DESC LIMIT ?2)");
 
 impl SqliteStore {
@@ -34,6 +40,10 @@ impl SqliteStore {
 
     pub(super) async fn events_about(&self, ci: CiId, limit: u32) -> Result<Vec<Event>> {
         self.read::<EventRow>(sqlx::query_scalar(EVENTS_ABOUT).bind(ci.to_string()).bind(limit)).await
+    }
+
+    pub(super) async fn newest_events_about(&self, cis: &[CiId], until: Timestamp) -> Result<Vec<Event>> {
+        self.read::<EventRow>(sqlx::query_scalar(NEWEST).bind(codec::json(cis)?).bind(until.as_millis())).await
     }
 
     pub(super) async fn audit_before(&self, before: Option<u64>, limit: u32) -> Result<Vec<(u64, AuditEntry)>> {

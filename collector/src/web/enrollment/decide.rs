@@ -8,8 +8,10 @@ use crate::{
     api::agents,
     store::Role,
     web::{
+        confirm::Confirmation,
+        duplicates::merging,
         problem::{Problem, sentence},
-        visitor::{Form, done, refused, settled},
+        visitor::{Form, Part, done, refused, settled},
     },
 };
 
@@ -19,6 +21,14 @@ const PAGE: &str = "/enrollment";
 pub(in crate::web) async fn decide_agent(Path((id, decision)): Path<(String, String)>, form: Form) -> Result<Response, Problem> {
     let visitor = &form.visitor;
     visitor.require(Role::Admin)?;
+    let asked = match decision.as_str() {
+        "deny" => Some(("Deny this agent?", "It may not report.", "Deny")),
+        "release" => {
+            Some(("Let this agent report again?", "The next machine that reports with its identity goes on as this agent.", "Let it go on"))
+        }
+        "revoke" => Some(("Revoke this agent?", "Its next request is refused, and that of every copy; it has to enroll anew.", "Revoke")),
+        _ => None,
+    };
     let (decision, done_words) = match decision.as_str() {
         "approve" => (&agents::APPROVE, "is approved; it joins within a minute."),
         "deny" => (&agents::DENY, "is denied."),
@@ -27,6 +37,11 @@ pub(in crate::web) async fn decide_agent(Path((id, decision)): Path<(String, Str
         _ => return Err(Problem::not_found("There is no such decision.")),
     };
     let id: AgentId = id.parse().map_err(|_| Problem::not_found("There is no such agent."))?;
+    if let Some((title, says, button)) = asked
+        && let Some(ask) = form.unless_confirmed(|| Confirmation::new(Part::Enrollment, title.to_owned(), says, button, PAGE))
+    {
+        return Ok(ask);
+    }
     match agents::decide(&visitor.app, &visitor.actor, id, decision, "").await {
         Ok(agent) => Ok(done(PAGE, format!("{} {done_words}", agent.hostname))),
         Err(refusal) if refusal.problem.status == 409 => Ok(refused(PAGE, sentence(&refusal.problem.detail))),
@@ -44,6 +59,14 @@ pub(in crate::web) async fn settle_conflict(Path(id): Path<String>, form: Form) 
         "acknowledge" => (Settlement::Acknowledge, "It stays as it is."),
         _ => return Err(Problem::invalid("There is no such decision.")),
     };
+    let sides = form.visitor.app.estate().conflict(id).and_then(|conflict| Some((conflict.known, conflict.other?)));
+    if matches!(settlement, Settlement::Merge)
+        && let Some((one, other)) = sides
+        && let Some(ask) =
+            form.unless_confirmed(|| Confirmation { part: Part::Enrollment, ..merging(&form.visitor, one, other, PAGE.to_owned()) })
+    {
+        return Ok(ask);
+    }
     let detail = form.fields.get("decision").to_owned();
     let settle = move |estate: &_, order: commands::Order<'_>| commands::settle_conflict(estate, id, settlement, order);
     let result = form.visitor.order("conflict.settle", id, detail, settle).await;

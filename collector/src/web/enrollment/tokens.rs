@@ -12,6 +12,7 @@ use crate::{
     realm,
     store::Role,
     web::{
+        confirm::Confirmation,
         format::When,
         problem::{Problem, sentence},
         visitor::{Form, Part, Shell, done, refused},
@@ -88,6 +89,12 @@ pub(in crate::web) async fn revoke_token(Path(id): Path<String>, form: Form) -> 
     visitor.require(Role::Admin)?;
     let no_token = || Problem::not_found("There is no such token.");
     let id: TokenId = id.parse().map_err(|_| no_token())?;
+    if let Some(ask) = form.unless_confirmed(|| {
+        let says = "No machine can join with it any more. Those that have joined stay.";
+        Confirmation::new(Part::Enrollment, "Revoke this token?".to_owned(), says, "Revoke the token", PAGE)
+    }) {
+        return Ok(ask);
+    }
     if !visitor.app.store.revoke_token(id, visitor.now, &visitor.audit("token.revoke", id, "")).await? {
         return Err(no_token());
     }

@@ -21,6 +21,7 @@ use crate::{
     },
     store::Role,
     web::{
+        confirm::Confirmation,
         format::{When, absolute},
         problem::{Problem, sentence},
         visitor::{Form, Part, Shell, Visitor, done, refused},
@@ -179,6 +180,12 @@ pub(in crate::web) async fn delete(Path(id): Path<String>, form: Form) -> Result
     let visitor = &form.visitor;
     visitor.require(Role::Admin)?;
     let id: FrozenAnswerId = id.parse().map_err(|_| Problem::not_found("There is no kept answer at this address."))?;
+    if let Some(ask) = form.unless_confirmed(|| {
+        let says = "It goes for everybody, and its address shows nothing any more.";
+        Confirmation::new(Part::Impact, "Delete this kept answer?".to_owned(), says, "Delete the answer", format!("{LIST}/{id}"))
+    }) {
+        return Ok(ask);
+    }
     remove(&visitor.app, &visitor.actor, id).await?;
     Ok(done(LIST, "The kept answer is deleted."))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
-use axum::{extract::Path, http::StatusCode, response::Response};
+use axum::{extract::Path, response::Response};
 use rollcall_core::{
     Attribute, Ci, Put, Source,
     catalogue::AttributeDefinition,
@@ -20,13 +20,19 @@ use super::{
 use crate::{
     store::Role,
     web::{
-        fields::Fields,
-        items,
+        confirm::Confirmation,
         problem::{Problem, sentence},
-        visitor::{Form, Part, Shell, Visitor, done, refused, settled},
+        visitor::{Form, Part, Shell, Visitor, done, outdated, refused, settled},
+        words,
     },
     writer::WriteError,
 };
+
+/// What retiring does.
+pub(super) const LEAVES: &str = "It leaves lists, graph and impact. Its history stays, and it can be taken into use again.";
+
+/// Where the form for a new item stands.
+const NEW: &str = "/items/new";
 
 #[derive(Template)]
 #[template(path = "item_edit.html")]
@@ -38,18 +44,19 @@ struct Page {
 }
 
 pub(super) fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
-    edit_page(visitor, id, &Fields::default())
-}
-
-fn edit_page(visitor: &Visitor, id: CiId, said: &Fields) -> Result<Response, Problem> {
     visitor.require(Role::AssetManager)?;
     let shell = visitor.shell(Part::Inventory);
+    let said = visitor.typed(format_args!("/items/{id}/edit")).fields();
     let page = {
         let estate = visitor.app.estate();
         let ci = estate.ci(id).ok_or_else(no_such_item)?;
         let field = |attribute: &AttributeDefinition| {
             let known = ci.attributes.get(&attribute.name);
-            Input::new(&estate, attribute, known.map(Attribute::value), known.is_some_and(|known| known.winner().pinned)).said(said)
+            let input = Input::new(&estate, attribute, known.map(Attribute::value), known.is_some_and(|known| known.winner().pinned));
+            match said {
+                Some(said) => input.said(said),
+                None => input,
+            }
         };
         Page {
             shell,
@@ -71,7 +78,7 @@ pub(in crate::web) async fn save(Path(id): Path<String>, form: Form) -> Result<R
         let estate = form.visitor.app.estate();
         let ci = estate.ci(id).ok_or_else(no_such_item)?;
         if form.fields.get("version") != ci.version.to_string() {
-            return Ok(refused(&back, "It changed while you were editing. Here is how it stands now; please make your change again."));
+            return Ok(outdated(&back, "It changed while you were editing. Here is how it stands now; please make your change again."));
         }
         let pins: BTreeSet<&str> = form.fields.all("pin").collect();
         let source = form.visitor.actor.source();
@@ -91,7 +98,7 @@ pub(in crate::web) async fn save(Path(id): Path<String>, form: Form) -> Result<R
         attributes
     };
     if !wrong.is_empty() {
-        return edit_again(form, id, &wrong.join("; "));
+        return Ok(refused(&back, sentence(&wrong.join("; "))));
     }
     if attributes.is_empty() {
         return Ok(done(&page, "Nothing was different, so nothing changed."));
@@ -99,16 +106,7 @@ pub(in crate::web) async fn save(Path(id): Path<String>, form: Form) -> Result<R
     let changed = attributes.keys().cloned().collect::<Vec<_>>().join(", ");
     let update = CiUpdate { attributes, ..CiUpdate::default() };
     let result = form.visitor.order("ci.update", id, changed, move |estate, order| commands::update_ci(estate, id, &update, order)).await;
-    match result {
-        Err(WriteError::Refused(problem)) if problem.status == 422 => edit_again(form, id, &problem.message),
-        result => settled(result, &page, "Saved.", &back),
-    }
-}
-
-/// The form once more, with what was typed and what is wrong with it.
-fn edit_again(form: Form, id: CiId, problem: &str) -> Result<Response, Problem> {
-    let visitor = form.visitor.with_problem(sentence(problem));
-    Ok(unprocessable(edit_page(&visitor, id, &form.fields)?))
+    settled(result, &page, "Saved.", &back)
 }
 
 /// What the form says about one attribute; `None` if that is what stands.
@@ -137,6 +135,12 @@ pub(in crate::web) async fn retire(Path(id): Path<String>, form: Form) -> Result
     if reason.is_empty() {
         return Ok(refused(&format!("{page}?view=edit"), "Say why it is retired; its history keeps the reason."));
     }
+    if let Some(ask) = form.unless_confirmed(|| {
+        let name = words::name(&form.visitor.app.estate(), id);
+        Confirmation::new(Part::Inventory, format!("Retire {name}?"), LEAVES, "Retire", format!("{page}?view=edit"))
+    }) {
+        return Ok(ask);
+    }
     let audited = reason.clone();
     let result = form.visitor.order("ci.retire", id, audited, move |estate, order| commands::retire_ci(estate, id, &reason, order)).await;
     settled(result, &page, "It is retired. Its history stays.", &page)
@@ -147,6 +151,18 @@ pub(in crate::web) async fn restore(Path(id): Path<String>, form: Form) -> Resul
     form.visitor.require(Role::AssetManager)?;
     let id = find(&form.visitor, &id)?;
     let page = format!("/items/{id}");
+    let (name, merged_into) = {
+        let estate = form.visitor.app.estate();
+        (words::name(&estate, id), estate.ci(id).and_then(|ci| ci.merged_into))
+    };
+    if let Some(into) = merged_into
+        && let Some(ask) = form.unless_confirmed(|| {
+            let (title, back) = (format!("Split {name} off again?"), format!("/items/{into}?view=identity"));
+            Confirmation::new(Part::Inventory, title, "Both items are as they were before the merge.", "Split off again", back)
+        })
+    {
+        return Ok(ask);
+    }
     let result = form.visitor.order("ci.restore", id, "", move |estate, order| commands::restore_ci(estate, id, order)).await;
     settled(result, &page, "It is active again.", &page)
 }
@@ -166,7 +182,7 @@ pub(in crate::web) async fn create(form: Form) -> Result<Response, Problem> {
         }
     }
     if !wrong.is_empty() {
-        return Ok(new_again(form, &wrong.join("; ")));
+        return Ok(refused(NEW, sentence(&wrong.join("; "))));
     }
     let new = NewCi { class, name: form.fields.get("name").to_owned(), attributes, external_id: None, stage: None };
     let name = new.name.clone();
@@ -174,7 +190,7 @@ pub(in crate::web) async fn create(form: Form) -> Result<Response, Problem> {
         form.visitor.order("ci.create", &name, new.class.clone(), move |estate, order| commands::create_ci(estate, &new, order)).await;
     let committed = match result {
         Ok(committed) => committed,
-        Err(WriteError::Refused(problem)) => return Ok(new_again(form, &problem.message)),
+        Err(WriteError::Refused(problem)) => return Ok(refused(NEW, sentence(&problem.message))),
         Err(error) => return Err(error.into()),
     };
     let made = committed.changes.changes.iter().find_map(|change| match &change.put {
@@ -182,17 +198,6 @@ pub(in crate::web) async fn create(form: Form) -> Result<Response, Problem> {
         _ => None,
     });
     Ok(done(&made.map_or_else(|| "/items".to_owned(), |id| format!("/items/{id}")), format!("{name} is added.")))
-}
-
-/// The form once more, with what was typed, what is wrong with it, and the fields of the class that was chosen.
-fn new_again(form: Form, problem: &str) -> Response {
-    let visitor = form.visitor.with_problem(sentence(problem));
-    unprocessable(items::new_page(&visitor, &form.fields))
-}
-
-fn unprocessable(mut response: Response) -> Response {
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    response
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ struct Around {
     action: String,
     other: Option<(CiId, String)>,
     when: When,
+    actor: String,
     reason: String,
 }
 
@@ -150,6 +151,7 @@ fn describe_event(estate: &Estate, event: &Event, about: CiId, now: Timestamp) -
         action: action.to_owned(),
         other: other.map(|id| (id, words::name_and_host(estate, id))),
         when: When::new(event.at, now),
+        actor: words::actor(&event.actor),
         reason: sentence(&event.reason),
     }
 }

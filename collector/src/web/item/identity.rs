@@ -35,8 +35,12 @@ struct Decision {
 pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
     let explained = identity::explanation(&visitor.app, id).await.map_err(|refusal| Problem::from_refusal(refusal.problem))?;
     let mut it = explained.ok_or_else(no_such_item)?;
-    for key in &mut it.keys {
-        key.kind = key.kind.replace('_', " ");
+    {
+        let estate = visitor.app.estate();
+        for key in &mut it.keys {
+            key.kind = words::key_kind(&key.kind);
+            key.value = words::key_value(&estate, &key.value);
+        }
     }
     let decision = |it: identity::DecisionView| Decision {
         when: When::new(it.at.0, visitor.now),

@@ -10,13 +10,15 @@ use rollcall_core::{
 use rollcall_shared::Timestamp;
 use serde_json::Value;
 
-use super::find;
+use super::{edit::LEAVES, find};
 use crate::{
     store::Role,
     web::{
+        confirm::Confirmation,
         format::When,
         problem::Problem,
-        visitor::{Form, settled},
+        visitor::{Form, Part, settled},
+        words,
     },
 };
 
@@ -103,6 +105,18 @@ pub(in crate::web) async fn enter_stage(Path(id): Path<String>, form: Form) -> R
     let attributes: BTreeMap<String, Value> = given.map(|(name, value)| (name, Value::from(value))).collect();
     let step = LifeStep { to, reason: form.fields.get("reason").to_owned(), attributes };
     let page = format!("/items/{id}");
+    if matches!(to, Stage::Retired | Stage::Disposed)
+        && let Some(ask) = form.unless_confirmed(|| {
+            let name = words::name(&form.visitor.app.estate(), id);
+            let (title, button) = match to {
+                Stage::Disposed => (format!("Note that {name} was disposed of?"), "It was disposed of"),
+                _ => (format!("Retire {name}?"), "Retire"),
+            };
+            Confirmation::new(Part::Inventory, title, LEAVES, button, page.as_str())
+        })
+    {
+        return Ok(ask);
+    }
     let audited = format!("{} {}", to.as_str(), step.reason);
     let result =
         form.visitor.order("ci.lifecycle", id, audited, move |estate, order| commands::enter_stage(estate, id, &step, order)).await;

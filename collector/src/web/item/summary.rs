@@ -108,7 +108,7 @@ pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Proble
             changed: When::new(ci.valid_from, now),
             version: ci.version,
             machine: machine.map(|machine| Link { id: machine.id, name: machine.name.clone() }),
-            keys: ci.keys.iter().map(|key| (key.kind.as_str().replace('_', " "), key.value.clone())).collect(),
+            keys: ci.keys.iter().map(|key| (words::key_kind(key.kind.as_str()), words::key_value(&estate, &key.value))).collect(),
             services: services(&estate, id),
             met: met(&estate, ci, now),
         }

@@ -81,10 +81,12 @@ fn row(estate: &Estate, group: &NeedGroup) -> Row {
 
 /// `POST /suggestions/{id}`: `decision` accept or reject, with `reason`, and `min_up` if not as suggested.
 pub(in crate::web) async fn decide(Path(id): Path<String>, form: Form) -> Result<Response, Problem> {
-    const PAGE: &str = "/suggestions";
     let visitor = &form.visitor;
     visitor.require(Role::AssetManager)?;
     let id: NeedGroupId = id.parse().map_err(|_| Problem::not_found("There is no suggestion at this address."))?;
+    // A rejected one stands on the list of those.
+    let is_rejected = visitor.app.estate().suggestions().any(|group| group.id == id && group.standing == Standing::Rejected);
+    let page = if is_rejected { "/suggestions?standing=rejected" } else { "/suggestions" };
     let reason: String = form.fields.get("reason").chars().take(MOST_REASON).collect();
     let (decision, action, said) = match form.fields.get("decision") {
         "accept" => {
@@ -92,7 +94,7 @@ pub(in crate::web) async fn decide(Path(id): Path<String>, form: Form) -> Result
                 "" => None,
                 number => match number.parse() {
                     Ok(number @ 1..) => Some(MinUp::Count(number)),
-                    _ => return Ok(refused(PAGE, "How many must serve is a number from 1.")),
+                    _ => return Ok(refused(page, "How many must serve is a number from 1.")),
                 },
             };
             (Decision::Accept(min_up), "suggestion.accept", "Accepted: it counts in every answer from now on.")
@@ -101,5 +103,5 @@ pub(in crate::web) async fn decide(Path(id): Path<String>, form: Form) -> Result
         _ => return Err(Problem::invalid("A suggestion is accepted or rejected.")),
     };
     let result = visitor.order(action, id, reason, move |estate, order| commands::decide_suggestion(estate, id, decision, order)).await;
-    settled(result, PAGE, said, PAGE)
+    settled(result, "/suggestions", said, page)
 }

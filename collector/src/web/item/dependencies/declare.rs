@@ -10,10 +10,11 @@ use rollcall_shared::{CiId, NeedGroupId, RelationshipId, catalogue::Hardness};
 use crate::{
     store::Role,
     web::{
+        confirm::Confirmation,
         format::count,
         item::find,
         problem::Problem,
-        visitor::{Form, refused, settled},
+        visitor::{Form, Part, refused, settled},
     },
 };
 
@@ -64,11 +65,17 @@ pub(in crate::web) async fn retire_relationship(Path((id, relationship)): Path<(
     form.visitor.require(Role::AssetManager)?;
     let id = find(&form.visitor, &id)?;
     let relationship: RelationshipId = relationship.parse().map_err(|_| Problem::not_found("There is no such relationship."))?;
+    let page = format!("/items/{id}?view=dependencies");
+    if let Some(ask) = form.unless_confirmed(|| {
+        let says = "The relationship goes, unless somebody else says it too. Its history stays.";
+        Confirmation::new(Part::Inventory, "Withdraw this declaration?".to_owned(), says, "Withdraw", page.as_str())
+    }) {
+        return Ok(ask);
+    }
     let result = form
         .visitor
         .order("relationship.retire", relationship, "", move |estate, order| commands::retire_relationship(estate, relationship, order))
         .await;
-    let page = format!("/items/{id}?view=dependencies");
     settled(result, &page, "The declaration is withdrawn.", &page)
 }
 
@@ -126,8 +133,14 @@ pub(in crate::web) async fn retire_group(Path((id, group)): Path<(String, String
     form.visitor.require(Role::AssetManager)?;
     let id = find(&form.visitor, &id)?;
     let group: NeedGroupId = group.parse().map_err(|_| Problem::not_found("There is no such group."))?;
+    let page = format!("/items/{id}?view=dependencies");
+    if let Some(ask) = form.unless_confirmed(|| {
+        let says = "Each dependency then counts for itself. The history of the group stays.";
+        Confirmation::new(Part::Inventory, "Remove this group?".to_owned(), says, "Remove", page.as_str())
+    }) {
+        return Ok(ask);
+    }
     let result =
         form.visitor.order("need_group.retire", group, "", move |estate, order| commands::retire_need_group(estate, group, order)).await;
-    let page = format!("/items/{id}?view=dependencies");
     settled(result, &page, "The group is removed; each dependency counts for itself.", &page)
 }
