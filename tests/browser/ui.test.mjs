@@ -654,7 +654,7 @@ test('a refused form stands there as it was typed, and its address opens as a pa
   await page.locator('#type-name').fill('runs_on')
   await page.getByLabel('If what it depends on fails').selectOption('soft')
   await page.getByRole('button', { name: 'Add the type' }).click()
-  assert.match(await page.locator('.flash.problem').innerText(), /runs_on/)
+  assert.match(await page.locator('.flash.problem').innerText(), /comes with Rollcall/)
   assert.deepEqual([await page.getByLabel('The dependent …').inputValue(), await page.locator('#type-name').inputValue(), await page.getByLabel('If what it depends on fails').inputValue()], ['is cooled by', 'runs_on', 'soft'])
   assert.equal(await page.locator('#class-name').inputValue(), '', 'only the form that was refused')
   assert.ok((await page.getByRole('navigation', { name: 'Main' }).count()) > 0)

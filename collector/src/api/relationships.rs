@@ -337,11 +337,16 @@ async fn update(
     current(&app, id).map(Json)
 }
 
+/// What a relationship is, for the audit log: once retired, it is known by its id alone.
+pub(crate) fn ends(estate: &Estate, id: RelationshipId) -> String {
+    estate.relationship(id).map(|it| format!("{}: {} to {}", it.kind, it.from, it.to)).unwrap_or_default()
+}
+
 /// Takes a declared relationship back. What agents observe comes back by itself and is refused here (409). Role: asset_manager.
 #[utoipa::path(delete, path = "/relationships/{id}", tag = "relationships", params(("id" = Uuid, Path, description = "The relationship's id")),
     responses((status = 204, description = "Taken back")))]
 async fn retire(State(app): State<SharedApp>, Manager(actor): Manager, Id(id): Id<RelationshipId>) -> Result<StatusCode, Refusal> {
-    let what = What { action: "relationship.retire", subject: id.to_string(), detail: String::new() };
+    let what = What { action: "relationship.retire", subject: id.to_string(), detail: ends(&app.estate(), id) };
     order(&app, &actor, what, move |estate, order| Ok(commands::retire_relationship(estate, id, order)?)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,9 +1,9 @@
 //! The past: as of any instant, between two of them, taken back, and thinned out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use rollcall::store::{Batch, Cut, Kept, SharedStore};
+use rollcall::store::{Batch, Cut, Event, Kept, SharedStore};
 use rollcall_core::{
     AgentFacts, Ci, Estate, IdSource, Lifecycle, Policy, Put, ReceivedDocument, ReceivedSection, Revision, Source, observe,
     reconcile::{
@@ -260,6 +260,27 @@ fn present(put: Option<Put>) -> Option<Put> {
         Put::NeedGroup(it) => it.lifecycle == Lifecycle::Active,
         _ => true,
     })
+}
+
+/// The newest event of each thing is what the whole feed has of it, up to any instant.
+pub async fn the_newest_events_are_the_last_of_the_feed(place: Place) {
+    let mut company = Company::new(&place, 11).await;
+    for _ in 0..60 {
+        company.live().await;
+    }
+    let (store, now) = (company.store.clone(), company.now);
+    let feed = store.events(0, 100_000).await.unwrap();
+    let all: BTreeSet<CiId> = feed.iter().filter_map(|event| event.ci).collect();
+    let some: Vec<CiId> = all.iter().copied().step_by(2).collect();
+    let all: Vec<CiId> = all.into_iter().collect();
+    assert!(feed.len() > 100 && some.len() < all.len(), "{} events", feed.len());
+    for (cis, until) in [(&all, now), (&some, now), (&all, at(now.millis_since(at(0)) / 2)), (&all, at(-1)), (&Vec::new(), now)] {
+        let about = feed.iter().filter(|event| event.ci.is_some_and(|ci| cis.contains(&ci)) && event.at <= until);
+        let newest: BTreeMap<(&str, Uuid), &Event> = about.map(|event| ((event.kind.as_str(), event.subject), event)).collect();
+        let found = store.newest_events(cis, until).await.unwrap();
+        let found: BTreeMap<(&str, Uuid), &Event> = found.iter().map(|event| ((event.kind.as_str(), event.subject), event)).collect();
+        assert_eq!(found, newest, "{} items until {until}", cis.len());
+    }
 }
 
 /// The present stays to the last byte, what is younger than the cut too; of what is older, one version for each period, which answers for it.

@@ -8,6 +8,7 @@ use rollcall_core::{
 use rollcall_shared::{CiId, NeedGroupId, RelationshipId, catalogue::Hardness};
 
 use crate::{
+    api::relationships::ends,
     store::Role,
     web::{
         confirm::Confirmation,
@@ -72,9 +73,12 @@ pub(in crate::web) async fn retire_relationship(Path((id, relationship)): Path<(
     }) {
         return Ok(ask);
     }
+    let between = ends(&form.visitor.app.estate(), relationship);
     let result = form
         .visitor
-        .order("relationship.retire", relationship, "", move |estate, order| commands::retire_relationship(estate, relationship, order))
+        .order("relationship.retire", relationship, between, move |estate, order| {
+            commands::retire_relationship(estate, relationship, order)
+        })
         .await;
     settled(result, &page, "The declaration is withdrawn.", &page)
 }
