@@ -2,6 +2,7 @@
 //! in the middle leaves a job that goes on when it is ordered again.
 
 use std::{
+    collections::HashMap,
     fs::File,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -27,7 +28,7 @@ use super::{
 use crate::{
     app::SharedApp,
     realm,
-    store::{ImportId, ImportPart, ImportRecord, ImportState, StoreError},
+    store::{CiVersion, ImportId, ImportPart, ImportRecord, ImportState, StoreError},
     table::{self, Format, Record, TableError},
     writer::{Audit, Command, WriteError},
 };
@@ -619,12 +620,8 @@ async fn undo_all(work: &mut Work, by: &str) -> Result<(), ImportError> {
     for number in (0..work.parts()).rev() {
         let part = work.part(number).await?;
         let mut views: Vec<RowView> = part.results.as_deref().map(unpack).transpose()?.unwrap_or_default();
-        let mut steps = Vec::new();
-        for view in views.iter().rev().filter(|view| ["create", "update"].contains(&view.state.as_str())) {
-            if let Some(ci) = view.ci {
-                steps.extend(step(work, CiId(ci)).await?);
-            }
-        }
+        let changed = views.iter().rev().filter(|view| ["create", "update"].contains(&view.state.as_str()));
+        let steps = steps(work, changed.filter_map(|view| view.ci).map(CiId).collect()).await?;
         let steps = Arc::new(steps);
         let undone = Arc::new(Mutex::new(Vec::new()));
         let detail = format!("{}, rows of part {} of {}", work.body.file, number + 1, work.body.parts.len());
@@ -662,20 +659,39 @@ async fn undo_all(work: &mut Work, by: &str) -> Result<(), ImportError> {
     work.must_save(ImportState::Undone).await
 }
 
-/// What this import has made of an item: the version before its first, and its last.
-async fn step(work: &Work, id: CiId) -> Result<Option<UndoStep>, ImportError> {
+/// What this import has made of each of these items, in their order. The histories of all are read at once.
+async fn steps(work: &Work, ids: Vec<CiId>) -> Result<Vec<UndoStep>, ImportError> {
+    /// Versions of one item that are read with those of others: few have more.
+    const FEW: u32 = 20;
+    /// Versions of one item that are looked at.
     const VERSIONS: u32 = 1_000;
     let mark = work.mark();
-    let versions = work.app.store.ci_history(id, VERSIONS).await?;
-    let ours = |reason: &str| reason.contains(&mark) && !reason.contains("taken back");
+    let mut histories: HashMap<CiId, Vec<CiVersion>> = HashMap::new();
+    for version in work.app.store.ci_histories(&ids, FEW).await? {
+        histories.entry(version.ci.id).or_default().push(version);
+    }
+    let mut steps = Vec::with_capacity(ids.len());
+    for id in ids {
+        let Some(mut versions) = histories.remove(&id) else { continue };
+        if versions.len() >= FEW as usize {
+            versions = work.app.store.ci_history(id, VERSIONS).await?;
+        }
+        steps.extend(step(&mark, versions));
+    }
+    Ok(steps)
+}
+
+/// What the import of this mark has made of an item: the version before its first, and its last.
+fn step(mark: &str, versions: Vec<CiVersion>) -> Option<UndoStep> {
+    let ours = |reason: &str| reason.contains(mark) && !reason.contains("taken back");
     let Some(last) = versions.iter().position(|version| ours(&version.reason)) else {
         // It changed relationships only.
         let now: Option<Ci> = versions.into_iter().next().map(|version| version.ci);
-        return Ok(now.map(|ci| UndoStep { before: Some(ci.clone()), after: ci }));
+        return now.map(|ci| UndoStep { before: Some(ci.clone()), after: ci });
     };
     let first = versions.iter().rposition(|version| ours(&version.reason)).unwrap_or(last);
     let before = versions.get(first + 1).map(|version| version.ci.clone());
-    Ok(Some(UndoStep { before, after: versions[last].ci.clone() }))
+    Some(UndoStep { before, after: versions[last].ci.clone() })
 }
 
 /// A page of decided rows: from the row after `after` on, of one state or of all. Returns the next `after`, if there is more.

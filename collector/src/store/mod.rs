@@ -91,6 +91,9 @@ pub trait Store: Send + Sync + 'static {
     /// Every version of a CI, newest first.
     async fn ci_history(&self, ci: CiId, limit: u32) -> Result<Vec<CiVersion>, StoreError>;
 
+    /// The versions of each of these CIs, at most `each`: by CI, newest first.
+    async fn ci_histories(&self, cis: &[CiId], each: u32) -> Result<Vec<CiVersion>, StoreError>;
+
     /// Of everything that is about one of these CIs, by kind and thing, the newest event up to this instant.
     async fn newest_events(&self, cis: &[CiId], until: Timestamp) -> Result<Vec<Event>, StoreError>;
 

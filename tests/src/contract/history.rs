@@ -262,6 +262,26 @@ fn present(put: Option<Put>) -> Option<Put> {
     })
 }
 
+/// The histories of many are those of each.
+pub async fn histories_of_many_are_those_of_each(place: Place) {
+    let mut company = Company::new(&place, 13).await;
+    for _ in 0..80 {
+        company.live().await;
+    }
+    let mut ids: Vec<CiId> = company.estate.cis().map(|ci| ci.id).collect();
+    ids.sort();
+    let unknown = CiId(Uuid::from_u128(1));
+    for each in [1, 3, 1_000] {
+        let mut expected = Vec::new();
+        for id in &ids {
+            expected.extend(company.store.ci_history(*id, each).await.unwrap());
+        }
+        let asked: Vec<CiId> = ids.iter().rev().copied().chain([unknown]).collect();
+        assert_eq!(company.store.ci_histories(&asked, each).await.unwrap(), expected, "{each} of each");
+    }
+    assert_eq!(company.store.ci_histories(&[], 1).await.unwrap(), []);
+}
+
 /// The newest event of each thing is what the whole feed has of it, up to any instant.
 pub async fn the_newest_events_are_the_last_of_the_feed(place: Place) {
     let mut company = Company::new(&place, 11).await;

@@ -111,6 +111,7 @@ macro_rules! for_each_contract_test {
                 a_thousand_instants_are_what_was_then,
                 what_was_merged_and_split_is_as_it_was_after_reloads,
                 what_differs_is_what_two_instants_show,
+                histories_of_many_are_those_of_each,
                 the_newest_events_are_the_last_of_the_feed,
                 thinning_keeps_what_stands,
             ];

@@ -12,6 +12,12 @@ const VERSIONS: &str = json_rows!(
     concat!(columns::ci!(), ", valid_to, revision, actor, reason, CAST(differs AS TEXT)"),
     "FROM (SELECT * FROM ci_version WHERE id = $1 ORDER BY version DESC LIMIT $2) AS newest"
 );
+const VERSIONS_OF_EACH: &str = json_rows!(
+    concat!(columns::ci!(), ", valid_to, revision, actor, reason, CAST(differs AS TEXT)"),
+    "FROM (SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY id ORDER BY version DESC) AS place FROM ci_version
+         WHERE id = ANY($1)) AS placed
+     WHERE place <= $2 ORDER BY id, version DESC) AS newest"
+);
 const EVENTS_AFTER: &str = json_rows!(columns::event!(), "FROM (SELECT * FROM event WHERE cursor > $1 ORDER BY cursor LIMIT $2) AS newest");
 /// Each half takes its own index, newest first, and stops at the limit.
 const EVENTS_ABOUT: &str = json_rows!(
@@ -40,6 +46,12 @@ impl PostgresStore {
 
     pub(super) async fn events_about(&self, ci: CiId, limit: u32) -> Result<Vec<Event>> {
         self.read::<EventRow>(sqlx::query_scalar(EVENTS_ABOUT).bind(ci.0).bind(i64::from(limit))).await
+    }
+
+    pub(super) async fn versions_of_each(&self, cis: &[CiId], each: u32) -> Result<Vec<CiVersion>> {
+        let cis: Vec<uuid::Uuid> = cis.iter().map(|ci| ci.0).collect();
+        let text: String = sqlx::query_scalar(VERSIONS_OF_EACH).bind(cis).bind(i64::from(each)).fetch_one(&self.pool).await?;
+        codec::rows::<CiRow>(&text)?.into_iter().map(CiRow::version).collect()
     }
 
     pub(super) async fn newest_events_about(&self, cis: &[CiId], until: Timestamp) -> Result<Vec<Event>> {

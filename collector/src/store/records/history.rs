@@ -5,7 +5,7 @@ use rollcall_shared::{CiId, Timestamp};
 use uuid::Uuid;
 
 /// A version of a CI, for its history.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CiVersion {
     /// The version.
     pub ci: rollcall_core::Ci,

@@ -12,6 +12,13 @@ const VERSIONS: &str = json_rows!(
     concat!(columns::ci!(), ", valid_to, revision, actor, reason, CAST(differs AS TEXT)"),
     "FROM (SELECT * FROM ci_version WHERE id = ?1 ORDER BY version DESC LIMIT ?2)"
 );
+/// ?1 is a JSON array.
+const VERSIONS_OF_EACH: &str = json_rows!(
+    concat!(columns::ci!(), ", valid_to, revision, actor, reason, CAST(differs AS TEXT)"),
+    "FROM (SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY id ORDER BY version DESC) AS place FROM ci_version
+         WHERE id IN (SELECT value FROM json_each(?1)))
+     WHERE place <= ?2 ORDER BY id, version DESC)"
+);
 const EVENTS_AFTER: &str = json_rows!(columns::event!(), "FROM (SELECT * FROM event WHERE cursor > ?1 ORDER BY cursor LIMIT ?2)");
 /// Each half takes its own index, newest first, and stops at the limit.
 const EVENTS_ABOUT: &str = json_rows!(
@@ -40,6 +47,11 @@ impl SqliteStore {
 
     pub(super) async fn events_about(&self, ci: CiId, limit: u32) -> Result<Vec<Event>> {
         self.read::<EventRow>(sqlx::query_scalar(EVENTS_ABOUT).bind(ci.to_string()).bind(limit)).await
+    }
+
+    pub(super) async fn versions_of_each(&self, cis: &[CiId], each: u32) -> Result<Vec<CiVersion>> {
+        let text: String = sqlx::query_scalar(VERSIONS_OF_EACH).bind(codec::json(cis)?).bind(each).fetch_one(&self.readers).await?;
+        codec::rows::<CiRow>(&text)?.into_iter().map(CiRow::version).collect()
     }
 
     pub(super) async fn newest_events_about(&self, cis: &[CiId], until: Timestamp) -> Result<Vec<Event>> {

@@ -122,6 +122,9 @@ impl Store for SqliteStore {
     async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>> {
         self.events_after(after, limit).await
     }
+    async fn ci_histories(&self, cis: &[CiId], each: u32) -> Result<Vec<CiVersion>> {
+        self.versions_of_each(cis, each).await
+    }
     async fn newest_events(&self, cis: &[CiId], until: Timestamp) -> Result<Vec<Event>> {
         self.newest_events_about(cis, until).await
     }
