@@ -149,7 +149,7 @@ impl fmt::Display for When {
 // Made of digits and our own words only.
 impl HtmlSafe for When {}
 
-/// A time for a page that is evidence: to the second, with how long ago that is below it.
+/// A time for a page that is evidence: to the second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exactly {
     at: Timestamp,
@@ -161,13 +161,18 @@ impl Exactly {
     pub(super) fn new(at: Timestamp, now: Timestamp) -> Self {
         Self { at, now }
     }
+
+    /// How long ago that is.
+    pub(super) fn ago(&self) -> String {
+        relative(self.at, self.now)
+    }
 }
 
 impl fmt::Display for Exactly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.at.to_string();
         let (day, time) = (text.get(..10).unwrap_or(&text), text.get(11..19).unwrap_or_default());
-        write!(f, r#"<time datetime="{text}">{day} {time} UTC</time><span class="detail">{}</span>"#, relative(self.at, self.now))
+        write!(f, r#"<time datetime="{text}">{day} {time} UTC</time>"#)
     }
 }
 
@@ -221,8 +226,9 @@ mod tests {
     #[test]
     fn what_is_evidence_has_its_second() {
         let now = Timestamp::from_millis(1_000 * 86_400_000 + 61_000);
-        let html = Exactly::new(now.plus_millis(-60_000), now).to_string();
-        assert!(html.contains(">1972-09-27 00:00:01 UTC</time>") && html.contains("1 minute ago"), "{html}");
+        let exactly = Exactly::new(now.plus_millis(-60_000), now);
+        let html = exactly.to_string();
+        assert!(html.contains(">1972-09-27 00:00:01 UTC</time>") && exactly.ago() == "1 minute ago", "{html}");
     }
 
     #[test]

@@ -47,9 +47,9 @@ impl Problem {
     }
 
     /// The address takes forms only.
-    pub(super) fn wrong_method(what: &str, href: String, label: &'static str) -> Self {
+    pub(super) fn wrong_method(what: &str, to: Option<(String, &'static str)>) -> Self {
         let next_step = "Go to the page that it belongs to; what can be done is there.";
-        Self { to: Some((href, label)), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "Nothing to see here", what, next_step) }
+        Self { to, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "Nothing to see here", what, next_step) }
     }
 
     /// A refusal of the API's kind, as a page.

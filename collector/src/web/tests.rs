@@ -192,6 +192,8 @@ async fn a_refused_form_keeps_what_was_typed() {
             assert!(page.text.contains(kept), "{to} has lost {kept}");
         }
         assert!(!page.text.contains("hunter2x"), "{to} shows a password");
+        assert_eq!(page.text.matches(r#" id="typed""#).count(), 1, "{to}: the message leads to the form");
+        assert!(page.text.contains(r##"href="#typed""##), "{to}");
     }
     // What was not typed into is as ever, and nothing of it was done.
     let page = pages.get("/enrollment").await;
@@ -302,7 +304,7 @@ async fn what_changed_says_when_who_and_why() {
     for change in &changes {
         assert!(change.contains(" UTC</time>"), "{change}");
     }
-    assert!(changes.iter().any(|change| change.contains("db01") && change.contains("> ada</span>")), "{}", page.text);
+    assert!(changes.iter().any(|change| change.contains("db01") && change.contains(" · ada</span>")), "{}", page.text);
     assert!(page.text.contains("old to &#60;b&#62;"), "{}", page.text);
 }
 

@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use askama::filters::HtmlSafe;
 use axum::{
     Router,
     body::Body,
@@ -29,6 +30,14 @@ pub(super) struct Typed {
     fields: Fields,
     /// Why it was refused.
     pub(super) why: String,
+}
+
+impl Typed {
+    /// Whether somebody typed or chose something, beside the button.
+    pub(super) fn has_words(&self) -> bool {
+        const OF_BUTTONS: [&str; 6] = ["csrf", "confirmed", "delete", "decision", "one", "other"];
+        self.fields.iter().any(|(name, _)| !OF_BUTTONS.contains(&name))
+    }
 }
 
 /// Where whoever reads a form leaves what it said; beside every request.
@@ -89,6 +98,11 @@ impl<'a> Said<'a> {
         Self(typed.filter(|typed| typed.action == action.to_string()).map(|typed| &typed.fields))
     }
 
+    /// What the message of a refused form leads to, in the form's tag.
+    pub(super) fn anchor(&self) -> Anchor {
+        Anchor(self.any())
+    }
+
     /// Whether the form was refused just now.
     pub(super) fn any(&self) -> bool {
         self.0.is_some()
@@ -118,6 +132,19 @@ impl<'a> Said<'a> {
         self.0.map_or(usually, |fields| fields.all(name).any(|chosen| chosen == value))
     }
 }
+
+/// An attribute of a form's tag, or nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Anchor(bool);
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 { r#" id="typed""# } else { "" })
+    }
+}
+
+// Our own words only.
+impl HtmlSafe for Anchor {}
 
 #[cfg(test)]
 mod tests {

@@ -375,6 +375,11 @@ impl Shell {
             .collect()
     }
 
+    /// Whether a form of this page was refused just now that holds what was typed.
+    pub(super) fn has_typed(&self) -> bool {
+        self.typed.as_deref().is_some_and(Typed::has_words)
+    }
+
     /// What the form that is sent to `action` is filled in with.
     pub(super) fn typed(&self, action: impl fmt::Display) -> Said<'_> {
         Said::of(self.typed.as_deref(), action)

@@ -128,6 +128,9 @@ pub(super) fn for_people(text: &str) -> String {
     for (source, word) in [(" user:", " "), (" api:", " API client "), (" import:", " import "), (" code:", " code ")] {
         words = words.replace(source, word);
     }
+    if let Some(before) = words.strip_suffix(" by console") {
+        words = format!("{before} by {CONSOLE}");
+    }
     let attribute = words.strip_prefix("attributes.").and_then(|text| text.split_once(": ")).filter(|(name, _)| !name.contains(' '));
     match attribute {
         Some((name, problem)) => format!("{}: {problem}", name.replace('_', " ")),
@@ -245,6 +248,7 @@ mod tests {
             ("GET /api/v1/classes lists them", "the page Classes lists them"),
             ("attributes.warranty_until: a day is needed", "warranty until: a day is needed"),
             ("made by user:ada", "made by ada"),
+            ("made by user:console", "made by the collector's console"),
             ("attributes and such: all", "attributes and such: all"),
         ] {
             assert_eq!(for_people(said), words);

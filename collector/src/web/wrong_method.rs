@@ -11,7 +11,8 @@ pub(super) async fn show(method: Method, uri: Uri) -> Problem {
         _ => "This address cannot be asked for in this way. Nothing was changed.",
     };
     let (href, label) = nearest(uri.path());
-    Problem::wrong_method(what, href, label)
+    // The overview is offered anyway.
+    Problem::wrong_method(what, Some((href, label)).filter(|(href, _)| href != "/"))
 }
 
 /// The page on which forms of this address stand, as far as an address tells.

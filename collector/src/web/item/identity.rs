@@ -9,7 +9,7 @@ use crate::{
     api::identity::{self, Explanation},
     web::{
         format::When,
-        problem::Problem,
+        problem::{Problem, sentence},
         visitor::{Part, Shell, Visitor},
         words,
     },
@@ -46,7 +46,7 @@ pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Proble
         when: When::new(it.at.0, visitor.now),
         kind: it.kind,
         actor: words::actor(&it.actor),
-        reason: it.reason,
+        reason: sentence(&it.reason),
         other: it.other.map(|other| (other.id.to_string(), other.name)),
     };
     let decisions = std::mem::take(&mut it.decisions).into_iter().map(decision).collect();
