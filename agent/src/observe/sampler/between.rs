@@ -96,7 +96,7 @@ impl Sampler {
             return looked;
         }
         let mut looked = Ok(());
-        while looked.is_ok() && spent() < STARE && glance.now.elapsed() < 2 * STARE {
+        while looked.is_ok() && spent() < STARE && glance.now.elapsed() < LONGEST_STARE {
             let now = Instant::now();
             let fresh = self.lookout.fresh(root, std::process::id(), now);
             if self.is_worth_reading(&fresh, now) {
@@ -154,6 +154,8 @@ impl Sampler {
 const READ_TABLE: Duration = Duration::from_secs(2);
 /// Processor time that is spent looking without a pause after a connection was closed: others of the same burst follow.
 const STARE: Duration = Duration::from_millis(20);
+/// Where others want the processor too, a stare takes longer, and so does what it looks for.
+const LONGEST_STARE: Duration = Duration::from_millis(200);
 
 /// Processor time that this thread has used.
 fn processor_time() -> Duration {
