@@ -181,9 +181,10 @@ install_for_user() {
     echo "rollcall: start the agent with: $HOME/.local/bin/rollcall-agent --state-dir $directory run"
 }
 
-# 3: a person has to approve first; the agent asks again by itself.
+# 3: a person has to approve first; the agent asks again by itself, and nobody has to sit here until then.
 enroll() {
     code=0
+    export ROLLCALL_ENROLL_WAIT="${ROLLCALL_ENROLL_WAIT:-30s}"
     printf '%s\n' "$token" | "$1" enroll --token-file - || code=$?
     case $code in
     0 | 3) ;;
