@@ -35,7 +35,7 @@ use crate::{
     people,
     pki::{Authority, CollectorCertificate},
     query::Search,
-    store::{self, SharedStore, Snapshot},
+    store::{self, SharedStore},
     writer::{self, Writer},
 };
 
@@ -234,16 +234,11 @@ async fn load_estate(store: &SharedStore) -> anyhow::Result<Estate> {
     let snapshot = store.load().await.context("the database cannot be read")?;
     tokio::task::spawn_blocking(move || {
         let mut estate = Estate::default();
-        catch_up(&mut estate, &snapshot);
+        snapshot.apply_to(&mut estate);
         estate
     })
     .await
     .context("loading was interrupted")
-}
-
-/// Applies what a store says has changed.
-pub(crate) fn catch_up(estate: &mut Estate, snapshot: &Snapshot) {
-    snapshot.apply_to(estate);
 }
 
 /// TLS 1.3 only; a client certificate is verified against the agents' intermediate if one is presented.

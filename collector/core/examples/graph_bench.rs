@@ -1,5 +1,5 @@
 //! The part of `tests/bench graph` that needs neither collector nor database, to work on the core's speed without building them:
-//! `cargo run --release -p rollcall-core --example graph_bench -- [CIS [applications]]`.
+//! `cargo run --release -p rollcall-core --example graph_bench -- [CIS [platforms|popular|applications]]`.
 #![allow(clippy::disallowed_methods, unreachable_pub, reason = "a benchmark reads files and clocks; its parts are a library's too")]
 
 #[path = "../../../tests/src/bench/graph/estate.rs"]
@@ -17,7 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let cis = arguments.get(1).map_or(Ok(100_000), |count| count.parse())?;
-    let shape = estate::Shape::ALL[arguments.get(2).map_or(0, |_| 1)];
+    let word = arguments.get(2).map_or("platforms", String::as_str);
+    let shape = estate::Shape::ALL.into_iter().find(|shape| shape.label().starts_with(word)).ok_or("no such shape of an estate")?;
     let estate = estate::Estate::generate(cis, shape, 1);
     println!("{}: {} CIs, {} dependencies, {} need groups", shape.label(), estate.cis, estate.edges.len(), estate.groups.len());
     let file = std::env::temp_dir().join(format!("rollcall-graph-bench-{}", std::process::id()));

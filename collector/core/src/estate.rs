@@ -109,7 +109,7 @@ impl Estate {
     /// [`Estate::committed`] when the commit has succeeded or [`Estate::revert`] when it has failed.
     pub fn apply_recording<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Undo {
         let marks = self.software.marks();
-        let steps = changes.into_iter().map(|change| self.replace(&change.put)).collect();
+        let steps = changes.into_iter().map(|change| self.replace(change.put.clone())).collect();
         Undo::new(steps, marks)
     }
 
@@ -127,8 +127,13 @@ impl Estate {
         self.revision = revision;
     }
 
-    /// Replaces one thing by its new version. Used to load and to apply commits.
+    /// Replaces one thing by its new version. Used to apply commits.
     pub fn put(&mut self, put: &Put) {
+        self.take(put.clone());
+    }
+
+    /// The same with what nobody else needs: millions are loaded without a copy of each.
+    pub fn take(&mut self, put: Put) {
         drop(self.replace(put));
     }
 
@@ -138,31 +143,38 @@ impl Estate {
     }
 
     /// Replaces one thing by its new version and returns what stood there.
-    fn replace(&mut self, put: &Put) -> Step {
+    fn replace(&mut self, put: Put) -> Step {
         match put {
-            Put::Definition(definition) => Step::Catalogue(self.set_definition(definition)),
-            Put::Ci(ci) => Step::Ci(ci.id, self.set_ci(ci.id, Some(ci.clone())).map(Box::new)),
+            Put::Definition(definition) => Step::Catalogue(self.set_definition(&definition)),
+            Put::Ci(ci) => {
+                let id = ci.id;
+                Step::Ci(id, self.set_ci(id, Some(ci)).map(Box::new))
+            }
             Put::Relationship(relationship) => {
-                let active = (relationship.lifecycle == Lifecycle::Active).then(|| relationship.clone());
-                Step::Relationship(relationship.id, self.set_relationship(relationship.id, active))
+                let id = relationship.id;
+                let active = Some(relationship).filter(|it| it.lifecycle == Lifecycle::Active);
+                Step::Relationship(id, self.set_relationship(id, active))
             }
             Put::NeedGroup(group) => {
-                let active = (group.lifecycle == Lifecycle::Active).then(|| group.clone());
-                Step::NeedGroup(group.id, self.set_need_group(group.id, active))
+                let id = group.id;
+                let active = Some(group).filter(|it| it.lifecycle == Lifecycle::Active);
+                Step::NeedGroup(id, self.set_need_group(id, active))
             }
             Put::Conflict(conflict) => {
-                let remembered = (conflict.state != ConflictState::Settled).then(|| conflict.clone());
-                Step::Conflict(conflict.id, self.set_conflict(conflict.id, remembered))
+                let id = conflict.id;
+                let remembered = Some(conflict).filter(|it| it.state != ConflictState::Settled);
+                Step::Conflict(id, self.set_conflict(id, remembered))
             }
             Put::Merge(merge) => {
-                let standing = (!merge.is_undone).then(|| Merge::clone(merge));
-                Step::Merge(merge.absorbed, self.set_merge(merge.absorbed, standing).map(Box::new))
+                let absorbed = merge.absorbed;
+                let standing = Some(*merge).filter(|it| !it.is_undone);
+                Step::Merge(absorbed, self.set_merge(absorbed, standing).map(Box::new))
             }
             Put::Software { ci, software } => {
                 let numbers = software.iter().map(|entry| self.software.number_of(entry)).collect();
-                Step::Software(*ci, self.software.set(*ci, Some(numbers)))
+                Step::Software(ci, self.software.set(ci, Some(numbers)))
             }
-            Put::AgentBinding { agent, ci } => Step::AgentBinding(*agent, self.by_agent.insert(*agent, *ci)),
+            Put::AgentBinding { agent, ci } => Step::AgentBinding(agent, self.by_agent.insert(agent, ci)),
         }
     }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     app::{App, SharedApp},
-    serve::{catch_up, stopped},
+    serve::stopped,
     store::{Batch, StoreError},
 };
 
@@ -181,7 +181,7 @@ async fn catch_up_with_store(app: &App) -> Result<(), StoreError> {
     let known = app.estate().revision();
     let news = app.store.puts_since(known).await?;
     if news.revision > known {
-        catch_up(&mut lock(app), &news);
+        news.apply_to(&mut lock(app));
     }
     Ok(())
 }

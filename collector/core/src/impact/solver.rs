@@ -32,15 +32,32 @@ pub struct Solver<'g> {
     waiting: Waiting,
     /// Whose paths are measured.
     queue: List,
-    /// By node, one more than the length of its shortest witness path; 0 where it is not measured. Empty until something is, as sweeps do without.
-    distance: Vec<u32>,
-    /// By node, once measured: how weak the best of its shortest witness paths is.
-    weakness: Vec<u32>,
+    /// By node, its witness. Empty until paths are measured, as sweeps do without.
+    witness: Vec<Witness>,
+    /// By node, whether it has one: a byte each stays near the processor where a witness does not.
+    witnessed: Vec<Witnessed>,
 }
 
 /// Four states of a CI, two bits each: its own now, that which dependents were told, that which it fails with by itself, and that which it is
 /// in before anything fails. Zero, so that fresh ones cost nothing, is ok in all of them.
 type Cell = u8;
+
+/// A CI's shortest witness paths: one more than their length, 0 where it is not measured; and how weak the best of them is. One look for both.
+#[derive(Clone, Copy, Debug, Default)]
+struct Witness {
+    distance: u32,
+    weakness: u32,
+}
+
+/// Whether a path to a CI was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Witnessed {
+    #[default]
+    Not,
+    /// In this level: others of it may be better.
+    Now,
+    Before,
+}
 
 const STATE: u32 = 0;
 const TOLD: u32 = 2;
@@ -99,8 +116,8 @@ impl<'g> Solver<'g> {
             tallies_already: HashMap::new(),
             waiting: Waiting::of(graph.node_bound()),
             queue: List::default(),
-            distance: Vec::new(),
-            weakness: Vec::new(),
+            witness: Vec::new(),
+            witnessed: Vec::new(),
         }
     }
 
@@ -174,7 +191,7 @@ impl<'g> Solver<'g> {
 
     /// Length of a shortest witness path, once [`Self::measure`] has run; 0 for what fails itself and for what is ok.
     pub(super) fn hops(&self, number: NodeNumber) -> u32 {
-        self.distance.get(number.index()).map_or(0, |distance| distance.saturating_sub(1))
+        self.witness.get(number.index()).map_or(0, |witness| witness.distance.saturating_sub(1))
     }
 
     /// What fails itself.
@@ -231,7 +248,7 @@ impl<'g> Solver<'g> {
     }
 
     fn begin(&mut self) {
-        let measured = !self.distance.is_empty();
+        let measured = !self.witness.is_empty();
         for &number in self.reached.all() {
             let cell = &mut self.cells[number.index()];
             let already = read(*cell, ALREADY);
@@ -241,7 +258,7 @@ impl<'g> Solver<'g> {
             }
             write(cell, TOLD, told(already));
             if measured {
-                self.distance[number.index()] = 0;
+                (self.witness[number.index()], self.witnessed[number.index()]) = (Witness::default(), Witnessed::Not);
             }
         }
         self.reached.truncate(0);
@@ -306,46 +323,64 @@ impl<'g> Solver<'g> {
     /// Measures shortest witness paths: breadth first from what fails, along those needs that decide a state. Of several of one length the one
     /// whose steps are less weak in sum counts.
     pub(super) fn measure(&mut self, step_weakness: impl Fn(NodeNumber, Need, NodeNumber) -> u32) {
-        self.distance.resize(self.cells.len(), 0);
-        // Read only where this pass has written: no need to clear it.
-        self.weakness.resize(self.cells.len(), 0);
-        self.queue.truncate(0);
+        self.witness.resize(self.cells.len(), Witness::default());
+        self.witnessed.resize(self.cells.len(), Witnessed::Not);
+        let mut level = std::mem::take(&mut self.queue);
+        level.truncate(0);
         for &number in self.reached.all() {
             let cell = self.cells[number.index()];
             // What fails mildly and is made worse by others has them as its reason; nothing here makes worse what fares so already.
             let is_first = read(cell, OWN) == read(cell, STATE) || read(cell, ALREADY) == read(cell, STATE);
-            self.distance[number.index()] = u32::from(is_first);
-            self.queue.push_if(is_first, number);
+            self.witness[number.index()] = Witness { distance: u32::from(is_first), weakness: 0 };
+            self.witnessed[number.index()] = if is_first { Witnessed::Before } else { Witnessed::Not };
+            level.push_if(is_first, number);
         }
-        let mut next = 0;
-        while let Some(&provider) = self.queue.all().get(next) {
-            next += 1;
-            let (state, distance) = (self.state_at(provider), self.distance[provider.index()] + 1);
-            for entry in self.graph.needed_by(provider) {
-                let dependent = entry.dependent;
-                let known_distance = self.distance[dependent.index()];
-                if known_distance != 0 && known_distance < distance
-                    || !self.is_reached(dependent)
-                    || !self.is_reason(entry.need, state, self.state_at(dependent))
-                {
-                    continue;
-                }
-                let weakness = self.weakness(provider).saturating_add(step_weakness(dependent, entry.need, provider));
-                let known = &mut self.weakness[dependent.index()];
-                if known_distance == 0 {
-                    *known = weakness;
-                    self.distance[dependent.index()] = distance;
-                    self.queue.push_if(true, dependent);
-                } else {
-                    *known = weakness.min(*known);
-                }
+        let mut next = List::default();
+        let mut distance = 1;
+        while level.len() > 0 {
+            distance += 1;
+            self.waiting.sort(&mut level);
+            for &provider in level.all() {
+                self.witness_for_dependents(provider, distance, &mut next, &step_weakness);
+            }
+            next.all().iter().for_each(|number| self.witnessed[number.index()] = Witnessed::Before);
+            std::mem::swap(&mut level, &mut next);
+            next.truncate(0);
+        }
+        self.queue = level;
+    }
+
+    /// Tells those whose state a provider is a reason of that there is a path through it.
+    #[inline]
+    fn witness_for_dependents(
+        &mut self,
+        provider: NodeNumber,
+        distance: u32,
+        next: &mut List,
+        step_weakness: impl Fn(NodeNumber, Need, NodeNumber) -> u32,
+    ) {
+        let (state, so_far) = (self.state_at(provider), self.weakness(provider));
+        for entry in self.graph.needed_by(provider) {
+            let dependent = entry.dependent;
+            let known = self.witnessed[dependent.index()];
+            if known == Witnessed::Before || !self.is_reached(dependent) || !self.is_reason(entry.need, state, self.state_at(dependent)) {
+                continue;
+            }
+            let weakness = so_far.saturating_add(step_weakness(dependent, entry.need, provider));
+            let witness = &mut self.witness[dependent.index()];
+            if known == Witnessed::Not {
+                self.witnessed[dependent.index()] = Witnessed::Now;
+                *witness = Witness { distance, weakness };
+                next.push_if(true, dependent);
+            } else {
+                witness.weakness = weakness.min(witness.weakness);
             }
         }
     }
 
     /// How weak the best of a CI's shortest witness paths is, once measured.
     pub(super) fn weakness(&self, number: NodeNumber) -> u32 {
-        self.weakness.get(number.index()).copied().unwrap_or(0)
+        self.witness.get(number.index()).map_or(0, |witness| witness.weakness)
     }
 
     /// Whether a provider is part of why the outage has put the dependent in its state: it fails or fares worse than before, and that

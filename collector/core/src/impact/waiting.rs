@@ -80,6 +80,23 @@ impl Waiting {
         count
     }
 
+    /// Puts a list without repetitions in the order of numbers where it is long enough for that to pay. Nothing may wait.
+    pub(super) fn sort(&mut self, list: &mut List) {
+        if list.len() <= FEWEST_IN_ORDER.max(self.words.len() / WORDS_TO_ONE) {
+            return;
+        }
+        for number in list.all() {
+            self.words[number.index() / 64] |= 1 << (number.index() % 64);
+        }
+        list.truncate(0);
+        for (at, word) in self.words.iter_mut().enumerate() {
+            while *word != 0 {
+                list.push_if(true, NodeNumber::at(at * 64 + word.trailing_zeros() as usize));
+                *word &= *word - 1;
+            }
+        }
+    }
+
     fn put_in_order(&mut self) {
         (self.in_order, self.at, self.lowest) = (true, usize::MAX, usize::MAX);
         let stack = std::mem::take(&mut self.stack);
@@ -124,6 +141,23 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn many_are_sorted_and_nothing_is_left_behind() {
+        for many in [0, 3, 64, 65, 900] {
+            let mut waiting = Waiting::of(1_000);
+            let mut list = List::default();
+            (0..many).for_each(|at| list.push_if(true, NodeNumber::at(at * 7 % 1_000)));
+            waiting.sort(&mut list);
+            let found: Vec<usize> = list.all().iter().map(|number| number.index()).collect();
+            let mut expected: Vec<usize> = (0..many).map(|at| at * 7 % 1_000).collect();
+            if many > FEWEST_IN_ORDER {
+                expected.sort_unstable();
+            }
+            assert_eq!(found, expected, "{many}");
+            assert_eq!(waiting.words.iter().sum::<u64>(), 0);
+        }
+    }
 
     /// Everything that waits is taken, also what comes while others are taken, before and behind them.
     #[test]

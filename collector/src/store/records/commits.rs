@@ -29,14 +29,14 @@ pub struct InstalledSoftware {
 
 impl Snapshot {
     /// Applies it to an estate: the empty one for a whole state, the one that stood before for a part.
-    pub fn apply_to(&self, estate: &mut Estate) {
-        for put in &self.puts {
-            estate.put(put);
+    pub fn apply_to(self, estate: &mut Estate) {
+        for put in self.puts {
+            estate.take(put);
         }
         let installed = self.software.installed.iter().map(|(ci, positions)| (*ci, positions.as_slice()));
         estate.put_software(&self.software.catalogue, installed);
-        for (agent, at) in &self.last_seen {
-            estate.heard(*agent, *at);
+        for (agent, at) in self.last_seen {
+            estate.heard(agent, at);
         }
         estate.committed(self.revision);
     }

@@ -40,6 +40,10 @@ pub struct Estate {
 /// How the dependencies of an estate lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
+    /// Three of ten services are platforms for the others, each of which calls any five of them; platforms call earlier ones. Without
+    /// redundancy one outage of twenty would reach hundreds of thousands; half of all services can do without some of those they call, and the
+    /// others mostly without any of them.
+    Platforms,
     /// Every service may call every one of the tiers below; few are called by many, as databases and directories are. Deep and tangled.
     Popular,
     /// Applications of forty services that call each other, in circles too, and a few hundred shared services; machines are guests of
@@ -48,12 +52,13 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Popular, Self::Applications];
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Platforms, Self::Popular, Self::Applications];
 
     /// What people read.
     pub fn label(self) -> &'static str {
         match self {
+            Self::Platforms => "platforms that everything rests on",
             Self::Popular => "popular services, deep and tangled",
             Self::Applications => "applications on guests in racks at sites",
         }
@@ -64,7 +69,12 @@ impl Estate {
     /// An estate of about five dependencies for each configuration item.
     pub fn generate(cis: usize, shape: Shape, seed: u64) -> Self {
         let mut estate = match shape {
-            Shape::Popular => Self::popular(cis, seed),
+            Shape::Platforms => Self::services(cis, seed, 7, |service, random| random.below(service.min(cis / 4))),
+            // The fourth power makes few services popular with many.
+            Shape::Popular => Self::services(cis, seed, 2, |service, random| {
+                let share = random.below(1 << 20) as f64 / f64::from(1 << 20);
+                ((share * share * share * share * service as f64) as usize).min(service - 1)
+            }),
             Shape::Applications => Self::applications(cis, seed),
         };
         estate.edges.sort_unstable();
@@ -136,7 +146,8 @@ impl Estate {
         Self { cis, edges, groups, machines }
     }
 
-    fn popular(cis: usize, seed: u64) -> Self {
+    /// `called` says which of the services before one it calls; of eight calls so many are soft.
+    fn services(cis: usize, seed: u64, soft: usize, called: impl Fn(usize, &mut Random) -> usize) -> Self {
         let mut random = Random(seed);
         let (machines, business) = (cis / 5, cis / 100);
         let services = cis - machines - business;
@@ -150,10 +161,8 @@ impl Estate {
                 if service == 0 {
                     break;
                 }
-                // The fourth power makes few services popular with many.
-                let share = random.below(1 << 20) as f64 / f64::from(1 << 20);
-                let target = ((share * share * share * share * service as f64) as usize).min(service - 1);
-                edges.push((ci, (machines + target) as u32, random.below(4) > 0));
+                let target = called(service, &mut random);
+                edges.push((ci, (machines + target) as u32, random.below(8) >= soft));
             }
             // Half of all services have redundant providers: one is enough, or all but one.
             if calls >= 2 && random.below(2) == 0 && edges.len() > first + 1 {

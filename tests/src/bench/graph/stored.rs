@@ -72,7 +72,6 @@ pub async fn load(store: &SharedStore, cis: usize) -> anyhow::Result<Loaded> {
     let read = started.elapsed();
     let mut estate = Estate::default();
     snapshot.apply_to(&mut estate);
-    drop(snapshot);
     let applied = started.elapsed();
     let mut graph = Graph::from_estate(&estate);
     let made = started.elapsed();
