@@ -1,6 +1,6 @@
 //! Lists by index: the running collector's way to answer [`CiQuery`], with the orders that lists were lately asked in.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use rollcall_core::{
     Ci, Estate,
@@ -12,7 +12,7 @@ use rollcall_shared::{CiId, Timestamp};
 use super::{CiQuery, Column, Key, MAX_LIMIT, Page, Position, QueryError, Sort, key_of, next_of, order};
 
 /// Orders that are kept.
-const ORDERS_KEPT: usize = 8;
+const ORDERS_KEPT: usize = 12;
 
 /// The index of the estate and the orders of its lists. It follows the estate when it is asked, and soon after every write.
 ///
@@ -20,7 +20,17 @@ const ORDERS_KEPT: usize = 8;
 #[derive(Default)]
 pub struct Search {
     index: RwLock<SearchIndex>,
-    orders: Mutex<Vec<(Sort, Arc<Order>)>>,
+    /// Nobody may wait for the index while holding these.
+    orders: Mutex<Orders>,
+}
+
+/// Orders of lists. To make one takes longer than anybody is to wait, so whoever asks for a new one first gets a list that is sorted by itself.
+#[derive(Default)]
+struct Orders {
+    /// Those asked for last come first.
+    kept: Vec<(Sort, Arc<Order>)>,
+    /// To be made soon.
+    wanted: Vec<Sort>,
 }
 
 impl Search {
@@ -35,9 +45,19 @@ impl Search {
         let total = usize::try_from(found.len()).unwrap_or(usize::MAX);
         let limit = query.limit.clamp(1, MAX_LIMIT);
         let descending = query.sort.descending;
+        // Sorts what was found, and nothing else.
+        let sorted_by = |key: &dyn Fn(u32, CiId) -> Key| {
+            let all = found.iter().filter_map(|number| index.id(number).map(|id| (key(number, id), id)));
+            let is_after =
+                |(key, id): &(Key, CiId)| after.as_ref().is_none_or(|after| order(key, *id, &after.key, after.id, descending).is_gt());
+            let mut rest: Vec<(Key, CiId)> = all.filter(is_after).collect();
+            let more = keep_first(&mut rest, limit, |a, b| order(&a.0, a.1, &b.0, b.1, descending));
+            (rest, more)
+        };
         let (page, more): (Vec<(Key, CiId)>, bool) = match query.sort.column {
             // When agents are heard is not written, and ranks are found beside the estate, so no order of these can be kept.
-            Column::LastSeen | Column::Rank => {
+            Column::Rank => sorted_by(&|_, id| query.rank_of(id)),
+            Column::LastSeen => {
                 // Only devices without an agent are worth a look at who met them.
                 let devices = Filter::parse(estate.catalogue(), &format!("class:{DEVICE} lifecycle:any")).unwrap_or_default();
                 let devices = index.find(estate, &devices, now);
@@ -46,16 +66,7 @@ impl Search {
                     Some(agent) => estate.agent_last_seen(agent),
                     None => devices.contains(number).then(|| met(number)).flatten(),
                 };
-                let key = |number, id| match query.sort.column {
-                    Column::Rank => query.rank_of(id),
-                    _ => seen(number).map_or(Key::Missing, |at| Key::Number(at.as_millis() as f64)),
-                };
-                let all = found.iter().filter_map(|number| index.id(number).map(|id| (key(number, id), id)));
-                let is_after =
-                    |(key, id): &(Key, CiId)| after.as_ref().is_none_or(|after| order(key, *id, &after.key, after.id, descending).is_gt());
-                let mut rest: Vec<(Key, CiId)> = all.filter(is_after).collect();
-                let more = keep_first(&mut rest, limit, |a, b| order(&a.0, a.1, &b.0, b.1, descending));
-                (rest, more)
+                sorted_by(&|number, _| seen(number).map_or(Key::Missing, |at| Key::Number(at.as_millis() as f64)))
             }
             Column::Relevance => {
                 let by_name = self.order(&index, estate, &Sort::default());
@@ -81,17 +92,20 @@ impl Search {
                 };
                 (rest.iter().filter_map(key).collect(), more)
             }
-            _ => {
-                let sorted = self.order(&index, estate, &query.sort);
-                let start = after.as_ref().map_or(0, |after| sorted.start(&index, &after.key, after.id, descending));
-                let mut rest: Vec<u32> = found.iter().map(|number| sorted.rank[number as usize]).filter(|rank| *rank >= start).collect();
-                let more = keep_first(&mut rest, limit, u32::cmp);
-                let key = |rank: &u32| {
-                    let number = sorted.order[*rank as usize];
-                    Some((sorted.keys[number as usize].as_ref().clone(), index.id(number)?))
-                };
-                (rest.iter().filter_map(key).collect(), more)
-            }
+            _ => match self.order_or_want(&index, estate, &query.sort) {
+                None => sorted_by(&|_, id| estate.ci(id).map_or(Key::Missing, |ci| key_of(estate, ci, &query.sort.column))),
+                Some(sorted) => {
+                    let start = after.as_ref().map_or(0, |after| sorted.start(&index, &after.key, after.id, descending));
+                    let mut rest: Vec<u32> =
+                        found.iter().map(|number| sorted.rank[number as usize]).filter(|rank| *rank >= start).collect();
+                    let more = keep_first(&mut rest, limit, u32::cmp);
+                    let key = |rank: &u32| {
+                        let number = sorted.order[*rank as usize];
+                        Some((sorted.keys[number as usize].as_ref().clone(), index.id(number)?))
+                    };
+                    (rest.iter().filter_map(key).collect(), more)
+                }
+            },
         };
         let next = next_of(&page, more, &query.sort);
         let items = page.into_iter().filter_map(|(_, id)| estate.ci(id)).collect();
@@ -111,15 +125,21 @@ impl Search {
         index.listed_by_class().map(|(class, count)| (class.to_owned(), usize::try_from(count).unwrap_or(usize::MAX))).collect()
     }
 
-    /// Takes in what was written, and brings the order of names along, so that the next question need not.
+    /// Takes in what was written, and brings the order of names along, so that the next question need not; and makes the orders that
+    /// lists were asked in for the first time.
     pub fn catch_up(&self, estate: &Estate) {
         let index = self.current(estate);
         self.order(&index, estate, &Sort::default());
+        let wanted = self.orders().wanted.clone();
+        for sort in wanted {
+            self.order(&index, estate, &sort);
+        }
     }
 
-    /// Whether there is anything to take in.
+    /// Whether there is nothing to take in and no order to make.
     pub fn is_current(&self, estate: &Estate) -> bool {
-        self.read().is_current(estate)
+        let nothing_wanted = self.orders().wanted.is_empty();
+        nothing_wanted && self.read().is_current(estate)
     }
 
     /// The index of the estate as it is. It stays current as long as the estate is held.
@@ -137,24 +157,40 @@ impl Search {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All items in an order that was asked for before; of another it is noted that it is wanted.
+    fn order_or_want(&self, index: &SearchIndex, estate: &Estate, sort: &Sort) -> Option<Arc<Order>> {
+        let mut orders = self.orders();
+        if !orders.kept.iter().any(|(known, _)| known == sort) {
+            if orders.wanted.len() < ORDERS_KEPT && !orders.wanted.contains(sort) {
+                orders.wanted.push(sort.clone());
+            }
+            return None;
+        }
+        drop(orders);
+        Some(self.order(index, estate, sort))
+    }
+
     /// All items in an order.
     fn order(&self, index: &SearchIndex, estate: &Estate, sort: &Sort) -> Arc<Order> {
         // Not held while sorting: whoever asks for another order need not wait, and two that sort the same come to the same.
-        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = orders.iter().find(|(known, _)| known == sort).map(|(_, order)| Arc::clone(order));
-        drop(orders);
+        let known = self.orders().kept.iter().find(|(known, _)| known == sort).map(|(_, order)| Arc::clone(order));
         let now = match known {
             Some(known) if known.place == index.changed() => known,
             Some(known) => Arc::new(known.after(index, estate, sort).unwrap_or_else(|| Order::of(index, estate, sort))),
             None => Arc::new(Order::of(index, estate, sort)),
         };
-        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        orders.retain(|(known, _)| known != sort);
-        orders.insert(0, (sort.clone(), Arc::clone(&now)));
+        let mut orders = self.orders();
+        orders.wanted.retain(|wanted| wanted != sort);
+        orders.kept.retain(|(known, _)| known != sort);
+        orders.kept.insert(0, (sort.clone(), Arc::clone(&now)));
         // That of names is used by every search.
-        while orders.len() > ORDERS_KEPT {
-            match orders.iter().rposition(|(sort, _)| *sort != Sort::default()) {
-                Some(oldest) => drop(orders.remove(oldest)),
+        while orders.kept.len() > ORDERS_KEPT {
+            match orders.kept.iter().rposition(|(sort, _)| *sort != Sort::default()) {
+                Some(oldest) => drop(orders.kept.remove(oldest)),
                 None => break,
             }
         }
