@@ -150,16 +150,18 @@ pub(super) async fn changes(visitor: Visitor) -> Result<Response, Problem> {
         .as_ref()
         .and_then(|it| it.next.as_deref())
         .map(|next| link("/changes", [("from", from.as_str()), ("to", to.as_str()), ("q", filter.as_str()), ("after", next)]));
-    let said = it.as_ref().map(|it| sayings(&visitor, it)).unwrap_or_default();
+    let said = match &it {
+        Some(it) => sayings(&visitor, it).await,
+        None => Vec::new(),
+    };
     Ok(visitor.page(&Changes { shell, from, to, filter, problem, it, said, next }))
 }
 
-fn sayings(visitor: &Visitor, it: &DiffView) -> Vec<Option<Saying>> {
-    let estate = visitor.app.estate();
-    let mut known = Known::default();
+async fn sayings(visitor: &Visitor, it: &DiffView) -> Vec<Option<Saying>> {
+    let texts: Vec<&str> = it.items.iter().flat_map(|change| [&change.actor, &change.reason]).filter_map(Option::as_deref).collect();
+    let known = Known::of_reasons(visitor, &texts).await;
     let saying = |change: &ChangeView| {
         let (actor, reason) = (change.actor.as_deref()?, change.reason.as_deref().unwrap_or_default());
-        [actor, reason].into_iter().for_each(|text| known.look_up(&estate, text));
         Some(Saying { at: Exactly::new(change.at?.0, visitor.now), actor: known.actor(actor), reason: known.in_words(&sentence(reason)) })
     };
     it.items.iter().map(saying).collect()

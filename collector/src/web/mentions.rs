@@ -1,6 +1,9 @@
 //! Ids in what the audit log and histories say, as names that lead to what is meant. What nothing is known of stays the id that it is.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use askama::filters::HtmlSafe;
 use rollcall_core::Estate;
@@ -8,7 +11,10 @@ use rollcall_shared::{AgentId, CiId, ConflictId, NeedGroupId, RelationshipId};
 use uuid::Uuid;
 
 use super::{visitor::Visitor, words};
-use crate::{app::App, store::AuditEntry};
+use crate::{
+    app::{App, SharedApp},
+    store::AuditEntry,
+};
 
 /// Characters of an id.
 const ID: usize = 36;
@@ -59,14 +65,7 @@ impl Known {
         };
         let agents = entries.iter().flat_map(|entry| ids(&entry.actor)).map(|(_, id)| id).chain(missing(&["agent.", "conflict."]));
         known.agents(app, agents.collect()).await;
-        for id in missing(&["import."]) {
-            if !known.0.contains_key(&id)
-                && let Ok(import) = crate::import::find(app, id).await
-            {
-                let file = if import.file.is_empty() { "an import".to_owned() } else { import.file };
-                known.0.insert(id, (format!("/imports/{id}"), file));
-            }
-        }
+        known.imports(app, missing(&["import."])).await;
         let tokens = missing(&["token."]);
         if !tokens.is_empty() {
             for token in app.store.tokens().await.unwrap_or_default() {
@@ -89,6 +88,20 @@ impl Known {
         known
     }
 
+    /// What is known of the ids in these reasons: items and the like, and imports.
+    pub(super) async fn of_reasons(visitor: &Visitor, reasons: &[&str]) -> Self {
+        /// Imports that a page names: one of them makes many rows.
+        const MOST_IMPORTS: usize = 20;
+        let mut known = Self::default();
+        let mut imports = BTreeSet::new();
+        for reason in reasons {
+            known.look_up(&visitor.app.estate(), reason);
+            imports.extend(ids(reason).filter(|(at, _)| reason[..*at].ends_with("import ")).map(|(_, id)| id));
+        }
+        known.imports(&visitor.app, imports.into_iter().take(MOST_IMPORTS).collect()).await;
+        known
+    }
+
     /// What the estate knows of the ids in a text.
     pub(super) fn look_up(&mut self, estate: &Estate, text: &str) {
         for (_, id) in ids(text) {
@@ -106,6 +119,17 @@ impl Known {
                 && let Ok(Some(agent)) = app.store.agent(AgentId(id)).await
             {
                 self.0.insert(id, ("/enrollment#agents".to_owned(), agent.hostname));
+            }
+        }
+    }
+
+    async fn imports(&mut self, app: &SharedApp, wanted: Vec<Uuid>) {
+        for id in wanted {
+            if !self.0.contains_key(&id)
+                && let Ok(import) = crate::import::find(app, id).await
+            {
+                let file = if import.file.is_empty() { "an import".to_owned() } else { import.file };
+                self.0.insert(id, (format!("/imports/{id}"), file));
             }
         }
     }

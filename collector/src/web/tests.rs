@@ -306,6 +306,14 @@ async fn what_changed_says_when_who_and_why() {
     }
     assert!(changes.iter().any(|change| change.contains("db01") && change.contains(" · ada</span>")), "{}", page.text);
     assert!(page.text.contains("old to &#60;b&#62;"), "{}", page.text);
+    // A reason that names another item leads to it, on the item's own pages too.
+    let reason = format!("replaced by {one}");
+    pages.order("ci.retire", move |estate, order| commands::restore_ci(estate, other, order)).await;
+    pages.order("ci.retire", move |estate, order| commands::retire_ci(estate, other, &reason, order)).await;
+    let history = pages.get(&format!("/items/{other}?view=history")).await;
+    assert!(history.text.contains(&format!(r#"eplaced by <a href="/items/{one}">db01</a>"#)), "{}", history.text);
+    let identity = pages.get(&format!("/items/{other}?view=identity")).await;
+    assert!(identity.text.contains(&format!(r#"<a href="/items/{one}">db01</a>"#)), "{}", identity.text);
 }
 
 #[tokio::test]

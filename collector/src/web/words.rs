@@ -128,6 +128,12 @@ pub(super) fn for_people(text: &str) -> String {
     for (source, word) in [(" user:", " "), (" api:", " API client "), (" import:", " import "), (" code:", " code ")] {
         words = words.replace(source, word);
     }
+    if let Some((before, after)) = words.split_once("recognised by ")
+        && let Some((kind, rest)) = after.split_once(" (")
+        && IdentityKeyKind::parse(kind).is_some()
+    {
+        words = format!("{before}recognised by {} ({rest}", lower_first(&key_kind(kind)));
+    }
     if let Some(before) = words.strip_suffix(" by console") {
         words = format!("{before} by {CONSOLE}");
     }
@@ -136,6 +142,12 @@ pub(super) fn for_people(text: &str) -> String {
         Some((name, problem)) => format!("{}: {problem}", name.replace('_', " ")),
         None => words,
     }
+}
+
+/// As in the middle of a sentence.
+fn lower_first(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().into_iter().flat_map(char::to_lowercase).chain(characters).collect()
 }
 
 /// The page of what a message names by its place in the API, if it names one; and what its button says.
@@ -248,6 +260,8 @@ mod tests {
             ("GET /api/v1/classes lists them", "the page Classes lists them"),
             ("attributes.warranty_until: a day is needed", "warranty until: a day is needed"),
             ("made by user:ada", "made by ada"),
+            ("row 3: recognised by serial_and_manufacturer (a|b)", "row 3: recognised by serial number and manufacturer (a|b)"),
+            ("recognised by chance (twice)", "recognised by chance (twice)"),
             ("made by user:console", "made by the collector's console"),
             ("attributes and such: all", "attributes and such: all"),
         ] {

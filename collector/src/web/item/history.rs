@@ -10,6 +10,7 @@ use crate::{
     store::{CiVersion, Event},
     web::{
         format::{self, When},
+        mentions::{Known, Mentions},
         problem::{Problem, sentence},
         visitor::{Part, Shell, Visitor},
         words,
@@ -33,7 +34,7 @@ struct Version {
     number: u32,
     when: When,
     actor: String,
-    reason: String,
+    reason: Mentions,
     changes: Vec<Change>,
 }
 
@@ -50,20 +51,24 @@ struct Around {
     other: Option<(CiId, String)>,
     when: When,
     actor: String,
-    reason: String,
+    reason: Mentions,
 }
 
 pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Problem> {
     // One more than is shown, so that the oldest shown can be compared with the one before it.
     let versions = visitor.app.store.ci_history(id, MOST + 1).await?;
     let events = visitor.app.store.events_of(id, MOST).await?;
+    let reasons: Vec<&str> =
+        versions.iter().map(|version| &version.reason).chain(events.iter().map(|event| &event.reason)).map(String::as_str).collect();
+    let known = Known::of_reasons(visitor, &reasons).await;
     let shell = visitor.shell(Part::Inventory);
     let now = visitor.now;
     let page = {
         let estate = visitor.app.estate();
         let ci = estate.ci(id).ok_or_else(no_such_item)?;
-        let compared = versions.iter().enumerate().map(|(at, version)| describe(estate.catalogue(), version, versions.get(at + 1), now));
-        let around = events.iter().filter(|event| event.kind != "ci").map(|event| describe_event(&estate, event, id, now));
+        let compared =
+            versions.iter().enumerate().map(|(at, version)| describe(estate.catalogue(), &known, version, versions.get(at + 1), now));
+        let around = events.iter().filter(|event| event.kind != "ci").map(|event| describe_event(&estate, &known, event, id, now));
         Page {
             shell,
             head: Head::new(&estate, ci, "history", now),
@@ -75,7 +80,7 @@ pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Proble
     Ok(visitor.page(&page))
 }
 
-fn describe(catalogue: &Catalogue, version: &CiVersion, before: Option<&CiVersion>, now: Timestamp) -> Version {
+fn describe(catalogue: &Catalogue, known: &Known, version: &CiVersion, before: Option<&CiVersion>, now: Timestamp) -> Version {
     let changes = before.map_or_else(Vec::new, |before| {
         version.differs.iter().filter_map(|what| difference(catalogue, what, &before.ci, &version.ci, now)).collect()
     });
@@ -83,7 +88,7 @@ fn describe(catalogue: &Catalogue, version: &CiVersion, before: Option<&CiVersio
         number: version.ci.version,
         when: When::new(version.ci.valid_from, now),
         actor: words::actor(&version.actor),
-        reason: sentence(&version.reason),
+        reason: known.in_words(&sentence(&version.reason)),
         changes,
     }
 }
@@ -129,7 +134,7 @@ fn difference(catalogue: &Catalogue, what: &str, old: &Ci, new: &Ci, now: Timest
     }
 }
 
-fn describe_event(estate: &Estate, event: &Event, about: CiId, now: Timestamp) -> Around {
+fn describe_event(estate: &Estate, known: &Known, event: &Event, about: CiId, now: Timestamp) -> Around {
     let other = [event.ci, event.other_ci].into_iter().flatten().find(|id| *id != about);
     let kind = match event.kind.as_str() {
         "relationship" if event.ci == Some(about) => "Depends on",
@@ -152,6 +157,6 @@ fn describe_event(estate: &Estate, event: &Event, about: CiId, now: Timestamp) -
         other: other.map(|id| (id, words::name_and_host(estate, id))),
         when: When::new(event.at, now),
         actor: words::actor(&event.actor),
-        reason: sentence(&event.reason),
+        reason: known.in_words(&sentence(&event.reason)),
     }
 }

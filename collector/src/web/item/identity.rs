@@ -9,6 +9,7 @@ use crate::{
     api::identity::{self, Explanation},
     web::{
         format::When,
+        mentions::{Known, Mentions},
         problem::{Problem, sentence},
         visitor::{Part, Shell, Visitor},
         words,
@@ -28,7 +29,7 @@ struct Decision {
     when: When,
     kind: String,
     actor: String,
-    reason: String,
+    reason: Mentions,
     other: Option<(String, String)>,
 }
 
@@ -42,11 +43,13 @@ pub(super) async fn show(visitor: &Visitor, id: CiId) -> Result<Response, Proble
             key.value = words::key_value(&estate, &key.value);
         }
     }
+    let reasons: Vec<&str> = it.decisions.iter().map(|decision| decision.reason.as_str()).collect();
+    let known = Known::of_reasons(visitor, &reasons).await;
     let decision = |it: identity::DecisionView| Decision {
         when: When::new(it.at.0, visitor.now),
         kind: it.kind,
         actor: words::actor(&it.actor),
-        reason: sentence(&it.reason),
+        reason: known.in_words(&sentence(&it.reason)),
         other: it.other.map(|other| (other.id.to_string(), other.name)),
     };
     let decisions = std::mem::take(&mut it.decisions).into_iter().map(decision).collect();
