@@ -585,7 +585,8 @@ async fn two_items_are_compared_merged_split_and_kept_apart() {
     let said: Vec<&Value> = items.iter().flat_map(|item| [&item["actor"], &item["at"], &item["reason"]]).collect();
     assert!(said.iter().all(|said| said.as_str().is_some_and(|text| !text.is_empty())), "{}", diff.body);
     assert_eq!(items[0]["actor"], "console");
-    assert!(items[0]["at"].as_str().unwrap() > begun.as_str(), "{}", diff.body);
+    let at: Timestamp = items[0]["at"].as_str().unwrap().parse().unwrap();
+    assert!(at >= begun.parse::<Timestamp>().unwrap(), "{}", diff.body);
     assert_eq!(diff.body["groups"][0]["count"], 2);
     let now = Timestamp::now().to_string();
     let filtered = collector.get(&format!("/diff?from={begun}&to={now}&filter=id:{other}")).await;
