@@ -27,6 +27,8 @@ mod realm;
 pub mod serve;
 pub mod store;
 mod table;
+#[cfg(test)]
+mod testing;
 mod views;
 pub mod web;
 pub mod writer;

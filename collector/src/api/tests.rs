@@ -18,10 +18,10 @@ mod keyed;
 
 use super::{calls, document, router};
 use crate::{
-    auth::{API_TOKEN_PREFIX, Secret, console},
-    config::Config,
-    serve::{Running, start_on},
-    store::{ApiTokenRecord, AuditEntry, Role, UserRecord, open},
+    auth::{API_TOKEN_PREFIX, Secret},
+    serve::Running,
+    store::{ApiTokenRecord, AuditEntry, Role, UserRecord},
+    testing,
 };
 
 /// A collector with an empty estate.
@@ -41,13 +41,7 @@ struct Answer {
 
 impl Collector {
     async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let loopback = ([127, 0, 0, 1], 0).into();
-        let mut config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
-        (config.agents.listen, config.people.listen) = (loopback, loopback);
-        let store = open(&config.database, &config.data_dir).await.unwrap();
-        let running = start_on(config, store).await.unwrap();
-        let console = console::read_token(dir.path()).unwrap().to_string();
+        let (running, console, dir) = testing::collector().await;
         Self { router: router(running.app.clone()), running, console, _dir: dir }
     }
 

@@ -16,10 +16,8 @@ use tower::ServiceExt as _;
 
 use super::router;
 use crate::{
-    auth::console,
-    config::Config,
-    serve::{Running, start_on},
-    store::open,
+    serve::Running,
+    testing,
     writer::{Audit, Command, CommandRefused, Plan},
 };
 
@@ -39,13 +37,7 @@ struct Page {
 
 impl Pages {
     async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let loopback = ([127, 0, 0, 1], 0).into();
-        let mut config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
-        (config.agents.listen, config.people.listen) = (loopback, loopback);
-        let store = open(&config.database, &config.data_dir).await.unwrap();
-        let running = start_on(config, store).await.unwrap();
-        let console = console::read_token(dir.path()).unwrap().to_string();
+        let (running, console, dir) = testing::collector().await;
         Self { router: router(running.app.clone()), running, console, _dir: dir }
     }
 

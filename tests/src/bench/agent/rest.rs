@@ -16,7 +16,6 @@ pub(super) async fn lines(agent: &Path) -> anyhow::Result<Vec<Line>> {
     let collector = Collector::start(CollectorOptions::default()).await?;
     let process = AgentProcess::new()?;
     process.enroll(&collector.token_text(TokenOptions::default()).await?).await?;
-    forget_in_memory(agent)?;
     let mut halves = Vec::new();
     for role in ["reader", "sender"] {
         halves.push(Half::start(agent, &process, role)?);
@@ -32,18 +31,9 @@ pub(super) async fn lines(agent: &Path) -> anyhow::Result<Vec<Line>> {
         each.push(format!("{role} {resident:.1}"));
     }
     Ok(vec![
-        Line::at_most(format!("memory at rest, all processes, as after a boot ({})", each.join(" + ")), together, 10.0, "MiB"),
+        Line::at_most(format!("memory at rest, all processes ({})", each.join(" + ")), together, 10.0, "MiB"),
         Line::plain("of which is not the program itself, whose pages the kernel takes back when it likes", format!("{own:.2} MiB")),
     ])
-}
-
-/// Has the kernel forget what it holds of a file. Of a program that was written or run lately it holds all of it in large pieces, and maps
-/// them whole where a process touches a byte: two or three MiB more that say nothing of the program. After a boot it is read from the disk.
-fn forget_in_memory(file: &Path) -> anyhow::Result<()> {
-    let file = fs::File::open(file)?;
-    file.sync_all()?;
-    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
-    Ok(())
 }
 
 /// One of the agent's two processes.
