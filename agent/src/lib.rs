@@ -36,6 +36,8 @@ pub mod proxy;
 pub mod reader;
 pub mod redact;
 #[cfg(target_os = "linux")]
+pub mod rest;
+#[cfg(target_os = "linux")]
 pub mod sender;
 #[cfg(target_os = "linux")]
 pub mod settings;

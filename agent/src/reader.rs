@@ -16,7 +16,6 @@ use crate::{
     clock::LocalTime,
     collect::{self, Budget, Limits, Machine, Subject},
     files::Root,
-    memory,
     observe::{Attribution, Guarded, Windows},
     settings::Settings,
     spool::{Acknowledged, Counts, Draft, ReaderFiles, SenderFiles, Snapshot, Spool, SpoolError},
@@ -193,7 +192,6 @@ impl Reader {
     /// Takes one sample of the socket table.
     pub fn sample(&mut self) {
         self.watch.sample(&self.root, Timestamp::now());
-        memory::give_back();
     }
 
     /// See [`Watch::hear_closed`].
@@ -230,9 +228,7 @@ impl Reader {
             }
         });
         drop(subject);
-        let collected = self.store(draft);
-        memory::give_back();
-        collected
+        self.store(draft)
     }
 
     fn store(&mut self, mut draft: Draft) -> Collected {

@@ -18,7 +18,6 @@ use crate::{
     client::{self, Client, ClientError, Route, VERSION_TEXT},
     clock::{self, LocalTime, ServerTime},
     keys::{AgentKey, KeyError},
-    memory,
     settings::Settings,
     spool::{Acknowledged, Planned, ReaderFiles, SenderFiles, Snapshot, SpoolError, Upload, UploadHeader},
     state::{Held, Identity, LastError, Progress, StateDirectory, StateError},
@@ -191,8 +190,6 @@ impl Sender {
         if self.progress.acknowledged != self.told {
             self.tell(None);
         }
-        // What was unpacked and compressed is needed no more for minutes.
-        memory::give_back();
         result
     }
 

@@ -139,7 +139,9 @@ pub enum StateError {
     #[error(transparent)]
     Unsafe(#[from] Unsafe),
     /// Another agent runs on this state.
-    #[error("another rollcall-agent uses {path}; stop it first (systemctl stop rollcall-agent.target)")]
+    #[error(
+        "another rollcall-agent uses {path}; stop it first (systemctl stop rollcall-agent.target; one that was started by hand: pkill -x rollcall-agent)"
+    )]
     Busy {
         /// The lock file.
         path: PathBuf,

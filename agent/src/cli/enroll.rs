@@ -30,6 +30,10 @@ pub(super) struct Options {
     /// Forget the agent that this machine is now, and join as a new one.
     #[arg(long)]
     again: bool,
+    /// Whoever runs this starts the agent too: a person need not be told to. A variable, since an agent of another version
+    /// may be asked.
+    #[arg(long, env = "ROLLCALL_INSTALLING", hide = true)]
+    installing: bool,
 }
 
 pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<u8> {
@@ -62,7 +66,8 @@ pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<u8> 
         route: Route { proxy: settings.proxy()?, return_to_first: settings.failover_return() },
         patience: if options.no_wait { Duration::ZERO } else { options.wait.0 },
     };
-    let enrolled = runtime()?.block_on(enroll::enroll(&state, joining, |what| eprintln!("{what}")))?;
+    let (runtime, _) = runtime()?;
+    let enrolled = runtime.block_on(enroll::enroll(&state, joining, |what| eprintln!("{what}")))?;
     match enrolled {
         Enrolled::Joined(identity) => {
             let urls: Vec<&str> = identity.collector_urls.iter().map(url::Url::as_str).collect();
@@ -70,7 +75,9 @@ pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<u8> 
             say!("  collector    {}", urls.join(", "));
             say!("  certificate  until {} (renewed by itself)", identity.credentials.not_after);
             say!("  state        {}", state.path().display());
-            say!("next: start reporting with: systemctl enable --now rollcall-agent.target   (or: rollcall-agent run)");
+            if !options.installing {
+                say!("next: start reporting with: systemctl enable --now rollcall-agent.target   (or: rollcall-agent run)");
+            }
             Ok(0)
         }
         Enrolled::Already(identity) => {
@@ -80,7 +87,9 @@ pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<u8> 
         }
         Enrolled::Pending => {
             say!("this machine has asked to join and waits for approval");
-            say!("next: approve it on the collector (enrollment page, or: rollcall agent approve), then run: rollcall-agent enroll");
+            // What is started asks by itself.
+            let then = if options.installing { "" } else { ", then run: rollcall-agent enroll" };
+            say!("next: approve it on the collector (enrollment page, or: rollcall agent approve){then}");
             Ok(WAITING)
         }
     }

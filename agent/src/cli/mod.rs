@@ -19,7 +19,11 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::settings::{Given, Settings};
+use crate::{
+    memory,
+    rest::Rest,
+    settings::{Given, Settings},
+};
 
 /// The command failed.
 const FAILURE: u8 = 1;
@@ -57,7 +61,7 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    crate::memory::keep_small();
+    memory::keep_small();
     let cli = Cli::parse();
     let result = Settings::load(&cli.given, cli.config.as_deref()).and_then(|settings| {
         log_to_stderr(settings.log(), settings.logs_json());
@@ -94,10 +98,14 @@ fn log_to_stderr(filter: &str, json: bool) {
     let _ = if json { subscriber.json().try_init() } else { subscriber.with_ansi(false).try_init() };
 }
 
-/// One thread does everything; name look-ups borrow a second one for as long as they take.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+/// One thread does everything; name look-ups borrow a second one for as long as they take. Whenever it sleeps, it is small.
+fn runtime() -> anyhow::Result<(tokio::runtime::Runtime, Rest)> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    Ok(builder.enable_all().max_blocking_threads(1).thread_keep_alive(std::time::Duration::from_secs(1)).build()?)
+    builder.enable_all().max_blocking_threads(1).thread_keep_alive(std::time::Duration::from_secs(1));
+    let rest = Rest::watch(&mut builder, Rest::PAUSE, memory::give_back);
+    let runtime = builder.build()?;
+    runtime.spawn(rest.clone().keep());
+    Ok((runtime, rest))
 }
 
 /// A token from a flag, a file, or standard input (`-`).

@@ -19,6 +19,7 @@ use crate::{
     enroll::{self, Enrolled, Joining},
     files::Lock,
     reader,
+    rest::Rest,
     settings::{self, Settings},
     spool::{Role, Spool, SpoolError},
     state::{StateDirectory, StateError},
@@ -57,7 +58,8 @@ pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<u8> 
     if options.role == Some(Half::Reader) {
         spool.prepare(&[Role::Reader])?;
         let _lock = lock(&spool, Role::Reader)?;
-        return runtime()?.block_on(read(Reader::open(&spool, settings), options.once));
+        let (runtime, rest) = runtime()?;
+        return runtime.block_on(read(Reader::open(&spool, settings), options.once, &rest));
     }
     let reads = options.role.is_none();
     let state = StateDirectory::new(settings.state_dir());
@@ -66,7 +68,8 @@ pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<u8> 
     let roles: &[Role] = if reads { &[Role::Reader, Role::Sender] } else { &[Role::Sender] };
     spool.prepare(roles)?;
     let _locks = roles.iter().map(|role| lock(&spool, *role)).collect::<Result<Vec<_>, _>>()?;
-    runtime()?.block_on(async {
+    let (runtime, rest) = runtime()?;
+    runtime.block_on(async {
         let mut stop = Stop::new()?;
         if !reads && !await_reader(&spool, options.once, &mut stop).await? {
             return Ok(0);
@@ -75,7 +78,7 @@ pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<u8> 
             return Ok(WAITING);
         }
         let agent = Agent::open(state.clone(), settings, reads)?;
-        if options.once { once(agent, settings).await } else { forever(agent, settings, &mut stop).await }
+        if options.once { once(agent, settings).await } else { forever(agent, settings, &mut stop, &rest).await }
     })
 }
 
@@ -90,7 +93,7 @@ fn lock(spool: &Spool, role: Role) -> Result<Lock, StateError> {
 }
 
 /// The reading half.
-async fn read(mut reader: Reader, once: bool) -> anyhow::Result<u8> {
+async fn read(mut reader: Reader, once: bool, rest: &Rest) -> anyhow::Result<u8> {
     let mut stop = Stop::new()?;
     tracing::info!(version = crate::client::VERSION_TEXT, "reading this machine");
     let mut store_at = Instant::now() + STORE_WINDOWS;
@@ -107,6 +110,7 @@ async fn read(mut reader: Reader, once: bool) -> anyhow::Result<u8> {
             return Ok(if collected == Some(Collected::Stored) { 0 } else { FAILURE });
         }
         let sample_at = Instant::now() + reader.sample_interval();
+        rest.worked_much();
         loop {
             tokio::select! {
                 () = stop.wait() => {
@@ -213,7 +217,7 @@ async fn once(mut agent: Agent, settings: &Settings) -> anyhow::Result<u8> {
     Ok(FAILURE)
 }
 
-async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyhow::Result<u8> {
+async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop, rest: &Rest) -> anyhow::Result<u8> {
     /// How long a stopping agent waits for an answer.
     const LAST_EXCHANGE: Duration = Duration::from_secs(5);
     /// How often an agent that takes no samples looks whether the machine has slept past a check-in.
@@ -236,6 +240,7 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
             }
             () = tokio::time::sleep_until(tick_at) => {
                 agent.sample();
+                rest.worked_much();
                 tick_at = Instant::now() + tick;
                 if Instant::now() >= store_at {
                     agent.store_windows();
@@ -274,6 +279,7 @@ async fn forever(mut agent: Agent, settings: &Settings, stop: &mut Stop) -> anyh
         let Some(exchanged) = exchanged else { continue };
         let wait = next(exchanged, settings, &mut backoff);
         agent.plan(wait);
+        rest.worked_much();
         check_in = Due::after(wait);
     }
 }

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rollcall_agent::state::StateDirectory;
 use rollcall_shared::{
     AgentId,
     wire::v1::{EnrollRequest, EnrollResponse, paths},
@@ -117,6 +118,21 @@ async fn from_nothing_to_acknowledged() {
     assert!(code == 0 && printed.contains("generation 1") && printed.contains(&format!("{sections} sections, 2 exchanges")), "{printed}");
     let (code, printed) = machine.run(&["doctor"], "").await;
     assert!(code == 0 && printed.contains("the collector proved that it is the one"), "{printed}");
+}
+
+#[tokio::test]
+async fn an_installer_is_not_told_to_do_what_it_does() {
+    let machine = Machine::new().await;
+    let token = machine.collector.token().to_text();
+    // It runs already.
+    let state = StateDirectory::new(machine.directory.path().join("state"));
+    state.prepare().unwrap();
+    let lock = state.lock().unwrap();
+    let (code, printed) = machine.run(&["enroll", "--token-file", "-", "--installing"], &token).await;
+    assert!(code == 1 && printed.contains("systemctl stop") && printed.contains("pkill -x rollcall-agent"), "{printed}");
+    drop(lock);
+    let (code, printed) = machine.run(&["enroll", "--token-file", "-", "--installing"], &token).await;
+    assert!(code == 0 && printed.contains("enrolled as agent") && !printed.contains("next:"), "{printed}");
 }
 
 #[tokio::test]
