@@ -19,6 +19,7 @@ use crate::{
     metrics::Metrics,
     pki::{Authority, CollectorCertificate, PkiError, local_addresses},
     query::Search,
+    starting::Starting,
     store::SharedStore,
     writer::{SharedEstate, Writer},
 };
@@ -47,6 +48,8 @@ pub struct App {
     pub(crate) ingest: Ingest,
     /// The graph of the estate.
     pub(crate) graph: GraphCache,
+    /// Whether the estate has been read yet.
+    pub(crate) starting: Starting,
     /// The index that lists and searches of the estate are answered by.
     pub search: Search,
     /// What each item's failure would do.

@@ -13,8 +13,11 @@ pub(crate) async fn healthy() -> &'static str {
     "healthy\n"
 }
 
-/// The database answers; the estate was loaded before anything listened.
+/// The estate is there and the database answers.
 pub(crate) async fn ready(State(app): State<SharedApp>) -> Response {
+    if !app.starting.is_over() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready: the estate is being read from the database\n").into_response();
+    }
     match app.store.ping().await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {

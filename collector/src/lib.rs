@@ -13,7 +13,7 @@ mod export;
 mod foreign;
 mod given_certificate;
 mod graph_cache;
-mod graph_file;
+pub mod graph_copy;
 mod health;
 mod import;
 mod ingest;
@@ -25,6 +25,7 @@ pub mod pki;
 pub mod query;
 mod realm;
 pub mod serve;
+mod starting;
 pub mod store;
 mod table;
 #[cfg(test)]

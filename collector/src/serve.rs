@@ -1,19 +1,16 @@
 //! `rollcall serve`: puts the parts together, starts them, and stops them in order.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    net::SocketAddr,
-    path::Path,
-    sync::{Arc, RwLock},
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use rollcall_core::{Estate, Policy};
 use rollcall_shared::Timestamp;
 use rustls::{ServerConfig, crypto::ring, server::WebPkiClientVerifier};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use url::Url;
 
 use crate::{
@@ -27,7 +24,7 @@ use crate::{
     config::{Config, PeopleListener, PeopleTls},
     given_certificate::GivenCertificate,
     graph_cache::GraphCache,
-    graph_file,
+    graph_copy::{self, Early},
     ingest::Ingest,
     jobs,
     listener::{Listener, Transport},
@@ -35,6 +32,7 @@ use crate::{
     people,
     pki::{Authority, CollectorCertificate},
     query::Search,
+    starting::Starting,
     store::{self, SharedStore},
     writer::{self, Writer},
 };
@@ -69,7 +67,7 @@ impl Running {
         if let Err(error) = self.writer.await {
             tracing::error!(%error, "the writer ended badly");
         }
-        graph_file::leave(&self.app).await;
+        graph_copy::leave(&self.app).await;
         console::remove(&self.app.config.data_dir);
         tracing::info!("stopped");
     }
@@ -85,12 +83,33 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     start_on(config, store).await
 }
 
-/// Starts a collector on this store.
+/// Starts a collector on this store, and waits until it has read the estate.
 ///
 /// # Errors
 /// If a setting is refused, a file cannot be used, an address is taken, or the store cannot be read; the message says which and what
 /// to do.
 pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Running> {
+    begin(config, store).await?.finish().await
+}
+
+/// A collector that listens and has no estate yet: it answers questions of impact, if there is a copy of the graph, and sends everybody else
+/// away for a moment.
+pub struct Beginning {
+    /// Where people reach it.
+    pub people_addr: SocketAddr,
+    app: SharedApp,
+    stop: watch::Sender<bool>,
+    listeners: JoinSet<()>,
+    jobs: JoinSet<()>,
+    queue: mpsc::Receiver<writer::Job>,
+    early: Option<Arc<Early>>,
+}
+
+/// Begins to listen.
+///
+/// # Errors
+/// As [`start_on`].
+pub async fn begin(config: Config, store: SharedStore) -> anyhow::Result<Beginning> {
     check(&config)?;
     let now = Timestamp::now();
     let authority = Authority::load_or_create(&config.data_dir.join("ca"), now).context("the CA cannot be used")?;
@@ -102,15 +121,6 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
     let agents_socket = bind(config.agents.listen, "agents").await?;
     let people_socket = bind(config.people.listen, "people").await?;
     let addresses = Addresses { agents: agents_socket.local_addr()?, people: people_socket.local_addr()? };
-
-    let estate = Arc::new(RwLock::new(load_estate(&store).await?));
-    // Before anybody waits for it.
-    let search = Search::default();
-    search.catch_up(&estate.read().unwrap_or_else(std::sync::PoisonError::into_inner));
-    let graph = GraphCache::default();
-    if let Some(read) = graph_file::read(graph_file::path(&config.data_dir), &store, &estate).await {
-        graph.begin_with(read, &estate);
-    }
     let (writer, queue) = Writer::queue(WRITER_QUEUE);
     let people_url = people_url(&config, addresses.people)?;
     let console = console::create_token(&config.data_dir).with_context(|| format!("cannot write to {}", config.data_dir.display()))?;
@@ -120,24 +130,22 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
         config,
         auth,
         store,
-        estate,
+        estate: Arc::default(),
         writer,
         authority,
         certificate,
         metrics: Metrics::default(),
         policy,
         ingest: Ingest::default(),
-        search,
-        graph,
+        search: Search::default(),
+        graph: GraphCache::default(),
+        starting: Starting::default(),
         blast_radii: BlastRadii::default(),
         addresses,
         people_url,
     });
 
     let (stop, stopping) = watch::channel(false);
-    let (stop_writer, writer_stopping) = watch::channel(false);
-    let writer = tokio::spawn(writer::run(Arc::clone(&app), queue, writer_stopping));
-
     let mut jobs = JoinSet::new();
     let people_tls = people_tls(&app, &mut jobs)?;
     let idle_agent = Duration::from_secs(2 * u64::from(app.config.agents.check_in_seconds) + 60);
@@ -160,13 +168,50 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
     let mut listeners = JoinSet::new();
     listeners.spawn(agents.run(Arc::clone(&app), stopping.clone()));
     listeners.spawn(people.run(Arc::clone(&app), stopping));
-
-    jobs.spawn(jobs::run(Arc::clone(&app)));
-    jobs.spawn(blast::keep_current(Arc::clone(&app)));
-    jobs.spawn(graph_file::keep_current(Arc::clone(&app)));
     publish_addresses(&app)?;
-    tracing::info!(agents = %addresses.agents, people = %addresses.people, "serving");
-    Ok(Running { agents_addr: addresses.agents, people_addr: addresses.people, app, stop, listeners, jobs, writer, stop_writer })
+
+    // Before the estate takes the processors and the memory.
+    let early = graph_copy::early(&app.config.data_dir, &app.store).await.map(Arc::new);
+    if let Some(early) = &early {
+        app.starting.answer_on(Arc::clone(early));
+    }
+    Ok(Beginning { people_addr: addresses.people, app, stop, listeners, jobs, queue, early })
+}
+
+impl Beginning {
+    /// What its handlers share.
+    #[cfg(test)]
+    pub(crate) fn app(&self) -> &SharedApp {
+        &self.app
+    }
+
+    /// Reads the estate and serves everything.
+    ///
+    /// # Errors
+    /// As [`start_on`].
+    pub async fn finish(self) -> anyhow::Result<Running> {
+        let Self { people_addr, app, stop, listeners, mut jobs, queue, early } = self;
+        let estate = load_estate(&app.store).await?;
+        // Before anybody waits for it.
+        app.search.catch_up(&estate);
+        *app.estate.write().unwrap_or_else(std::sync::PoisonError::into_inner) = estate;
+        if let Some(early) = early {
+            match graph_copy::caught_up(Arc::clone(&early.graph), &app.store, &app.estate).await {
+                Ok(graph) => app.graph.begin_with(graph, &app.estate),
+                Err(error) => tracing::info!("the graph is made anew: {error:#}"),
+            }
+        }
+        app.starting.end();
+
+        let (stop_writer, writer_stopping) = watch::channel(false);
+        let writer = tokio::spawn(writer::run(Arc::clone(&app), queue, writer_stopping));
+        jobs.spawn(jobs::run(Arc::clone(&app)));
+        jobs.spawn(blast::keep_current(Arc::clone(&app)));
+        jobs.spawn(graph_copy::keep_current(Arc::clone(&app)));
+        let agents_addr = app.addresses.agents;
+        tracing::info!(agents = %agents_addr, people = %people_addr, "serving");
+        Ok(Running { agents_addr, people_addr, app, stop, listeners, jobs, writer, stop_writer })
+    }
 }
 
 /// How observations are reconciled here.

@@ -26,7 +26,7 @@ use axum::{
 use rollcall_shared::wire::v1::paths;
 use tokio::task::JoinSet;
 
-use crate::{app::SharedApp, health};
+use crate::{app::SharedApp, health, starting};
 
 pub(crate) use self::answer::fault;
 use self::{body::Bodies, install::Binaries, turns::Turns, unchanged::UnchangedCheckIns};
@@ -65,6 +65,7 @@ pub(crate) fn router(app: &SharedApp, jobs: &mut JoinSet<()>) -> Router {
         .fallback(answer::no_such_path)
         .method_not_allowed_fallback(answer::no_such_method)
         .with_state(desk)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(app), starting::everything))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(answer::fault))
 }
 

@@ -53,7 +53,7 @@ use axum::{
 use rollcall_shared::wire::Problem;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{app::SharedApp, auth::Refusal};
+use crate::{app::SharedApp, auth::Refusal, starting};
 
 /// Where the API is.
 pub const BASE: &str = "/api/v1";
@@ -76,6 +76,7 @@ pub fn router(app: SharedApp) -> Router {
         .layer(middleware::from_fn_with_state(known_fields, fields::select))
         .layer(middleware::from_fn_with_state(writes, idempotency::once))
         .layer(DefaultBodyLimit::max(extract::MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(app.clone(), starting::calls))
         .layer(middleware::map_response(not_to_be_stored))
         .with_state(app);
     Router::new().nest(BASE, calls)

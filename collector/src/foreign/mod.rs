@@ -22,6 +22,7 @@ use axum::{
     body::Body,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::any,
 };
@@ -38,6 +39,7 @@ use crate::{
     agents::body::Bodies,
     app::{App, SharedApp},
     auth::{API_TOKEN_PREFIX, Refusal, Secret},
+    starting,
     store::Role,
     writer::Command,
 };
@@ -49,8 +51,10 @@ const REALM: &str = "Rollcall";
 
 /// Where programs report.
 pub(crate) fn router(app: SharedApp) -> Router {
+    let starting = middleware::from_fn_with_state(app.clone(), starting::everything);
     let shared = Shared { app, bodies: Arc::default(), readers: Arc::new(Semaphore::new(READERS)) };
-    Router::new().route("/foreign", any(basic)).route("/foreign/", any(basic)).route("/foreign/{token}", any(by_address)).with_state(shared)
+    let routes = Router::new().route("/foreign", any(basic)).route("/foreign/", any(basic)).route("/foreign/{token}", any(by_address));
+    routes.with_state(shared).layer(starting)
 }
 
 /// Bodies that are read at once: one may take some tens of megabytes as it is taken apart.

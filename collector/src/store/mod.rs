@@ -30,7 +30,7 @@ pub use self::{
     open::open,
     records::{
         AgentRecord, AgentState, ApiTokenRecord, AttributedChange, AuditEntry, Batch, CiVersion, DocumentRecord, EnrollAttempt,
-        EnrollOutcome, Event, FrozenAnswer, ImportId, ImportPart, ImportRecord, ImportState, InstalledSoftware, Inventory,
+        EnrollOutcome, Event, FrozenAnswer, GraphCopy, ImportId, ImportPart, ImportRecord, ImportState, InstalledSoftware, Inventory,
         IssuedCertificate, Role, SectionRecord, SessionRecord, Snapshot, TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
     },
     requests::{KeyedAnswer, KeyedRequest, SeenRequest},
@@ -78,6 +78,10 @@ pub trait Store: Send + Sync + 'static {
     /// Everything that commits after `after` put, newest version only, for a collector to catch up; what was retired or
     /// settled is among it. Without `last_seen`, see [`Store::heard_since`].
     async fn puts_since(&self, after: Revision) -> Result<Snapshot, StoreError>;
+
+    /// A part of the current state: every class and rule, and of these CIs (retired ones too) what they are and need: the live relationships
+    /// from them, and their need groups. Without `last_seen`, see [`Store::heard_since`].
+    async fn load_of(&self, cis: &[CiId]) -> Result<Snapshot, StoreError>;
 
     /// The agents last heard at `since` or later, and when: check-ins without a change make no revision, so a collector
     /// that shares its store asks now and then. One scan of a narrow table.
@@ -265,6 +269,21 @@ pub trait Store: Send + Sync + 'static {
 
     /// The audit log, newest first, entries with a number below `before` (all if absent).
     async fn audit_log(&self, before: Option<u64>, limit: u32) -> Result<Vec<(u64, AuditEntry)>, StoreError>;
+
+    // --- A copy of the graph ---
+
+    /// Keeps a part of a copy that is being made. Nobody sees it before [`Store::finish_graph_copy`].
+    async fn put_graph_part(&self, copy: Uuid, number: u32, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Makes a copy the one that stands and deletes the parts of all that were begun before it. `false`, and nothing is done, if a part of it
+    /// is not there or a later one stands: another collector was faster.
+    async fn finish_graph_copy(&self, copy: &GraphCopy) -> Result<bool, StoreError>;
+
+    /// The copy that stands.
+    async fn graph_copy(&self) -> Result<Option<GraphCopy>, StoreError>;
+
+    /// A part of it; `None` if another stands by now.
+    async fn graph_part(&self, copy: Uuid, number: u32) -> Result<Option<Vec<u8>>, StoreError>;
 
     // --- Answers that people keep ---
 

@@ -33,9 +33,10 @@ mod wrong_method;
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request, State},
     http::Uri,
-    middleware,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 
@@ -44,6 +45,7 @@ use crate::app::SharedApp;
 
 /// Every page.
 pub fn router(app: SharedApp) -> Router {
+    let starting = app.clone();
     let pages = Router::new()
         .route("/assets/{file}", get(assets::serve))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
@@ -111,7 +113,15 @@ pub fn router(app: SharedApp) -> Router {
         .fallback(no_such_page)
         .with_state(app);
     let again = middleware::from_fn_with_state(pages.clone(), typed::show_again);
-    pages.layer(again).layer(middleware::map_response(security::harden))
+    pages.layer(again).layer(middleware::from_fn_with_state(starting, unless_starting)).layer(middleware::map_response(security::harden))
+}
+
+/// Before the estate is there, every page says so.
+async fn unless_starting(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    if app.starting.is_over() || request.uri().path().starts_with("/assets/") {
+        return next.run(request).await;
+    }
+    Problem::from(crate::starting::refusal()).into_response()
 }
 
 async fn no_such_page(uri: Uri) -> Problem {

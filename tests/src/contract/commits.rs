@@ -140,9 +140,11 @@ pub async fn an_earlier_schema_is_brought_up(place: Place) {
     place
         .sql([
             "ALTER TABLE api_token DROP COLUMN realm; DROP TABLE definition_version; ALTER TABLE ci_version DROP COLUMN stage;
-             ALTER TABLE ci_version DROP COLUMN sighting; PRAGMA user_version = 9",
+             ALTER TABLE ci_version DROP COLUMN sighting; DROP TABLE graph_copy; DROP TABLE graph_copy_part;
+             DROP INDEX relationship_dependent; DROP INDEX need_group_of; PRAGMA user_version = 9",
             "ALTER TABLE api_token DROP COLUMN realm; DROP TABLE definition_version; ALTER TABLE ci_version DROP COLUMN stage;
-             ALTER TABLE ci_version DROP COLUMN sighting; UPDATE schema_version SET version = 9",
+             ALTER TABLE ci_version DROP COLUMN sighting; DROP TABLE graph_copy; DROP TABLE graph_copy_part;
+             DROP INDEX relationship_dependent; DROP INDEX need_group_of; UPDATE schema_version SET version = 9",
         ])
         .await;
     let store = place.store().await;
@@ -236,6 +238,33 @@ pub async fn puts_since_a_revision(place: Place) {
     assert_eq!(missed.revision, Revision(3));
     assert_eq!(state_of(&missed), puts.iter().map(|put| (key(put), put.clone())).collect());
     assert!(store.puts_since(Revision(3)).await.unwrap().puts.is_empty());
+}
+
+/// Of some CIs what they are and need, of the others nothing; every class.
+pub async fn a_part_of_the_state(place: Place) {
+    let store = place.store().await;
+    let gone = Relationship { lifecycle: Lifecycle::Retired, version: 2, valid_from: at(1), ..relationship(3, id(1), id(3), at(0)) };
+    let retired = Ci { lifecycle: Lifecycle::Retired, ..renamed(&ci(4, at(0)), "gone", at(1)) };
+    let first = [
+        Put::Definition(definition(1, at(0))),
+        Put::Ci(ci(1, at(0))),
+        Put::Ci(ci(2, at(0))),
+        Put::Ci(ci(3, at(0))),
+        Put::Ci(ci(4, at(0))),
+        Put::Relationship(relationship(1, id(1), id(2), at(0))),
+        Put::Relationship(relationship(2, id(2), id(1), at(0))),
+        Put::Relationship(relationship(3, id(1), id(3), at(0))),
+        Put::NeedGroup(need_group(1, id(1), &[id(2)], at(0))),
+        Put::NeedGroup(need_group(2, id(2), &[id(1)], at(0))),
+        installed(id(1), 1..4),
+    ];
+    store.commit(Revision(0), &batch(at(0), first.clone())).await.unwrap();
+    store.commit(Revision(1), &batch(at(1), [Put::Relationship(gone), Put::Ci(retired.clone())])).await.unwrap();
+    let some = store.load_of(&[id(1), id(4), id(404)]).await.unwrap();
+    assert_eq!(some.revision, Revision(2));
+    let expected = [first[0].clone(), first[1].clone(), Put::Ci(retired), first[5].clone(), first[8].clone()];
+    assert_eq!(state_of(&some), replay(&expected));
+    assert_eq!(state_of(&store.load_of(&[]).await.unwrap()), replay(&first[..1]));
 }
 
 /// What the change feed says, in order, and what of it is about one CI.

@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod answers;
 pub mod commits;
+pub mod graph_copies;
 pub mod history;
 pub mod imports;
 pub mod installation;
@@ -102,6 +103,7 @@ macro_rules! for_each_contract_test {
                 history_keeps_every_version,
                 one_thing_twice_in_a_batch,
                 puts_since_a_revision,
+                a_part_of_the_state,
                 events_tell_what_happened,
                 a_nul_character_becomes_a_replacement_character,
                 large_things_and_many,
@@ -130,6 +132,7 @@ macro_rules! for_each_contract_test {
                 certificate_generations_count_up,
             ];
             answers: [kept_answers_come_back_whole];
+            graph_copies: [a_copy_stands_when_it_is_whole];
             people: [people_come_back_whole, sessions_end, api_tokens_end, views_come_back_whole, the_audit_log_reads_backwards];
         }
     };

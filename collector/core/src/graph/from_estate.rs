@@ -41,37 +41,10 @@ impl Graph {
     /// [`Estate::touched_since`].
     #[must_use]
     pub fn after(&self, estate: &Estate, touched: impl IntoIterator<Item = Touched>) -> Self {
-        let (mut cis, mut rows) = (BTreeSet::new(), BTreeSet::new());
-        for touched in touched {
-            match touched {
-                Touched::Ci(ci) => cis.insert(ci),
-                Touched::Needs(of) => rows.insert(of),
-            };
-        }
-        let mut merged = Arc::clone(&self.merged);
-        for &id in &cis {
-            let into = estate.ci(id).and_then(|ci| ci.merged_into);
-            if merged.get(&id).copied() != into {
-                match into {
-                    Some(into) => drop(Arc::make_mut(&mut merged).insert(id, into)),
-                    None => drop(Arc::make_mut(&mut merged).remove(&id)),
-                }
-            }
-        }
+        let Rewritten { cis, rows, merged } = self.rewritten(estate, touched);
         let mut change = GraphChange::default();
         for &id in &cis {
-            let active = estate.ci(id).filter(|ci| ci.takes_part());
-            let known = self.node(id);
-            let rewired = self.merged.get(&id) != merged.get(&id) || known.is_some() != active.is_some();
-            if rewired || known.map(|node| self.agent_of(node)) != active.map(|ci| ci.agent) {
-                // Whoever refers to it, by its own name or by that of what it was merged into.
-                for name in [id, followed(id, |id| self.merged.get(&id).copied()), survivor(estate, id)] {
-                    rows.insert(name);
-                    rows.extend(self.dependents(name).map(|edge| edge.from.id));
-                    rows.extend(self.absent.get(&name).into_iter().flatten());
-                }
-            }
-            match (active, known) {
+            match (estate.ci(id).filter(|ci| ci.takes_part()), self.node(id)) {
                 (Some(ci), _) => change.put.push(node_part(ci)),
                 (None, Some(_)) => change.removed.push(id),
                 (None, None) => {}
@@ -93,6 +66,53 @@ impl Graph {
         graph
     }
 
+    /// The CIs that [`Graph::after`] looks at: an estate of these, with what they need, is as good to it as the whole one. Of `estate` only
+    /// the CIs among `touched` and [`Graph::merged_cis`] are asked.
+    pub fn asked_after(&self, estate: &Estate, touched: impl IntoIterator<Item = Touched>) -> BTreeSet<CiId> {
+        let Rewritten { cis, rows, merged } = self.rewritten(estate, touched);
+        cis.into_iter().chain(rows).chain(merged.iter().flat_map(|(id, into)| [*id, *into])).collect()
+    }
+
+    /// The CIs that were merged into others.
+    pub fn merged_cis(&self) -> impl Iterator<Item = CiId> {
+        self.merged.keys().copied()
+    }
+
+    /// What writes make anew, of which `estate` is the state after.
+    fn rewritten(&self, estate: &Estate, touched: impl IntoIterator<Item = Touched>) -> Rewritten {
+        let (mut cis, mut rows) = (BTreeSet::new(), BTreeSet::new());
+        for touched in touched {
+            match touched {
+                Touched::Ci(ci) => cis.insert(ci),
+                Touched::Needs(of) => rows.insert(of),
+            };
+        }
+        let mut merged = Arc::clone(&self.merged);
+        for &id in &cis {
+            let into = estate.ci(id).and_then(|ci| ci.merged_into);
+            if merged.get(&id).copied() != into {
+                match into {
+                    Some(into) => drop(Arc::make_mut(&mut merged).insert(id, into)),
+                    None => drop(Arc::make_mut(&mut merged).remove(&id)),
+                }
+            }
+        }
+        for &id in &cis {
+            let active = estate.ci(id).filter(|ci| ci.takes_part());
+            let known = self.node(id);
+            let rewired = self.merged.get(&id) != merged.get(&id) || known.is_some() != active.is_some();
+            if rewired || known.map(|node| self.agent_of(node)) != active.map(|ci| ci.agent) {
+                // Whoever refers to it, by its own name or by that of what it was merged into.
+                for name in [id, followed(id, |id| self.merged.get(&id).copied()), survivor(estate, id)] {
+                    rows.insert(name);
+                    rows.extend(self.dependents(name).map(|edge| edge.from.id));
+                    rows.extend(self.absent.get(&name).into_iter().flatten());
+                }
+            }
+        }
+        Rewritten { cis, rows, merged }
+    }
+
     /// What people's own classes specialise, and how their relationship types read, the estate's catalogue knows.
     fn know_classes(&mut self, estate: &Estate) {
         self.catalogue = Some(Arc::clone(estate.catalogue()));
@@ -103,6 +123,16 @@ impl Graph {
             }
         }
     }
+}
+
+/// What of a graph is made anew after writes.
+struct Rewritten {
+    /// CIs that were written.
+    cis: BTreeSet<CiId>,
+    /// CIs whose needs are.
+    rows: BTreeSet<CiId>,
+    /// What is merged into what, after the writes.
+    merged: Arc<HashMap<CiId, CiId>>,
 }
 
 fn node_part(ci: &Ci) -> NodePart<'_> {

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::{
     Direction,
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    Estate,
+    Estate, Touched,
     impact::{
         FailureKind, Solver,
         testing::{ci, graph},
@@ -388,8 +388,11 @@ fn ten_thousand_random_writes_give_the_graph_of_the_estate() {
         puts.iter().for_each(|put| estate.put(put));
         written += puts.len();
         let before = (random.below(60) == 0).then(|| (graph.clone(), written_out(&graph)));
-        graph = graph.after(&estate, estate.touched_since(mark).unwrap());
+        let earlier = std::mem::take(&mut graph);
+        graph = earlier.after(&estate, estate.touched_since(mark).unwrap());
         if let Some((snapshot, was)) = before {
+            let of_parts = after_parts(&earlier, &estate, &puts);
+            check_same(&of_parts, &graph, &format!("of what is asked of the estate after {written} writes"));
             assert!(written_out(&snapshot) == was, "an older snapshot stays as it was");
             let rebuilt = Graph::from_estate(&estate);
             check_same(&graph, &rebuilt, &format!("after {written} writes"));
@@ -403,6 +406,31 @@ fn ten_thousand_random_writes_give_the_graph_of_the_estate() {
     }
     check_same(&graph, &Graph::from_estate(&estate), "in the end");
     assert!(graph.node_count() > CIS / 2 && graph.edge_count() > CIS, "the test tests something");
+}
+
+/// The graph after writes, of an estate that has only what [`Graph::asked_after`] names.
+fn after_parts(graph: &Graph, estate: &Estate, puts: &[Put]) -> Graph {
+    let touched = || {
+        puts.iter().map(|put| match put {
+            Put::Ci(ci) => Touched::Ci(ci.id),
+            Put::Relationship(relationship) => Touched::Needs(relationship.from),
+            Put::NeedGroup(group) => Touched::Needs(group.ci),
+            other => panic!("{other:?}"),
+        })
+    };
+    let mut first = Estate::default();
+    let written = |id: &CiId| puts.iter().any(|put| matches!(put, Put::Ci(ci) if ci.id == *id));
+    let known: BTreeSet<CiId> = graph.merged_cis().chain(estate.cis().map(|ci| ci.id).filter(written)).collect();
+    known.iter().filter_map(|id| estate.ci(*id)).for_each(|ci| first.put(&Put::Ci(ci.clone())));
+    let asked = graph.asked_after(&first, touched());
+    assert!(asked.len() < estate.cis().count(), "not everything");
+    let mut parts = Estate::default();
+    for &id in &asked {
+        estate.ci(id).into_iter().for_each(|ci| parts.put(&Put::Ci(ci.clone())));
+        estate.dependencies(id).for_each(|relationship| parts.put(&Put::Relationship(relationship.clone())));
+        estate.need_groups_of(id).for_each(|group| parts.put(&Put::NeedGroup(group.clone())));
+    }
+    graph.after(&parts, touched())
 }
 
 #[test]

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     answer::{self, Answer, SetView, Writing, reference},
+    early,
     picture::Language,
 };
 use crate::{
@@ -78,7 +79,10 @@ pub(crate) struct FailureBody {
 /// What a question is answered on: the estate and its graph, now or at a past instant.
 pub(crate) struct Ground {
     pub(super) graph: Arc<Graph>,
-    past: Option<Arc<Estate>>,
+    /// In place of the estate as it is.
+    known: Option<Arc<Estate>>,
+    /// Whether there is no estate yet: `known` has parts of it.
+    is_early: bool,
     pub(super) at: Timestamp,
     pub(super) revision: Option<u64>,
 }
@@ -108,15 +112,21 @@ impl Ground {
             None => {
                 let graph = app.graph().await;
                 let revision = Some(graph.revision().0);
-                Ok(Self { graph, past: None, at: now, revision })
+                Ok(Self { graph, known: None, is_early: false, at: now, revision })
             }
             Some(Instant(past)) if past > now => Err(Refusal::invalid("as_of lies in the future; leave it out for now").at("$.as_of")),
             Some(Instant(at)) => past_ground(app, at, needs_names).await,
         }
     }
 
+    /// A graph without an estate, and what is known of one.
+    pub(super) fn early(graph: Arc<Graph>, known: Arc<Estate>, at: Timestamp) -> Self {
+        let revision = Some(graph.revision().0);
+        Self { graph, known: Some(known), is_early: true, at, revision }
+    }
+
     pub(super) fn estate<'a>(&'a self, app: &'a App) -> Known<'a> {
-        match &self.past {
+        match &self.known {
             Some(estate) => Known::Past(estate),
             None => Known::Now(app.estate()),
         }
@@ -124,7 +134,8 @@ impl Ground {
 
     /// What the answer's certainty is judged by.
     pub(super) fn basis(&self, app: &App) -> Basis<'static> {
-        Basis::new(self.at, heard_until(app, self.at))
+        let early = self.known.as_deref().filter(|_| self.is_early);
+        Basis::new(self.at, early.map_or_else(|| heard_until(&app.estate(), self.at), |known| heard_until(known, self.at)))
     }
 
     /// The answer to a question, and the outage that it came to.
@@ -174,6 +185,7 @@ impl Ground {
             match (failure.ci, failure.set.as_deref()) {
                 (Some(ci), None) if self.graph.node(CiId(ci)).is_some() => failures.push((CiId(ci), kind)),
                 (Some(ci), None) => return Err(no_ci(CiId(ci)).at(place())),
+                (None, Some(text)) if self.is_early => failures.push((early::named(&self.graph, text)?, kind)),
                 (None, Some(text)) => {
                     let meant = Meant::parse(estate.catalogue(), text).map_err(|error| not_meant(&error).at(format!("{}.set", place())))?;
                     let resolved = meant.resolve(&estate, self.at).map_err(|error| not_meant(&error).at(format!("{}.set", place())))?;
@@ -225,16 +237,16 @@ pub(super) fn not_meant(error: &MeantError) -> Refusal {
 }
 
 async fn past_ground(app: &App, at: Timestamp, needs_names: bool) -> Result<Ground, Refusal> {
-    let ground = |graph: Arc<Graph>, past: Arc<Estate>| Ground { graph, past: Some(past), at, revision: None };
+    let ground = |graph: Arc<Graph>, known: Option<Arc<Estate>>| Ground { graph, known, is_early: false, at, revision: None };
     // The graph is kept; names and evidence are in the estate, which is too large to keep.
     if let Some(graph) = app.graph.past(at).filter(|_| !needs_names) {
-        return Ok(Ground { graph, past: None, at, revision: None });
+        return Ok(ground(graph, None));
     }
     let _slot = PAST_STATES.acquire().await.map_err(|_| Refusal::internal())?;
     // Somebody else may have asked for the same while this one waited.
     let graph = app.graph.past(at);
     if let Some(graph) = graph.clone().filter(|_| !needs_names) {
-        return Ok(Ground { graph, past: None, at, revision: None });
+        return Ok(ground(graph, None));
     }
     let snapshot = app.store.load_as_of(at).await?;
     let (estate, graph) = blocking(move || {
@@ -247,12 +259,12 @@ async fn past_ground(app: &App, at: Timestamp, needs_names: bool) -> Result<Grou
     })
     .await?;
     app.graph.keep_past(at, &graph, Timestamp::now());
-    Ok(ground(graph, estate))
+    Ok(ground(graph, Some(estate)))
 }
 
 /// When each agent was last heard, by `at`: one that was heard since counts as heard then, because it was alive before and after.
-fn heard_until(app: &App, at: Timestamp) -> impl Fn(AgentId) -> Option<Timestamp> + Send + Sync + 'static {
-    let heard: HashMap<AgentId, Timestamp> = app.estate().agents_heard().collect();
+fn heard_until(estate: &Estate, at: Timestamp) -> impl Fn(AgentId) -> Option<Timestamp> + Send + Sync + use<> {
+    let heard: HashMap<AgentId, Timestamp> = estate.agents_heard().collect();
     move |agent| heard.get(&agent).map(|heard| (*heard).min(at))
 }
 
@@ -265,6 +277,9 @@ impl Question {
 
 /// Answers a question. `limits` are the picture's.
 pub(crate) async fn ask(app: &SharedApp, question: Question, limits: Limits) -> Result<Answer, Refusal> {
+    if let Some(early) = app.starting.early()? {
+        return early::ask(app, &early, question, limits).await;
+    }
     let ground = Ground::of(app, question.as_of, question.names()).await?;
     let app = app.clone();
     blocking(move || ground.answer(&app, &question, limits).map(|(answer, _)| answer)).await?

@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod ask;
 pub(crate) mod compare;
+mod early;
 pub(crate) mod frozen;
 mod needs;
 pub(crate) mod paths;

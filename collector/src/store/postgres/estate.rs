@@ -1,5 +1,5 @@
 use rollcall_core::{Put, Revision, SoftwareEntry};
-use rollcall_shared::{AgentId, Timestamp};
+use rollcall_shared::{AgentId, CiId, Timestamp};
 use sqlx::{Postgres, Transaction};
 use tokio::task::{JoinHandle, spawn_blocking};
 use uuid::Uuid;
@@ -10,6 +10,9 @@ use crate::store::{
     codec::{self, BindingRow, CiRow, ConflictRow, Decode, DefinitionRow, MergeRow, NeedGroupRow, RelationshipRow, SeenRow, SoftwareRow},
     columns, installed,
 };
+
+/// Of how many CIs rows are read with one statement: they come as one value.
+const CIS_AT_ONCE: usize = 1_000;
 
 /// A page of rows as one value, with the key of the last. More rows would only take memory: they are not faster.
 macro_rules! page {
@@ -111,6 +114,17 @@ const STANDING_MERGES: &str = page!("absorbed", columns::merge!(), "merge_record
 const SEEN: &str = page!("agent", "agent, last_seen", "seen WHERE last_seen IS NOT NULL AND agent > $1::uuid", "agent");
 const SOFTWARE: &str = json_rows!(columns::software!(), "FROM (SELECT * FROM software WHERE id > $1 ORDER BY id LIMIT 5000) AS page");
 
+/// What stands now of a table with history and is about the CIs $1.
+macro_rules! of {
+    ($table:literal, $ci:literal, $columns:expr, $also:literal) => {
+        json_rows!($columns, concat!("FROM ", $table, " WHERE valid_to IS NULL AND ", $ci, " = ANY($1)", $also))
+    };
+}
+
+const CIS_OF: &str = of!("ci_version", "id", columns::ci!(), "");
+const RELATIONSHIPS_OF: &str = of!("relationship_version", "from_ci", columns::relationship!(), " AND lifecycle = 'active'");
+const NEED_GROUPS_OF: &str = of!("need_group_version", "ci", columns::need_group!(), " AND lifecycle = 'active'");
+
 const DEFINITIONS_SINCE: &str = since!("definition_version", columns::definition!());
 const CIS_SINCE: &str = since!("ci_version", columns::ci!());
 const RELATIONSHIPS_SINCE: &str = since!("relationship_version", columns::relationship!());
@@ -147,6 +161,17 @@ impl PostgresStore {
         puts.extend(reader.since::<ConflictRow>(CONFLICTS_SINCE, after).await?);
         puts.extend(reader.since::<MergeRow>(MERGES_SINCE, after).await?);
         puts.extend(reader.software_since(after).await?);
+        Ok(Snapshot { revision: reader.revision, puts, ..Snapshot::default() })
+    }
+
+    pub(super) async fn load_some(&self, cis: &[CiId]) -> Result<Snapshot> {
+        let mut reader = self.read_at_one_instant().await?;
+        let mut puts = reader.records::<DefinitionRow>(CURRENT.definitions, None).await?;
+        for some in cis.chunks(CIS_AT_ONCE) {
+            puts.extend(reader.of::<CiRow>(CIS_OF, some).await?);
+            puts.extend(reader.of::<RelationshipRow>(RELATIONSHIPS_OF, some).await?);
+            puts.extend(reader.of::<NeedGroupRow>(NEED_GROUPS_OF, some).await?);
+        }
         Ok(Snapshot { revision: reader.revision, puts, ..Snapshot::default() })
     }
 
@@ -219,6 +244,12 @@ impl Reader {
 
     async fn since<T: Decode>(&mut self, sql: &'static str, after: i64) -> Result<Vec<T::Record>> {
         let text: String = sqlx::query_scalar(sql).bind(after).fetch_one(&mut *self.tx).await?;
+        codec::records::<T>(&text)
+    }
+
+    async fn of<T: Decode>(&mut self, sql: &'static str, cis: &[CiId]) -> Result<Vec<T::Record>> {
+        let wanted = cis.iter().map(|ci| ci.0).collect::<Vec<_>>();
+        let text: String = sqlx::query_scalar(sql).bind(wanted).fetch_one(&mut *self.tx).await?;
         codec::records::<T>(&text)
     }
 

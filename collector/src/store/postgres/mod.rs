@@ -18,6 +18,7 @@ mod commit;
 mod difference;
 mod estate;
 mod frozen;
+mod graph_copies;
 mod history;
 mod imports;
 mod inventory;
@@ -42,8 +43,8 @@ use uuid::Uuid;
 
 use super::{
     AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event,
-    FrozenAnswer, ImportId, ImportPart, ImportRecord, ImportState, Inventory, IssuedCertificate, Kept, KeyedAnswer, KeyedRequest,
-    SeenRequest, SessionRecord, Snapshot, Store, StoreError, Thinned, TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
+    FrozenAnswer, GraphCopy, ImportId, ImportPart, ImportRecord, ImportState, Inventory, IssuedCertificate, Kept, KeyedAnswer,
+    KeyedRequest, SeenRequest, SessionRecord, Snapshot, Store, StoreError, Thinned, TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
     catalogue::Catalogue,
     codec::{self, Decode},
 };
@@ -130,6 +131,21 @@ impl Store for PostgresStore {
     }
     async fn puts_since(&self, after: Revision) -> Result<Snapshot> {
         self.load_since(after).await
+    }
+    async fn load_of(&self, cis: &[CiId]) -> Result<Snapshot> {
+        self.load_some(cis).await
+    }
+    async fn put_graph_part(&self, copy: Uuid, number: u32, bytes: &[u8]) -> Result<()> {
+        self.insert_graph_part(copy, number, bytes).await
+    }
+    async fn finish_graph_copy(&self, copy: &GraphCopy) -> Result<bool> {
+        self.replace_graph_copy(copy).await
+    }
+    async fn graph_copy(&self) -> Result<Option<GraphCopy>> {
+        self.whole_graph_copy().await
+    }
+    async fn graph_part(&self, copy: Uuid, number: u32) -> Result<Option<Vec<u8>>> {
+        self.one_graph_part(copy, number).await
     }
     async fn heard_since(&self, since: Timestamp) -> Result<Vec<(AgentId, Timestamp)>> {
         self.agents_heard_since(since).await

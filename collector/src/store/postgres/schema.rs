@@ -14,6 +14,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 9, sql: include_str!("../../../migrations/postgres/0009_keyed_requests.sql") },
     Migration { version: 10, sql: include_str!("../../../migrations/postgres/0010_classes.sql") },
     Migration { version: 11, sql: include_str!("../../../migrations/postgres/0011_realms.sql") },
+    Migration { version: 12, sql: include_str!("../../../migrations/postgres/0012_graph_copy.sql") },
 ];
 
 /// Held while the schema changes, so that collectors that start together do it once. Any number of our own.

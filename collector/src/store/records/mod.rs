@@ -3,6 +3,7 @@
 mod agents;
 mod answers;
 mod commits;
+mod graph_copies;
 mod history;
 mod imports;
 mod inventories;
@@ -12,6 +13,7 @@ pub use self::{
     agents::{AgentRecord, AgentState, EnrollAttempt, EnrollOutcome, IssuedCertificate, TokenRecord},
     answers::FrozenAnswer,
     commits::{AttributedChange, Batch, InstalledSoftware, Snapshot},
+    graph_copies::GraphCopy,
     history::{CiVersion, Event},
     imports::{ImportId, ImportPart, ImportRecord, ImportState},
     inventories::{DocumentRecord, Inventory, SectionRecord, UnchangedCheckIn},

@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 9, sql: include_str!("../../../migrations/sqlite/0009_keyed_requests.sql") },
     Migration { version: 10, sql: include_str!("../../../migrations/sqlite/0010_classes.sql") },
     Migration { version: 11, sql: include_str!("../../../migrations/sqlite/0011_realms.sql") },
+    Migration { version: 12, sql: include_str!("../../../migrations/sqlite/0012_graph_copy.sql") },
 ];
 
 /// Enough that a page of the UI never waits for another; more would only take memory.

@@ -38,10 +38,23 @@ async fn estate_of(store: &SharedStore) -> SharedEstate {
     Arc::new(RwLock::new(estate))
 }
 
-async fn written(store: &SharedStore, path: &Path) {
+/// Writes both copies.
+async fn written(store: &SharedStore, directory: &Path) {
     let estate = estate_of(store).await;
     let graph = Arc::new(Graph::from_estate(&estate.read().unwrap()));
-    write(store, graph, path.to_owned()).await.unwrap();
+    to_file(store, Arc::clone(&graph), path(directory)).await.unwrap();
+    to_store(store, graph).await.unwrap();
+}
+
+async fn read_file(directory: &Path, store: &SharedStore) -> anyhow::Result<Early> {
+    let (anchor, graph) = read_copy(&mut BufReader::new(File::open(path(directory)).unwrap()))?;
+    current(store, anchor, graph).await
+}
+
+async fn read_store(store: &SharedStore) -> anyhow::Result<Early> {
+    let copy = store.graph_copy().await.unwrap().expect("a copy");
+    let (anchor, graph) = from_store(store, &copy).await?;
+    current(store, anchor, graph).await
 }
 
 fn names(graph: &Graph) -> Vec<String> {
@@ -51,46 +64,68 @@ fn names(graph: &Graph) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_file_is_caught_up_with_the_store() {
+async fn a_copy_is_caught_up_with_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let store = store::open("sqlite:", directory.path()).await.unwrap();
     let file = path(directory.path());
-    written(&store, &file).await;
-    assert!(!file.exists(), "an empty estate needs none");
+    written(&store, directory.path()).await;
+    assert!(!file.exists() && store.graph_copy().await.unwrap().is_none(), "an empty estate needs none");
     for (base, name) in ["one", "two", "three"].into_iter().enumerate() {
         commit(&store, base as u64, vec![server(base as u128 + 1, name, 1)]).await;
     }
-    written(&store, &file).await;
+    written(&store, directory.path()).await;
     commit(&store, 3, vec![server(4, "four", 1), server(1, "first", 2)]).await;
-    let estate = estate_of(&store).await;
-    let graph = try_read(file.clone(), &store, &estate).await.unwrap();
-    assert_eq!((names(&graph), graph.revision()), (["first", "four", "three", "two"].map(String::from).to_vec(), Revision(4)));
+    for early in [read_file(directory.path(), &store).await.unwrap(), read_store(&store).await.unwrap()] {
+        assert_eq!(
+            (names(&early.graph), early.graph.revision()),
+            (["first", "four", "three", "two"].map(String::from).to_vec(), Revision(4))
+        );
+        let estate = estate_of(&store).await;
+        let later = caught_up(early.graph, &store, &estate).await.unwrap();
+        assert_eq!((names(&later).len(), later.revision()), (4, Revision(4)));
+    }
 
-    // One bit of it, and its end.
+    // One bit of it, and its end: the store's is used instead.
     let whole = fs::read(&file).unwrap();
     let mut damaged = whole.clone();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
     for bad in [&damaged[..], &whole[..whole.len() - 1], &whole[..20], &[]] {
         fs::write(&file, bad).unwrap();
-        assert!(read(file.clone(), &store, &estate).await.is_none());
+        assert!(read_file(directory.path(), &store).await.is_err());
+        assert_eq!(names(&early(directory.path(), &store).await.unwrap().graph).len(), 4);
     }
+    // A part of that one is missing.
+    let standing = store.graph_copy().await.unwrap().unwrap();
+    let copy = GraphCopy { parts: standing.parts - 1, ..standing };
+    assert!(from_store(&store, &copy).await.is_err());
 }
 
 #[tokio::test]
-async fn a_file_of_another_history_is_refused() {
+async fn a_large_copy_is_cut_into_parts() {
     let directory = tempfile::tempdir().unwrap();
-    let file = path(directory.path());
+    let store = store::open("sqlite:", directory.path()).await.unwrap();
+    let many = (1..30_000).map(|number| server(number, &format!("server number {number} of many"), 1)).collect();
+    commit(&store, 0, many).await;
+    written(&store, directory.path()).await;
+    assert!(store.graph_copy().await.unwrap().unwrap().parts > 1);
+    assert_eq!(read_store(&store).await.unwrap().graph.node_count(), 29_999);
+}
+
+#[tokio::test]
+async fn a_copy_of_another_history_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
     let store = store::open("sqlite:one.db", directory.path()).await.unwrap();
     commit(&store, 0, vec![server(1, "one", 1)]).await;
     commit(&store, 1, vec![server(2, "two", 1)]).await;
-    written(&store, &file).await;
+    written(&store, directory.path()).await;
     // Restored from a backup after the first commit, and written to since.
     let restored = store::open("sqlite:two.db", directory.path()).await.unwrap();
     commit(&restored, 0, vec![server(1, "one", 1)]).await;
     for older in [true, false] {
-        let error = try_read(file.clone(), &restored, &estate_of(&restored).await).await.unwrap_err();
+        let Err(error) = read_file(directory.path(), &restored).await else { panic!("it is used") };
         assert!(error.to_string().contains("another history"), "{error}");
+        assert!(early(directory.path(), &restored).await.is_none());
         if older {
             commit(&restored, 1, vec![server(3, "another", 1)]).await;
             commit(&restored, 2, vec![server(4, "and one more", 1)]).await;
