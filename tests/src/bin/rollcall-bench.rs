@@ -62,6 +62,16 @@ enum What {
         /// The file.
         file: PathBuf,
     },
+    /// Keeps a copy of a store's graph in it.
+    #[command(hide = true)]
+    CopyGraph {
+        /// The store.
+        url: String,
+        /// Configuration items in it.
+        cis: usize,
+        /// Where its files are.
+        directory: PathBuf,
+    },
     /// Loads a store and prints time and memory.
     #[command(hide = true)]
     LoadStore {
@@ -112,6 +122,7 @@ async fn main() -> anyhow::Result<()> {
             println!("load {seconds} {megabytes}");
             Ok(())
         }
+        What::CopyGraph { url, cis, directory } => graph::copy_graph(&url, cis, &directory).await,
         What::LoadStore { url, cis, directory } => graph::load_store(&url, cis, &directory).await,
         What::Agent { agent, rounds, only } => agent::run(&agent, rounds, &only).await,
         What::Measure { command } => agent::measure(&command),
