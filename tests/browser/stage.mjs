@@ -41,6 +41,7 @@ export async function stage() {
       return existsSync(file) && JSON.parse(readFileSync(file, 'utf8'))
     })
     const base = `http://${listening.people_address}`
+    await until('the collector to be ready', () => fetch(`${base}/-/ready`).then((answer) => answer.ok))
     const api = client(base, readFileSync(join(data, 'console.token'), 'utf8').trim())
     for (const [name, role] of [['admin', 'admin'], ['viewer', 'viewer']]) await api('POST', '/users', { name, role, password }).catch((problem) => { if (!running || !/: 409 /.test(problem.message)) throw problem })
     if (collector) {
