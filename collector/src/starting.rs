@@ -11,6 +11,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use rollcall_shared::wire::Problem;
 
 use crate::{api, app::SharedApp, auth::Refusal, graph_copy::Early};
 
@@ -57,7 +58,9 @@ impl Starting {
 
 /// What is answered to a question that needs the estate.
 pub(crate) fn refusal() -> Refusal {
-    Refusal::unavailable("the collector has just started and is reading the estate from its database", RETRY_SECONDS)
+    let detail = "the collector has just started and is reading the estate from its database";
+    let problem = Problem::new(503, "starting", "Starting", detail).next(format!("try again in {RETRY_SECONDS} s"));
+    Refusal { retry_after_seconds: Some(RETRY_SECONDS), ..Refusal::new(problem) }
 }
 
 /// Lets calls of the API through that can be answered.

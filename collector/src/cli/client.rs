@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -22,6 +22,11 @@ use crate::{
 
 /// Where the collector keeps its data if nobody says otherwise.
 const DEFAULT_DATA_DIR: &str = "/var/lib/rollcall";
+/// The kind of problem of a collector that has just started.
+const STARTING: &str = "rollcall:starting";
+/// How long it is waited for, and how often it is asked.
+const WAIT_FOR_START: Duration = Duration::from_secs(300);
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Most of an answer, in bytes.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
 
@@ -217,14 +222,27 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<&impl Serialize>,
     ) -> Result<(StatusCode, reqwest::header::HeaderMap, Vec<u8>), CliError> {
-        let mut request = self.request(method, path, query);
-        if let Some(body) = body {
-            let json = serde_json::to_vec(body).context("the request cannot be written as JSON")?;
-            request = request.header("content-type", "application/json").body(json);
+        let body = body.map(serde_json::to_vec).transpose().context("the request cannot be written as JSON")?;
+        let until = Instant::now() + WAIT_FOR_START;
+        let mut is_told = false;
+        loop {
+            let mut request = self.request(method.clone(), path, query);
+            if let Some(json) = &body {
+                request = request.header("content-type", "application/json").body(json.clone());
+            }
+            let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            match self.accepted(response).await {
+                // Nothing was done: it has just started.
+                Err(CliError::Refused(problem)) if problem.kind == STARTING && Instant::now() < until => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        eprintln!("rollcall: {}; waiting", problem.detail);
+                    }
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                answer => return Ok((status, headers, answer?)),
+            }
         }
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        Ok((status, headers, self.accepted(response).await?))
     }
 
     /// Sends a file as it is and reads the answer.

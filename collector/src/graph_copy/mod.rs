@@ -191,7 +191,7 @@ async fn last_event(store: &SharedStore, revision: Revision) -> Result<Option<Ev
 pub struct Early {
     /// The graph.
     pub graph: Arc<Graph>,
-    /// Classes and rules, and when each agent was heard; of the CIs nothing that can be relied on.
+    /// Classes and rules, and when each agent was heard; no CIs.
     pub known: Arc<Estate>,
 }
 
@@ -270,11 +270,11 @@ async fn current(store: &SharedStore, anchor: Anchor, graph: Graph) -> anyhow::R
         if known.revision != revision {
             continue;
         }
+        let definitions = known.puts.iter().filter(|put| matches!(put, Put::Definition(_))).cloned().collect();
         let heard = store.heard_since(Timestamp::default()).await?;
         let made = tokio::task::spawn_blocking(move || {
-            let mut known = estate_of([Snapshot { last_seen: heard, ..known }]);
-            known.committed(revision);
-            Early { graph: Arc::new(graph.after(&known, touched)), known: Arc::new(known) }
+            let graph = Arc::new(graph.into_after(&estate_of([known]), touched));
+            Early { graph, known: Arc::new(estate_of([Snapshot { revision, puts: definitions, last_seen: heard, ..Snapshot::default() }])) }
         });
         return Ok(made.await?);
     }

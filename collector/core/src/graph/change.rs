@@ -39,21 +39,21 @@ pub(crate) struct RowPart<'a> {
 }
 
 impl Graph {
-    /// The graph after a change. Costs in proportion to the change and to the pages that it touches.
-    pub(crate) fn changed(&self, change: &GraphChange<'_>) -> Self {
-        let mut graph = self.clone();
+    /// The graph after a change. Costs in proportion to the change and to the pages that it touches; of a clone, those stay as they were.
+    #[must_use]
+    pub(crate) fn changed(mut self, change: &GraphChange<'_>) -> Self {
         let mut emptied = Vec::new();
         for &id in &change.removed {
-            emptied.extend(graph.remove_node(id));
+            emptied.extend(self.remove_node(id));
         }
-        graph.put_nodes_of(change);
+        self.put_nodes_of(change);
         let rows: BTreeMap<NodeNumber, Option<&RowPart<'_>>> = emptied
             .into_iter()
             .map(|number| (number, None))
-            .chain(change.rows.iter().filter_map(|row| Some((graph.number_of(row.ci)?, Some(row)))))
+            .chain(change.rows.iter().filter_map(|row| Some((self.number_of(row.ci)?, Some(row)))))
             .collect();
-        graph.put_rows_of(rows);
-        graph
+        self.put_rows_of(rows);
+        self
     }
 
     fn remove_node(&mut self, id: CiId) -> Option<NodeNumber> {

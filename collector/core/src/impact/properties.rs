@@ -373,7 +373,7 @@ fn the_sweep_follows_what_is_changed() {
             let (ci, on) = (id(random.below(estate.nodes)), id(random.below(estate.nodes)));
             let pretended = match random.below(4) {
                 3 => {
-                    let after = graph.changed(&turned(&graph, on));
+                    let after = graph.clone().changed(&turned(&graph, on));
                     sweep = sweep.after(&graph, &after);
                     graph = after;
                     continue;

@@ -83,7 +83,7 @@ pub fn pretend(graph: &Graph, pretended: &[Pretend]) -> Graph {
             change(graph, rows.entry(ci).or_insert_with(|| row_of(graph, ci)), one, NeedGroupId(Uuid::from_u128(at)));
         }
     }
-    graph.changed(&GraphChange { rows: rows.into_values().collect(), ..GraphChange::default() })
+    graph.clone().changed(&GraphChange { rows: rows.into_values().collect(), ..GraphChange::default() })
 }
 
 fn change<'a>(graph: &'a Graph, row: &mut RowPart<'a>, pretended: &'a Pretend, group: NeedGroupId) {

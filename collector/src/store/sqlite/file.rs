@@ -35,6 +35,11 @@ const READERS: u32 = 8;
 /// syncs the database itself less often.
 const CHECKPOINT_PAGES: &str = "16384";
 
+/// Pages that the writer keeps, KiB, as SQLite says it: those that commits change again and again.
+const WRITER_CACHE: &str = "-65536";
+/// The same of each reader, of which there are several. What they read again is in the system's cache.
+const READER_CACHE: &str = "-8192";
+
 impl SqliteStore {
     /// Opens the file, makes it if it is not there, and brings its schema up to date.
     pub(in crate::store) async fn open(path: &Path) -> Result<Self> {
@@ -50,7 +55,7 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-            .pragma("cache_size", "-65536");
+            .pragma("cache_size", WRITER_CACHE);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .max_lifetime(None)
@@ -60,6 +65,7 @@ impl SqliteStore {
             .connect_with(options.clone())
             .await?;
         migrate(&mut *writer.acquire().await?).await?;
+        let options = options.pragma("cache_size", READER_CACHE);
         let readers = SqlitePoolOptions::new().max_connections(READERS).max_lifetime(None).connect_with(options).await?;
         let revision: i64 = sqlx::query_scalar("SELECT revision FROM installation").fetch_one(&readers).await?;
         let revision = watch::Sender::new(Revision(revision.unsigned_abs()));
