@@ -136,6 +136,7 @@ impl SqliteStore {
         tx.commit().await?;
         numbers.learn();
         self.revision.send_replace(revision);
+        self.written.notify_one();
         Ok(revision)
     }
 

@@ -1,13 +1,16 @@
-use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc, time::Duration};
 
 use rollcall_core::Revision;
 use sqlx::{
     SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
 
-use super::{Result, SqliteStore};
+use super::{Result, SqliteStore, checkpoint};
 use crate::store::{
     StoreError,
     catalogue::Catalogue,
@@ -31,9 +34,8 @@ const MIGRATIONS: &[Migration] = &[
 /// Enough that a page of the UI never waits for another; more would only take memory.
 const READERS: u32 = 8;
 
-/// The write-ahead log is written back in pieces of this many pages (64 MiB): a load of many machines at once then
-/// syncs the database itself less often.
-const CHECKPOINT_PAGES: &str = "16384";
+/// A commit writes the log back itself only where that has not kept up (`checkpoint.rs`) and it is this many pages long, 256 MiB.
+const CHECKPOINT_PAGES: &str = "65536";
 
 /// Pages that the writer keeps, KiB, as SQLite says it: those that commits change again and again.
 const WRITER_CACHE: &str = "-65536";
@@ -65,11 +67,15 @@ impl SqliteStore {
             .connect_with(options.clone())
             .await?;
         migrate(&mut *writer.acquire().await?).await?;
-        let options = options.pragma("cache_size", READER_CACHE);
-        let readers = SqlitePoolOptions::new().max_connections(READERS).max_lifetime(None).connect_with(options).await?;
+        let reading = options.pragma("cache_size", READER_CACHE);
+        let readers = SqlitePoolOptions::new().max_connections(READERS).max_lifetime(None).connect_with(reading.clone()).await?;
         let revision: i64 = sqlx::query_scalar("SELECT revision FROM installation").fetch_one(&readers).await?;
         let revision = watch::Sender::new(Revision(revision.unsigned_abs()));
-        Ok(Self { writer, readers, revision, catalogue: Catalogue::default() })
+        let written = Arc::new(Notify::new());
+        let own = SqlitePoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None).connect_lazy_with(reading);
+        let mut background = JoinSet::new();
+        background.spawn(checkpoint::keep_up(own, Arc::clone(&written)));
+        Ok(Self { writer, readers, revision, catalogue: Catalogue::default(), written, _background: background })
     }
 
     /// Writes a copy that is consistent, compact and durable.

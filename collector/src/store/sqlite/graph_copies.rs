@@ -17,6 +17,7 @@ impl SqliteStore {
             .bind(bytes)
             .execute(&self.writer)
             .await?;
+        self.written.notify_one();
         Ok(())
     }
 

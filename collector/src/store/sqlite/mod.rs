@@ -14,6 +14,7 @@ macro_rules! json_rows {
 }
 
 mod agents;
+mod checkpoint;
 mod commit;
 mod difference;
 mod estate;
@@ -27,13 +28,16 @@ mod people;
 mod requests;
 mod views;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use rollcall_core::Revision;
 use rollcall_shared::{AgentId, ApiTokenId, CiId, DocumentId, FrozenAnswerId, Timestamp, TokenId, UserId, ViewId, wire::v1::Exchange};
 use sqlx::{Sqlite, SqlitePool, Transaction, query::QueryScalar, sqlite::SqliteArguments};
-use tokio::sync::watch;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
 use uuid::Uuid;
 
 use super::{
@@ -55,6 +59,10 @@ pub(super) struct SqliteStore {
     readers: SqlitePool,
     revision: watch::Sender<Revision>,
     catalogue: Catalogue,
+    /// Told where much was written.
+    written: Arc<Notify>,
+    /// Ends with the store.
+    _background: JoinSet<()>,
 }
 
 impl SqliteStore {
