@@ -19,3 +19,26 @@ pub(super) async fn keep_up(connection: SqlitePool, written: Arc<Notify>) {
         sleep(EVERY).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::open;
+
+    #[tokio::test]
+    async fn the_log_is_written_back_without_a_commit_that_does_it() {
+        const BYTES: usize = 8 << 20;
+        let directory = tempfile::tempdir().unwrap();
+        let store = open("sqlite:store.db", directory.path()).await.unwrap();
+        let size = || std::fs::metadata(directory.path().join("store.db")).unwrap().len();
+        store.put_graph_part(Uuid::from_u128(1), 0, &vec![7; BYTES]).await.unwrap();
+        let written_back = async {
+            while size() < BYTES as u64 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), written_back).await.expect("the log is never written back");
+    }
+}
