@@ -6,7 +6,7 @@ use sqlx::SqlitePool;
 use tokio::{sync::Notify, time::sleep};
 
 /// How often at most. What is written again and again goes back once in that time.
-const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(5);
 
 /// Writes back what readers and writer let it, whenever something was written, until it is dropped.
 pub(super) async fn keep_up(connection: SqlitePool, written: Arc<Notify>) {
