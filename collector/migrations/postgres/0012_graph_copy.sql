@@ -5,6 +5,8 @@ CREATE TABLE graph_copy_part (
     bytes  BYTEA NOT NULL,
     PRIMARY KEY (copy, number)
 );
+-- It is packed already: trying to compress it would take longer than all else.
+ALTER TABLE graph_copy_part ALTER COLUMN bytes SET STORAGE EXTERNAL;
 -- The copy that is whole; at most one row.
 CREATE TABLE graph_copy (
     only_one BIGINT PRIMARY KEY CHECK (only_one = 1),
