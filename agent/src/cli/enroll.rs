@@ -32,7 +32,7 @@ pub(super) struct Options {
     again: bool,
     /// Whoever runs this starts the agent too: a person need not be told to. A variable, since an agent of another version
     /// may be asked.
-    #[arg(long, env = "ROLLCALL_INSTALLING", hide = true)]
+    #[arg(long, env = "ROLLCALL_INSTALLING", value_parser = clap::builder::FalseyValueParser::new(), hide = true)]
     installing: bool,
 }
 

@@ -186,7 +186,7 @@ enroll() {
     code=0
     export ROLLCALL_ENROLL_WAIT="${ROLLCALL_ENROLL_WAIT:-30s}"
     # What comes next is done or told below.
-    export ROLLCALL_INSTALLING=1
+    export ROLLCALL_INSTALLING=true
     printf '%s\n' "$token" | "$1" enroll --token-file - || code=$?
     case $code in
     0 | 3) ;;
