@@ -68,6 +68,8 @@ async fn impact_is_answered_before_the_estate_is_read() {
         early.push(lasting(answer));
     }
     assert_eq!(early[0]["affected"][0]["path"][0]["edges"][0]["evidence"][0]["detail"], "order data");
+    let (status, drawing, _) = ask(&router, &console, "POST", "/api/v1/impact/export?format=mermaid", &questions[0]).await;
+    assert!(status == StatusCode::OK && drawing.as_str().is_some_and(|text| text.contains("Shop")), "{drawing}");
     for (method, path, body) in [
         ("GET", "/api/v1/cis", &nothing),
         ("POST", "/api/v1/impact", &json!({"failures": [{"set": "site:Berlin"}]})),

@@ -325,5 +325,7 @@ pub(super) async fn export(
 pub(crate) async fn drawn(app: &SharedApp, question: Question, language: Language) -> Result<String, Refusal> {
     let answer = ask(app, Question { picture: true, paths: Some(0), ..question }, EXPORTED).await?;
     let picture = answer.picture.ok_or_else(Refusal::internal)?;
-    Ok(language.write(&app.catalogue(), &answer.verdict, &picture))
+    let early = app.starting.early()?;
+    let catalogue = early.map_or_else(|| app.catalogue(), |early| Arc::clone(early.known.catalogue()));
+    Ok(language.write(&catalogue, &answer.verdict, &picture))
 }
