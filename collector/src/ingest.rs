@@ -226,8 +226,6 @@ fn decompress(body: &[u8]) -> Result<Vec<u8>, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use rollcall_shared::{AgentId, Digest, DocumentId};
     use uuid::Uuid;
 
@@ -263,10 +261,7 @@ mod tests {
     }
 
     fn refusal(body: &[u8]) -> Problem {
-        let started = Instant::now();
-        let problem = read(body, facts(), now()).err().expect("refused");
-        assert!(started.elapsed() < Duration::from_millis(250), "{:?}", started.elapsed());
-        problem
+        read(body, facts(), now()).err().expect("refused")
     }
 
     #[test]
