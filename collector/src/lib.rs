@@ -19,6 +19,7 @@ mod import;
 mod ingest;
 mod jobs;
 mod listener;
+mod memory;
 pub mod metrics;
 mod people;
 pub mod pki;

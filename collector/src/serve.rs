@@ -28,6 +28,7 @@ use crate::{
     ingest::Ingest,
     jobs,
     listener::{Listener, Transport},
+    memory,
     metrics::Metrics,
     people,
     pki::{Authority, CollectorCertificate},
@@ -202,6 +203,7 @@ impl Beginning {
             }
         }
         app.starting.end();
+        tokio::task::spawn_blocking(memory::give_back);
 
         let (stop_writer, writer_stopping) = watch::channel(false);
         let writer = tokio::spawn(writer::run(Arc::clone(&app), queue, writer_stopping));

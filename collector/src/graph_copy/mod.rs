@@ -20,6 +20,7 @@ use rollcall_core::{Estate, Put, Revision, Touched, graph::Graph};
 use rollcall_shared::{CiId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::{
+    runtime::Handle,
     sync::mpsc,
     time::{MissedTickBehavior, interval_at},
 };
@@ -28,6 +29,7 @@ use uuid::Uuid;
 use self::parts::{Cutter, Joined, WAITING};
 use crate::{
     app::{App, SharedApp},
+    memory,
     store::{Event, GraphCopy, SharedStore, Snapshot, StoreError},
     writer::SharedEstate,
 };
@@ -200,20 +202,13 @@ pub struct Early {
 pub async fn early(data_dir: &Path, store: &SharedStore) -> Option<Early> {
     let file = path(data_dir);
     if file.exists() {
-        let read = async {
-            let (anchor, graph) = tokio::task::spawn_blocking(move || read_copy(&mut BufReader::new(File::open(&file)?))).await??;
-            current(store, anchor, graph).await
-        };
-        if let Some(early) = say("its file", read).await {
+        let opened = async { anyhow::Ok(read_with(store, BufReader::new(File::open(&file)?)).await?) };
+        if let Some(early) = say("its file", opened).await {
             return Some(early);
         }
     }
     let copy = store.graph_copy().await.ok().flatten()?;
-    let read = async {
-        let (anchor, graph) = from_store(store, &copy).await?;
-        current(store, anchor, graph).await
-    };
-    say("the store", read).await
+    say("the store", from_store(store, &copy)).await
 }
 
 /// Says in the log how reading a copy went.
@@ -232,18 +227,32 @@ async fn say(place: &str, reading: impl Future<Output = anyhow::Result<Early>>) 
     }
 }
 
-async fn from_store(store: &SharedStore, copy: &GraphCopy) -> anyhow::Result<(Anchor, Graph)> {
+async fn from_store(store: &SharedStore, copy: &GraphCopy) -> anyhow::Result<Early> {
     let (to, read) = mpsc::channel(WAITING);
-    let reading = tokio::task::spawn_blocking(move || read_copy(&mut BufReader::new(Joined::new(read))));
-    for number in 0..copy.parts {
-        // Without a part the copy ends early, which its reader says.
-        let Some(part) = store.graph_part(copy.id, number).await? else { break };
-        if to.send(part).await.is_err() {
-            break;
+    let feeding = async {
+        for number in 0..copy.parts {
+            // Without a part the copy ends early, which its reader says.
+            let Some(part) = store.graph_part(copy.id, number).await? else { break };
+            if to.send(part).await.is_err() {
+                break;
+            }
         }
-    }
-    drop(to);
-    reading.await?
+        drop(to);
+        anyhow::Ok(())
+    };
+    let (fed, early) = tokio::join!(feeding, read_with(store, BufReader::new(Joined::new(read))));
+    fed.and(early)
+}
+
+/// Reads a copy and brings it up to date, on one thread: what one part of that gives back of memory, the next takes.
+async fn read_with(store: &SharedStore, mut input: impl BufRead + Send + 'static) -> anyhow::Result<Early> {
+    let (store, runtime) = (Arc::clone(store), Handle::current());
+    tokio::task::spawn_blocking(move || {
+        let (anchor, graph) = read_copy(&mut input)?;
+        drop(input);
+        current(&runtime, &store, anchor, graph)
+    })
+    .await?
 }
 
 fn read_copy(input: &mut dyn BufRead) -> anyhow::Result<(Anchor, Graph)> {
@@ -253,30 +262,29 @@ fn read_copy(input: &mut dyn BufRead) -> anyhow::Result<(Anchor, Graph)> {
     Ok((anchor, Graph::read_snapshot(&mut *input)?))
 }
 
-/// Brings a copy's graph up to date with what its store has.
-async fn current(store: &SharedStore, anchor: Anchor, graph: Graph) -> anyhow::Result<Early> {
-    let found = store.events(anchor.cursor.saturating_sub(1), 1).await?;
+/// Brings a copy's graph up to date with what its store has. For a thread that may wait.
+fn current(runtime: &Handle, store: &SharedStore, anchor: Anchor, graph: Graph) -> anyhow::Result<Early> {
+    let found = runtime.block_on(store.events(anchor.cursor.saturating_sub(1), 1))?;
     ensure!(found.first().map(Anchor::from).as_ref() == Some(&anchor), "it is of another history than the database");
-    let too_many = store.events(anchor.cursor.saturating_add(MAX_CAUGHT_UP), 1).await?;
+    let too_many = runtime.block_on(store.events(anchor.cursor.saturating_add(MAX_CAUGHT_UP), 1))?;
     ensure!(too_many.is_empty(), "more than {MAX_CAUGHT_UP} changes have been made since");
     for _ in 0..TRIES {
-        let news = store.puts_since(graph.revision()).await?;
+        let news = runtime.block_on(store.puts_since(graph.revision()))?;
         // What it changes in the graph, only an estate knows that takes it on.
         ensure!(!news.puts.iter().any(|put| matches!(put, Put::Definition(_))), "the catalogue has changed since");
         let (revision, touched) = (news.revision, touched(&news));
-        let merged = store.load_of(&graph.merged_cis().collect::<Vec<_>>()).await?;
+        let merged = runtime.block_on(store.load_of(&graph.merged_cis().collect::<Vec<_>>()))?;
         let asked: Vec<CiId> = graph.asked_after(&estate_of([merged, news]), touched.iter().copied()).into_iter().collect();
-        let known = store.load_of(&asked).await?;
+        let known = runtime.block_on(store.load_of(&asked))?;
         if known.revision != revision {
             continue;
         }
-        let definitions = known.puts.iter().filter(|put| matches!(put, Put::Definition(_))).cloned().collect();
-        let heard = store.heard_since(Timestamp::default()).await?;
-        let made = tokio::task::spawn_blocking(move || {
-            let graph = Arc::new(graph.into_after(&estate_of([known]), touched));
-            Early { graph, known: Arc::new(estate_of([Snapshot { revision, puts: definitions, last_seen: heard, ..Snapshot::default() }])) }
-        });
-        return Ok(made.await?);
+        let puts = known.puts.iter().filter(|put| matches!(put, Put::Definition(_))).cloned().collect();
+        let graph = Arc::new(graph.into_after(&estate_of([known]), touched));
+        let last_seen = runtime.block_on(store.heard_since(Timestamp::default()))?;
+        let known = Arc::new(estate_of([Snapshot { revision, puts, last_seen, ..Snapshot::default() }]));
+        memory::give_back();
+        return Ok(Early { graph, known });
     }
     anyhow::bail!("other collectors write faster than it can be brought up to date")
 }

@@ -47,14 +47,11 @@ async fn written(store: &SharedStore, directory: &Path) {
 }
 
 async fn read_file(directory: &Path, store: &SharedStore) -> anyhow::Result<Early> {
-    let (anchor, graph) = read_copy(&mut BufReader::new(File::open(path(directory)).unwrap()))?;
-    current(store, anchor, graph).await
+    read_with(store, BufReader::new(File::open(path(directory)).unwrap())).await
 }
 
 async fn read_store(store: &SharedStore) -> anyhow::Result<Early> {
-    let copy = store.graph_copy().await.unwrap().expect("a copy");
-    let (anchor, graph) = from_store(store, &copy).await?;
-    current(store, anchor, graph).await
+    from_store(store, &store.graph_copy().await.unwrap().expect("a copy")).await
 }
 
 fn names(graph: &Graph) -> Vec<String> {

@@ -40,7 +40,7 @@ const CHECKPOINT_PAGES: &str = "65536";
 /// Pages that the writer keeps, KiB, as SQLite says it: those that commits change again and again.
 const WRITER_CACHE: &str = "-65536";
 /// The same of each reader, of which there are several. What they read again is in the system's cache.
-const READER_CACHE: &str = "-8192";
+const READER_CACHE: &str = "-2048";
 
 impl SqliteStore {
     /// Opens the file, makes it if it is not there, and brings its schema up to date.
@@ -74,7 +74,7 @@ impl SqliteStore {
         let written = Arc::new(Notify::new());
         let own = SqlitePoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None).connect_lazy_with(reading);
         let mut background = JoinSet::new();
-        background.spawn(checkpoint::keep_up(own, Arc::clone(&written)));
+        background.spawn(checkpoint::keep_up(own, writer.clone(), Arc::clone(&written)));
         Ok(Self { writer, readers, revision, catalogue: Catalogue::default(), written, _background: background })
     }
 
