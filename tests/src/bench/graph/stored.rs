@@ -166,6 +166,8 @@ fn chunks(generated: &Generated) -> impl Iterator<Item = std::vec::IntoIter<Put>
         let members: Vec<_> = members.iter().map(|&member| id(member)).collect();
         let mut group = sample::need_group(u128::from(number), id(*of), &members, at());
         (group.min_up, group.suggestion) = (rollcall_core::MinUp::Count(*least), None);
+        // As in the estate that is measured without a store.
+        group.name = "providers".into();
         Put::NeedGroup(group)
     });
     let mut all = cis.chain(edges).chain(groups);
