@@ -95,9 +95,7 @@ pub async fn start_on(config: Config, store: SharedStore) -> anyhow::Result<Runn
 
 /// A collector that listens and has no estate yet: it answers questions of impact, if there is a copy of the graph, and sends everybody else
 /// away for a moment.
-pub struct Beginning {
-    /// Where people reach it.
-    pub people_addr: SocketAddr,
+pub(crate) struct Beginning {
     app: SharedApp,
     stop: watch::Sender<bool>,
     listeners: JoinSet<()>,
@@ -110,7 +108,7 @@ pub struct Beginning {
 ///
 /// # Errors
 /// As [`start_on`].
-pub async fn begin(config: Config, store: SharedStore) -> anyhow::Result<Beginning> {
+pub(crate) async fn begin(config: Config, store: SharedStore) -> anyhow::Result<Beginning> {
     check(&config)?;
     let now = Timestamp::now();
     let authority = Authority::load_or_create(&config.data_dir.join("ca"), now).context("the CA cannot be used")?;
@@ -176,7 +174,7 @@ pub async fn begin(config: Config, store: SharedStore) -> anyhow::Result<Beginni
     if let Some(early) = &early {
         app.starting.answer_on(Arc::clone(early));
     }
-    Ok(Beginning { people_addr: addresses.people, app, stop, listeners, jobs, queue, early })
+    Ok(Beginning { app, stop, listeners, jobs, queue, early })
 }
 
 impl Beginning {
@@ -190,8 +188,8 @@ impl Beginning {
     ///
     /// # Errors
     /// As [`start_on`].
-    pub async fn finish(self) -> anyhow::Result<Running> {
-        let Self { people_addr, app, stop, listeners, mut jobs, queue, early } = self;
+    pub(crate) async fn finish(self) -> anyhow::Result<Running> {
+        let Self { app, stop, listeners, mut jobs, queue, early } = self;
         let estate = load_estate(&app.store).await?;
         // Before anybody waits for it.
         app.search.catch_up(&estate);
@@ -210,7 +208,7 @@ impl Beginning {
         jobs.spawn(jobs::run(Arc::clone(&app)));
         jobs.spawn(blast::keep_current(Arc::clone(&app)));
         jobs.spawn(graph_copy::keep_current(Arc::clone(&app)));
-        let agents_addr = app.addresses.agents;
+        let Addresses { agents: agents_addr, people: people_addr } = app.addresses;
         tracing::info!(agents = %agents_addr, people = %people_addr, "serving");
         Ok(Running { agents_addr, people_addr, app, stop, listeners, jobs, writer, stop_writer })
     }

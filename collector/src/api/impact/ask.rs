@@ -90,7 +90,7 @@ pub(crate) struct Ground {
 /// The estate of a ground, to read.
 pub(super) enum Known<'a> {
     Now(RwLockReadGuard<'a, Estate>),
-    Past(&'a Estate),
+    Given(&'a Estate),
 }
 
 impl Deref for Known<'_> {
@@ -99,7 +99,7 @@ impl Deref for Known<'_> {
     fn deref(&self) -> &Estate {
         match self {
             Self::Now(estate) => estate,
-            Self::Past(estate) => estate,
+            Self::Given(estate) => estate,
         }
     }
 }
@@ -127,7 +127,7 @@ impl Ground {
 
     pub(super) fn estate<'a>(&'a self, app: &'a App) -> Known<'a> {
         match &self.known {
-            Some(estate) => Known::Past(estate),
+            Some(estate) => Known::Given(estate),
             None => Known::Now(app.estate()),
         }
     }
@@ -185,7 +185,10 @@ impl Ground {
             match (failure.ci, failure.set.as_deref()) {
                 (Some(ci), None) if self.graph.node(CiId(ci)).is_some() => failures.push((CiId(ci), kind)),
                 (Some(ci), None) => return Err(no_ci(CiId(ci)).at(place())),
-                (None, Some(text)) if self.is_early => failures.push((early::named(&self.graph, text)?, kind)),
+                (None, Some(text)) if self.is_early => {
+                    let ci = early::named(&self.graph, text).map_err(|refusal| refusal.at(format!("{}.set", place())))?;
+                    failures.push((ci, kind));
+                }
                 (None, Some(text)) => {
                     let meant = Meant::parse(estate.catalogue(), text).map_err(|error| not_meant(&error).at(format!("{}.set", place())))?;
                     let resolved = meant.resolve(&estate, self.at).map_err(|error| not_meant(&error).at(format!("{}.set", place())))?;

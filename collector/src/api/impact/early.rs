@@ -9,7 +9,13 @@ use super::{
     answer::Answer,
     ask::{Ground, Question},
 };
-use crate::{api::cis::blocking, app::SharedApp, auth::Refusal, graph_copy::Early, starting};
+use crate::{
+    api::cis::{blocking, no_ci},
+    app::SharedApp,
+    auth::Refusal,
+    graph_copy::Early,
+    starting,
+};
 
 /// The same answer as later, or a word that it must wait.
 pub(super) async fn ask(app: &SharedApp, early: &Early, question: Question, limits: Limits) -> Result<Answer, Refusal> {
@@ -37,7 +43,7 @@ pub(super) async fn ask(app: &SharedApp, early: &Early, question: Question, limi
 pub(super) fn named(graph: &Graph, text: &str) -> Result<CiId, Refusal> {
     let text = text.trim().trim_matches('"');
     if let Ok(id) = text.parse::<CiId>() {
-        return graph.node(id).map(|node| node.id).ok_or_else(|| super::super::cis::no_ci(id));
+        return graph.node(id).map(|node| node.id).ok_or_else(|| no_ci(id));
     }
     let name = text.to_lowercase();
     let on_machine = name.rsplit_once(" on ").map(|(name, machine)| (name.trim(), machine.trim()));
@@ -52,5 +58,52 @@ pub(super) fn named(graph: &Graph, text: &str) -> Result<CiId, Refusal> {
         [one] => Ok(one),
         // A part of a name, a set, several of that name: the estate tells, and says it as always.
         _ => Err(starting::refusal()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use rollcall_core::graph::{EdgePart, GraphParts, NodePart};
+    use rollcall_shared::{RelationshipId, catalogue::Hardness};
+    use uuid::Uuid;
+
+    fn ci(number: u128) -> CiId {
+        CiId(Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn only_what_one_item_is_called_is_meant() {
+        let names = ["web1", "web2", "nginx", "NGINX", "twin", "twin"];
+        let node = |(number, name): (u128, &&'static str)| NodePart {
+            id: ci(number),
+            name: (*name).into(),
+            class: "server",
+            owner: None,
+            agent: None,
+            stopped: false,
+        };
+        let runs_on = |number: u128, from: u128, to: u128| EdgePart {
+            relationship: RelationshipId(Uuid::from_u128(number)),
+            kind: "runs_on",
+            from: ci(from),
+            to: ci(to),
+            hardness: Hardness::Hard,
+            evidence: Vec::new(),
+        };
+        let graph = Graph::from_parts(GraphParts {
+            nodes: (1..).zip(&names).map(node).collect(),
+            edges: vec![runs_on(1, 3, 1), runs_on(2, 4, 2)],
+            ..GraphParts::default()
+        });
+        for (text, meant) in [("WEB1", 1), ("\"web2\"", 2), ("nginx on web1", 3), ("Nginx on WEB2", 4)] {
+            assert_eq!(named(&graph, text).ok(), Some(ci(meant)), "{text}");
+        }
+        assert_eq!(named(&graph, &ci(6).to_string()).ok(), Some(ci(6)));
+        assert_eq!(named(&graph, &ci(7).to_string()).unwrap_err().problem.status, 404);
+        for text in ["twin", "nginx", "nginx on web3", "web", "", "site:Berlin"] {
+            assert_eq!(named(&graph, text).unwrap_err().problem.status, 503, "{text}");
+        }
     }
 }
