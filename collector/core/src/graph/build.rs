@@ -8,8 +8,9 @@ use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, catalogue::Har
 use uuid::Uuid;
 
 use super::{
-    Class, EdgeEvidence, Graph, Group, Members, Name, Node, NodeNumber, PackedNeededBy,
-    row::{NEED_GROUP_KIND, NO_AGENT, Row, RowEdge},
+    Class, EdgeEvidence, Graph, Group, Members, NO_OWNER, Name, Node, NodeNumber, PackedNeededBy,
+    evidence::NO_AGENT,
+    row::{NEED_GROUP_KIND, Row, RowEdge},
     table::{KeyIndex, PAGE, RowWriter, mix},
 };
 use crate::{
@@ -122,11 +123,10 @@ impl Graph {
         let mut classes = ClassNumbers::new(self);
         for page in by_number.chunks(PAGE) {
             let parts = || page.iter().map(|&rank| &parts.nodes[rank as usize]);
-            let names = Name::together(parts().map(|part| &*part.name));
-            let mut owners = Name::together(parts().filter_map(|part| part.owner));
+            let names = Name::together(parts().map(NodePart::texts));
             let made = parts().zip(names).map(|(part, name)| {
                 let agent = part.agent.map_or(NO_AGENT, |agent| agents.of(agent));
-                node(part, name, part.owner.and_then(|_| owners.next()), &mut classes, agent)
+                node(part, name, &mut classes, agent)
             });
             self.nodes.push_page(made.collect());
         }
@@ -168,7 +168,7 @@ impl Graph {
             needed_by.extend(row.needs.iter().map(|&(provider, need)| (provider.0, PackedNeededBy { dependent: from, need })));
             self.edge_count += row.edges.len();
             all_edges.push(row.edges.iter().copied());
-            evidence.push(row.evidence.iter().copied());
+            evidence.push(row.evidence.row().iter().copied());
             group_numbers.push(row.groups.iter().copied());
             rules.extend(row_groups.iter().map(|(_, group)| group.rule()));
             all_groups.extend(row_groups.drain(..).map(|(_, group)| group));
@@ -312,13 +312,22 @@ pub(super) fn group(
     })
 }
 
-pub(super) fn node(part: &NodePart<'_>, name: Name, owner: Option<Name>, classes: &mut ClassNumbers, agent: u32) -> Node {
-    Node { id: part.id, name, owner, stopped: part.stopped, class: classes.of(part.class), agent }
+impl NodePart<'_> {
+    /// What people call it, and its owner: nothing where there is none.
+    pub(super) fn texts(&self) -> (&str, &str) {
+        (&self.name, self.owner.unwrap_or_default())
+    }
+}
+
+/// A node of that part. Its owner follows its name.
+pub(super) fn node(part: &NodePart<'_>, name: Name, classes: &mut ClassNumbers, agent: u32) -> Node {
+    let owner_length = part.owner.map_or(NO_OWNER, |owner| owner.len() as u32);
+    Node { id: part.id, name, owner_length, agent, class: classes.of(part.class), stopped: part.stopped }
 }
 
 /// The same groups, their names and members in one piece each.
 fn together(groups: &[Group]) -> Vec<Group> {
-    let names = Name::together(groups.iter().map(|group| &*group.name));
+    let names = Name::together(groups.iter().map(|group| (&*group.name, "")));
     let mut all = Vec::with_capacity(groups.iter().map(|group| group.members.len()).sum());
     let ends = groups.iter().map(|group| {
         all.extend_from_slice(&group.members);

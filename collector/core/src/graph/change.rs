@@ -10,7 +10,8 @@ use rollcall_shared::{AgentId, CiId, NeedGroupId};
 use super::{
     EdgePart, Graph, Group, GroupPart, Name, Node, NodeNumber, NodePart, PackedNeededBy,
     build::{ClassNumbers, KindNumbers, ends_confirming, group, node},
-    row::{NEED_GROUP_KIND, NO_AGENT, Row, RowEdge},
+    evidence::NO_AGENT,
+    row::{NEED_GROUP_KIND, Row, RowEdge},
     table::KeyIndex,
 };
 
@@ -70,7 +71,8 @@ impl Graph {
         let mut classes = ClassNumbers::new(self);
         for part in &change.put {
             let agent = part.agent.map_or(NO_AGENT, |agent| self.number_of_agent(agent));
-            let node = node(part, Name::from(&*part.name), part.owner.map(Name::from), &mut classes, agent);
+            let Some(name) = Name::together(std::iter::once(part.texts())).next() else { continue };
+            let node = node(part, name, &mut classes, agent);
             if let Some(number) = self.number_of(part.id) {
                 self.nodes.set(number.index(), node);
                 self.note_stopped(number, part.stopped);
@@ -130,7 +132,7 @@ impl Graph {
                 providers.entry(to).or_default().1.push(from);
             }
             edges.push((from, row.edges));
-            evidence.push((from, row.evidence));
+            evidence.push((from, row.evidence.into_row()));
             groups_of.push((from, row.groups));
         }
         self.kinds = kinds.finish();

@@ -16,6 +16,7 @@ mod change;
 mod components;
 mod difference;
 mod dominators;
+mod evidence;
 mod flat;
 mod from_estate;
 mod members;
@@ -42,6 +43,8 @@ use crate::{
 pub use build::{EdgePart, GraphParts, GroupPart, NodePart};
 pub use components::{Components, Condensation};
 pub use dominators::{Chokes, ServiceChoke, service_chokes};
+pub use evidence::EvidenceOf;
+use evidence::NO_AGENT;
 use members::Members;
 pub use name::Name;
 pub use reach::{Needed, Needs};
@@ -51,7 +54,7 @@ pub use structure::{ChokePoint, choke_points, cycle_of, cycles};
 pub(crate) use change::{GraphChange, RowPart};
 pub(crate) use flat::NeededByAll;
 pub(crate) use from_estate::survivor;
-use row::{NO_AGENT, PackedEdge, PackedEvidence};
+use row::PackedEdge;
 use table::{KeyIndex, Paged, RowTable};
 
 /// The dependency graph at one revision. A copy shares everything with the original.
@@ -76,7 +79,8 @@ pub struct Graph {
     agent_number: KeyIndex,
     /// By dependent: dependencies, then kind, then relationship.
     edges: RowTable<PackedEdge>,
-    evidence: RowTable<PackedEvidence>,
+    /// By dependent, in the order of its relationships among `edges`; see `evidence`.
+    evidence: RowTable<u8>,
     /// By dependent: numbers of declared groups, by id.
     groups_of: RowTable<u32>,
     groups: Paged<Group>,
@@ -96,20 +100,22 @@ pub struct Graph {
 }
 
 /// A configuration item as the graph knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Node {
     /// Its id.
     pub id: CiId,
     /// What people call it.
     pub name: Name,
-    /// The value of its `owner` attribute, where it has one.
-    pub owner: Option<Name>,
-    /// It was seen not to run: it is down already, whatever else fails.
-    pub stopped: bool,
-    class: u16,
+    /// How many bytes its owner has, which follows its name; [`NO_OWNER`] where it has none.
+    owner_length: u32,
     /// The number of the agent that reports it.
     agent: u32,
+    class: u16,
+    /// It was seen not to run: it is down already, whatever else fails.
+    pub stopped: bool,
 }
+
+const NO_OWNER: u32 = u32::MAX;
 
 #[derive(Clone, Debug)]
 struct Class {
@@ -125,7 +131,6 @@ pub(crate) struct Edge {
     pub(crate) relationship: Option<RelationshipId>,
     /// Its place among the dependent's edges.
     place: u32,
-    evidence_count: u8,
     kind: u16,
     /// Its own hardness, before need groups.
     pub(crate) hardness: Hardness,
@@ -149,25 +154,6 @@ pub struct EdgeEvidence {
     pub samples_seen: u64,
     /// Samples taken.
     pub samples_total: u64,
-}
-
-/// The evidence of one edge.
-#[derive(Clone, Copy, Debug)]
-pub struct EvidenceOf<'g> {
-    graph: &'g Graph,
-    packed: &'g [PackedEvidence],
-}
-
-impl<'g> EvidenceOf<'g> {
-    /// Each piece of evidence, by method.
-    pub fn iter(self) -> impl Iterator<Item = EdgeEvidence> + use<'g> {
-        self.packed.iter().map(move |one| one.unpack(self.graph.agent_at(one.agent)))
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(self) -> bool {
-        self.packed.is_empty()
-    }
 }
 
 /// An edge with its ends looked up.
@@ -529,9 +515,11 @@ impl Graph {
     }
 
     pub(crate) fn evidence_of(&self, edge: &Edge) -> EvidenceOf<'_> {
+        if edge.relationship.is_none() {
+            return EvidenceOf::of(self, &[], 0);
+        }
         let before = &self.edges.row(edge.from)[..edge.place as usize];
-        let start: usize = before.iter().map(|edge| usize::from(edge.evidence_count)).sum();
-        EvidenceOf { graph: self, packed: &self.evidence.row(edge.from)[start..start + usize::from(edge.evidence_count)] }
+        EvidenceOf::of(self, self.evidence.row(edge.from), before.iter().filter(|edge| edge.has_relationship()).count())
     }
 
     pub(crate) fn view(&self, edge: Edge) -> EdgeView<'_> {
@@ -586,8 +574,13 @@ impl Iterator for Dependents<'_> {
 const GONE: u16 = u16::MAX;
 
 impl Node {
+    /// The value of its `owner` attribute, where it has one.
+    pub fn owner(&self) -> Option<&str> {
+        (self.owner_length != NO_OWNER).then(|| self.name.following(self.owner_length))
+    }
+
     fn gone() -> Self {
-        Self { id: CiId(uuid::Uuid::nil()), name: "".into(), owner: None, stopped: false, class: GONE, agent: NO_AGENT }
+        Self { id: CiId(uuid::Uuid::nil()), name: "".into(), owner_length: NO_OWNER, agent: NO_AGENT, class: GONE, stopped: false }
     }
 }
 

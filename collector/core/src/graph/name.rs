@@ -11,24 +11,32 @@ pub struct Name {
 }
 
 impl Name {
-    /// These names, in their order, in one text.
-    pub(super) fn together<'n>(names: impl Iterator<Item = &'n str>) -> impl Iterator<Item = Self> {
+    /// These names, in their order, in one text; each with what is to follow it there.
+    pub(super) fn together<'n>(names: impl Iterator<Item = (&'n str, &'n str)>) -> impl Iterator<Item = Self> {
         let mut within = String::new();
         let ends = names
-            .map(|name| {
-                within.push_str(name);
-                within.len() as u32
+            .map(|texts| {
+                [texts.0, texts.1].map(|text| {
+                    within.push_str(text);
+                    within.len() as u32
+                })
             })
             .collect();
         within.shrink_to_fit();
         Self::cut(within, ends)
     }
 
-    /// A text in pieces, each from the end of the one before.
-    pub(super) fn cut(text: String, ends: Vec<u32>) -> impl Iterator<Item = Self> {
+    /// A text in pieces. Of each piece, the end of the name and of what follows it, which is where the next one starts.
+    pub(super) fn cut(text: String, ends: Vec<[u32; 2]>) -> impl Iterator<Item = Self> {
         let within = Arc::new(text);
         let mut start = 0;
-        ends.into_iter().map(move |end| Self { within: Arc::clone(&within), start: std::mem::replace(&mut start, end), end })
+        ends.into_iter().map(move |[end, next]| Self { within: Arc::clone(&within), start: std::mem::replace(&mut start, next), end })
+    }
+
+    /// So many bytes of what follows the name in the text.
+    pub(super) fn following(&self, length: u32) -> &str {
+        let start = self.end as usize;
+        self.within.get(start..start + length as usize).unwrap_or_default()
     }
 }
 
@@ -91,9 +99,10 @@ mod tests {
     #[test]
     fn names_in_one_text_stay_apart() {
         let given = ["db1", "", "Zürich", "db1"];
-        let together: Vec<Name> = Name::together(given.into_iter()).collect();
+        let together: Vec<Name> = Name::together(given.into_iter().zip(["", "Ada", "", "Grace Hopper"])).collect();
         assert!(together.iter().map(|name| &**name).eq(given));
         assert!(together.iter().all(|name| Arc::ptr_eq(&name.within, &together[0].within)));
+        assert_eq!([together[1].following(3), together[3].following(12), together[3].following(13)], ["Ada", "Grace Hopper", ""]);
         assert_eq!((&together[0], together[0].cmp(&together[2])), (&Name::from("db1"), "db1".cmp("Zürich")));
     }
 }

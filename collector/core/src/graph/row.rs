@@ -1,27 +1,22 @@
 //! What one CI needs, packed: the same for a graph that is built and for one that is changed.
 
-use rollcall_shared::{AgentId, RelationshipId, Timestamp, catalogue::Hardness};
+use rollcall_shared::{AgentId, RelationshipId, catalogue::Hardness};
 use uuid::Uuid;
 
-use super::{Edge, EdgeEvidence, EdgePart, Group, NodeNumber};
-use crate::model::Method;
+use super::{Edge, EdgeEvidence, EdgePart, Group, NodeNumber, evidence::EvidenceWriter};
 
 /// The kind of an edge that only a declared need group stands for.
 pub(super) const NEED_GROUP_KIND: &str = "need_group";
 /// Evidence of one edge that is kept, the newest. One edge has a handful.
-const MOST_EVIDENCE: usize = u8::MAX as usize;
-/// Stands for no agent.
-pub(super) const NO_AGENT: u32 = u32::MAX;
+const MOST_EVIDENCE: usize = 255;
 
-/// An edge in 24 bytes; its dependent is the row it stands in. Its evidence follows that of the edges before it in the dependent's row of
-/// evidence.
+/// An edge in 24 bytes; its dependent is the row it stands in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PackedEdge {
     /// Nil where there is none.
     pub(super) relationship: RelationshipId,
     pub(super) to: NodeNumber,
     pub(super) kind: u16,
-    pub(super) evidence_count: u8,
     pub(super) flags: u8,
 }
 
@@ -43,7 +38,6 @@ impl PackedEdge {
             relationship: edge.relationship.unwrap_or(RelationshipId(Uuid::nil())),
             to: edge.to,
             kind: edge.kind,
-            evidence_count: edge.evidence_count,
             flags: hardness
                 | flag(edge.covered, COVERED)
                 | flag(edge.travels, TRAVELS)
@@ -56,9 +50,8 @@ impl PackedEdge {
         Edge {
             from,
             to: self.to,
-            relationship: (self.flags & HAS_RELATIONSHIP != 0).then_some(self.relationship),
+            relationship: self.has_relationship().then_some(self.relationship),
             place,
-            evidence_count: self.evidence_count,
             kind: self.kind,
             hardness: self.hardness(),
             covered: self.flags & COVERED != 0,
@@ -75,49 +68,13 @@ impl PackedEdge {
         }
     }
 
+    /// Whether a relationship stands for it, which has evidence.
+    pub(super) fn has_relationship(self) -> bool {
+        self.flags & HAS_RELATIONSHIP != 0
+    }
+
     pub(super) fn travels(self) -> bool {
         self.flags & TRAVELS != 0
-    }
-}
-
-/// Evidence in 20 bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PackedEvidence {
-    pub(super) agent: u32,
-    /// Milliseconds in the lower 56 bits, the method above: low word, high word.
-    pub(super) when_and_how: [u32; 2],
-    /// More than 32 bits hold is the most that they hold: a sample a second for 136 years.
-    pub(super) samples_seen: u32,
-    pub(super) samples_total: u32,
-}
-
-const MILLIS_BITS: u32 = 56;
-
-impl PackedEvidence {
-    pub(super) fn pack(evidence: &EdgeEvidence, agent: u32) -> Self {
-        let method = Method::ALL.iter().position(|&method| method == evidence.method).unwrap_or_default() as u64;
-        let most = (1_i64 << (MILLIS_BITS - 1)) - 1;
-        let millis = evidence.last_seen.as_millis().clamp(-most, most) as u64 & ((1 << MILLIS_BITS) - 1);
-        let word = (method << MILLIS_BITS) | millis;
-        let samples = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-        Self {
-            agent,
-            when_and_how: [word as u32, (word >> 32) as u32],
-            samples_seen: samples(evidence.samples_seen),
-            samples_total: samples(evidence.samples_total),
-        }
-    }
-
-    pub(super) fn unpack(self, agent: Option<AgentId>) -> EdgeEvidence {
-        let word = u64::from(self.when_and_how[0]) | (u64::from(self.when_and_how[1]) << 32);
-        let unused = 64 - MILLIS_BITS;
-        EdgeEvidence {
-            method: Method::ALL.get((word >> MILLIS_BITS) as usize).copied().unwrap_or(Method::Declared),
-            agent,
-            last_seen: Timestamp::from_millis(((word << unused) as i64) >> unused),
-            samples_seen: u64::from(self.samples_seen),
-            samples_total: u64::from(self.samples_total),
-        }
     }
 }
 
@@ -134,7 +91,7 @@ pub(super) struct RowEdge<'p> {
 pub(super) struct Row {
     /// By dependency, then kind, then relationship; memberships that no relationship stands for after those.
     pub(super) edges: Vec<PackedEdge>,
-    pub(super) evidence: Vec<PackedEvidence>,
+    pub(super) evidence: EvidenceWriter,
     /// Numbers of its declared groups, by id.
     pub(super) groups: Vec<u32>,
     /// What an outage travels along, by provider.
@@ -164,13 +121,12 @@ impl Row {
             let mut covering = declared().filter(|group| group.members.binary_search(&edge.to).is_ok()).peekable();
             let covered = covering.peek().is_some();
             let hardness = edge.part.hardness;
-            let evidence_count = self.put_evidence(&edge.part.evidence, &mut agent_number);
+            self.put_evidence(&edge.part.evidence, &mut agent_number);
             self.edges.push(PackedEdge::pack(&Edge {
                 from,
                 to: edge.to,
                 relationship: Some(edge.part.relationship),
                 place: 0,
-                evidence_count,
                 kind: edge.kind,
                 hardness,
                 covered,
@@ -209,7 +165,6 @@ impl Row {
                 to,
                 relationship: None,
                 place: 0,
-                evidence_count: 0,
                 kind,
                 hardness,
                 covered: true,
@@ -220,8 +175,7 @@ impl Row {
         self.edges.sort_by_key(|edge| edge.to);
     }
 
-    fn put_evidence(&mut self, evidence: &[EdgeEvidence], agent_number: &mut impl FnMut(AgentId) -> u32) -> u8 {
-        let start = self.evidence.len();
+    fn put_evidence(&mut self, evidence: &[EdgeEvidence], agent_number: &mut impl FnMut(AgentId) -> u32) {
         let mut evidence = std::borrow::Cow::Borrowed(evidence);
         if evidence.len() > 1 {
             let evidence = evidence.to_mut();
@@ -230,8 +184,7 @@ impl Row {
             // The same evidence in another order is the same graph.
             evidence.sort_unstable_by_key(|one| (one.method, one.agent, one.last_seen, one.samples_total, one.samples_seen));
         }
-        self.evidence.extend(evidence.iter().map(|one| PackedEvidence::pack(one, one.agent.map_or(NO_AGENT, &mut *agent_number))));
-        (self.evidence.len() - start) as u8
+        self.evidence.push(&evidence, agent_number);
     }
 
     fn put_needs(&mut self, from: NodeNumber, groups: &[(u32, Group)]) {
@@ -256,28 +209,5 @@ impl Row {
             self.needs.extend(group.members.iter().map(|&member| (member, PackedNeed::group(*number))));
         }
         self.needs.sort_unstable();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn evidence_survives_packing() {
-        for (millis, samples) in [(0, 0), (1_763_000_000_000, 17), (-5, u64::from(u32::MAX))] {
-            for method in Method::ALL {
-                let agent = Some(AgentId(Uuid::from_u128(4)));
-                let evidence = EdgeEvidence {
-                    method,
-                    agent,
-                    last_seen: Timestamp::from_millis(millis),
-                    samples_seen: samples,
-                    samples_total: samples + u64::from(samples == 0),
-                };
-                assert_eq!(PackedEvidence::pack(&evidence, 0).unpack(agent), evidence);
-            }
-        }
-        assert_eq!((size_of::<PackedEvidence>(), size_of::<PackedEdge>()), (20, 24));
     }
 }

@@ -14,16 +14,17 @@ use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, catalogue::Har
 use uuid::Uuid;
 
 use super::{
-    GONE, Graph, Group, Members, Name, Node, NodeNumber, PackedNeed, PackedNeededBy,
+    GONE, Graph, Group, Members, NO_OWNER, Name, Node, NodeNumber, PackedNeed, PackedNeededBy,
     build::class,
-    row::{NO_AGENT, PackedEdge, PackedEvidence},
+    evidence::{NO_AGENT, is_row_of},
+    row::PackedEdge,
     table::{KeyIndex, PAGE, Paged, Rows},
 };
 use crate::model::{Method, Revision};
 
 const MAGIC: &[u8] = b"rollcall graph\n";
 /// Counts up with every change of what a frame holds.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// Pages in a frame: enough to be hashed many parts at once, few enough to stay near the processor.
 const PAGES: usize = 4;
 /// A page of the largest estate is far below this; a damaged length is not believed.
@@ -187,15 +188,14 @@ impl Graph {
     /// Reads the next page of CIs and everything that is theirs.
     fn read_page(&mut self, frame: &mut Frame<'_>, count: usize, bounds: &Bounds) -> Result<(), SnapshotError> {
         let nodes = read_nodes(frame, count, bounds)?;
-        let (edges, evidence) = (Rows::<PackedEdge>::read(frame)?, Rows::<PackedEvidence>::read(frame)?);
+        let (edges, evidence) = (Rows::<PackedEdge>::read(frame)?, Rows::<u8>::read(frame)?);
         let (groups_of, needed_by, only_shown) = (Rows::read(frame)?, Rows::read(frame)?, Rows::read(frame)?);
         let fit = (0..PAGE).all(|at| {
-            let told: usize = edges.row(at).iter().map(|edge| usize::from(edge.evidence_count)).sum();
-            told == evidence.row(at).len()
+            let relationships = edges.row(at).iter().filter(|edge| edge.has_relationship()).count();
+            is_row_of(evidence.row(at), relationships, |agent| bounds.has_agent(agent))
         });
         let fit = fit
             && edges.items().iter().all(|edge| bounds.has_node(edge.to) && usize::from(edge.kind) < bounds.kinds)
-            && evidence.items().iter().all(|evidence| bounds.has_agent(evidence.agent))
             && bounds.has_all(only_shown.items(), groups_of.items())
             && needed_by.items().iter().all(|entry: &PackedNeededBy| {
                 let is_plain = entry.need == PackedNeed::HARD || entry.need == PackedNeed::SOFT;
@@ -248,13 +248,13 @@ pub(super) trait Item: Sized {
 }
 
 impl Item for PackedEdge {
-    const BYTES: usize = 24;
+    const BYTES: usize = 23;
 
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend(self.relationship.0.as_bytes());
         put_u32(bytes, self.to.0);
         bytes.extend(self.kind.to_le_bytes());
-        bytes.extend([self.evidence_count, self.flags]);
+        bytes.push(self.flags);
     }
 
     fn read(bytes: &[u8]) -> Self {
@@ -262,28 +262,20 @@ impl Item for PackedEdge {
             relationship: RelationshipId(Uuid::from_bytes(array(bytes, 0))),
             to: NodeNumber(u32_at(bytes, 16)),
             kind: u16::from_le_bytes(array(bytes, 20)),
-            evidence_count: bytes[22],
-            flags: bytes[23],
+            flags: bytes[22],
         }
     }
 }
 
-impl Item for PackedEvidence {
-    const BYTES: usize = 20;
+impl Item for u8 {
+    const BYTES: usize = 1;
 
     fn write(&self, bytes: &mut Vec<u8>) {
-        for word in [self.agent, self.when_and_how[0], self.when_and_how[1], self.samples_seen, self.samples_total] {
-            put_u32(bytes, word);
-        }
+        bytes.push(*self);
     }
 
     fn read(bytes: &[u8]) -> Self {
-        Self {
-            agent: u32_at(bytes, 0),
-            when_and_how: [u32_at(bytes, 4), u32_at(bytes, 8)],
-            samples_seen: u32_at(bytes, 12),
-            samples_total: u32_at(bytes, 16),
-        }
+        bytes[0]
     }
 }
 
@@ -356,51 +348,41 @@ impl<T: Item> Rows<T> {
     }
 }
 
-/// A page of CIs: what has a fixed length of each, then their texts in one.
+/// A page of CIs: what has a fixed length of each, then their names in one, each with its owner after it.
 fn write_nodes(nodes: &[Node], bytes: &mut Vec<u8>) {
     for node in nodes {
         bytes.extend(node.id.0.as_bytes());
         bytes.extend(node.class.to_le_bytes());
-        bytes.push(u8::from(node.owner.is_some()) | (u8::from(node.stopped) << 1));
-        put_u32(bytes, node.agent);
-        texts(node).for_each(|text| put_u32(bytes, text.len() as u32));
+        bytes.push(u8::from(node.stopped));
+        [node.agent, node.name.len() as u32, node.owner_length].into_iter().for_each(|word| put_u32(bytes, word));
     }
-    nodes.iter().flat_map(texts).for_each(|text| bytes.extend(text.as_bytes()));
-}
-
-fn texts(node: &Node) -> impl Iterator<Item = &str> {
-    std::iter::once(&*node.name).chain(node.owner.as_deref())
+    for node in nodes {
+        bytes.extend(node.name.as_bytes());
+        bytes.extend(node.owner().unwrap_or_default().as_bytes());
+    }
 }
 
 fn read_nodes(frame: &mut Frame<'_>, count: usize, bounds: &Bounds) -> Result<Vec<Node>, SnapshotError> {
+    let (mut nodes, unnamed) = (Vec::with_capacity(count), Name::from(""));
     let mut ends = Vec::with_capacity(count);
-    let mut length = 0_u32;
-    let mut next_end = |frame: &mut Frame<'_>| -> Result<(), SnapshotError> {
-        length = length.checked_add(frame.u32()?).ok_or_else(|| frame.damaged("a length"))?;
-        ends.push(length);
-        Ok(())
-    };
-    let mut nodes = Vec::with_capacity(count);
-    let unnamed = Name::from("");
+    let mut end = 0_u32;
     for _ in 0..count {
         let id = CiId(frame.uuid()?);
         let class = u16::from_le_bytes(array(frame.take(2)?, 0));
-        if usize::from(class) >= bounds.classes && class != GONE {
+        let stopped = frame.take(1)?[0] != 0;
+        let [agent, name, owner_length] = frame.u32s()?;
+        if usize::from(class) >= bounds.classes && class != GONE || !bounds.has_agent(agent) {
             return Err(frame.damaged(NOWHERE));
         }
-        let has = frame.take(1)?[0];
-        let agent = frame.u32()?;
-        if !bounds.has_agent(agent) {
-            return Err(frame.damaged(NOWHERE));
-        }
-        next_end(frame)?;
-        let owner = if has & 1 != 0 { Some(unnamed.clone()) } else { None };
-        owner.iter().try_for_each(|_| next_end(frame))?;
-        nodes.push(Node { id, name: unnamed.clone(), owner, stopped: has & 2 != 0, class, agent });
+        let mut after = |length: u32| -> Result<u32, SnapshotError> {
+            end = end.checked_add(length).ok_or_else(|| frame.damaged("a length"))?;
+            Ok(end)
+        };
+        ends.push([after(name)?, after(if owner_length == NO_OWNER { 0 } else { owner_length })?]);
+        nodes.push(Node { id, name: unnamed.clone(), owner_length, agent, class, stopped });
     }
-    let text = frame.text_of(length as usize)?;
-    let places = nodes.iter_mut().flat_map(|node| std::iter::once(&mut node.name).chain(node.owner.as_mut()));
-    places.zip(Name::cut(text.to_owned(), ends)).for_each(|(place, name)| *place = name);
+    let names = Name::cut(frame.text_of(end as usize)?.to_owned(), ends);
+    nodes.iter_mut().zip(names).for_each(|(node, name)| node.name = name);
     Ok(nodes)
 }
 
@@ -442,7 +424,7 @@ fn read_groups(frame: &mut Frame<'_>, count: usize, bounds: &Bounds) -> Result<V
             *end = end.checked_add(length).ok_or_else(|| frame.damaged("a length"))?;
         }
         member_ends.push(member_end);
-        name_ends.push(name_end);
+        name_ends.push([name_end; 2]);
         groups.push(Group { id, name: unnamed.clone(), hardness, min_up, gone, dependent, members: Members::default() });
     }
     let members: Vec<NodeNumber> = frame.items(member_end as usize)?;

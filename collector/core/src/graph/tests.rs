@@ -245,7 +245,7 @@ fn written_out(graph: &Graph) -> Vec<String> {
             "{} {} {:?} {:?} {} {}",
             node.id,
             node.name,
-            node.owner,
+            node.owner(),
             graph.agent_of(node),
             graph.class_of(node),
             node.stopped

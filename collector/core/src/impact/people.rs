@@ -40,7 +40,7 @@ impl<'a> Assessment<'a> {
         for (ci, state) in failing.chain(affected) {
             let owners = self.graph.dependencies(ci.id).filter(|edge| edge.kind == OWNED_BY);
             let owners: BTreeSet<Who<'a>> = owners.map(|edge| Who::Ci(edge.to.id, &edge.to.name)).collect();
-            let named = ci.owner.as_deref().filter(|name| !owners.iter().any(|who| matches!(who, Who::Ci(_, owner) if owner == name)));
+            let named = ci.owner().filter(|name| !owners.iter().any(|who| matches!(who, Who::Ci(_, owner) if owner == name)));
             for who in owners.into_iter().chain(named.map(Who::Name)) {
                 told.entry(who).or_default().push((state, ci));
             }

@@ -295,7 +295,7 @@ pub(super) fn answer(assessment: &Assessment<'_>, writing: Writing<'_>) -> Answe
         reason: assessment.reason(one.ci.id),
         causes: if index < writing.paths { causes(one.ci.id, one.state) } else { Vec::new() },
         hops: one.hops,
-        owner: one.ci.owner.as_deref().map(str::to_owned),
+        owner: one.ci.owner().map(str::to_owned),
         people: tell.remove(&one.ci.id).unwrap_or_default(),
         rests_on_stale: one.rests_on_stale,
         rests_on_one_ended: one.rests_on_one_ended,

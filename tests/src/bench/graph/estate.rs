@@ -193,13 +193,12 @@ impl Estate {
 
     /// Its graph.
     pub fn graph(&self) -> Graph {
-        let agent = |ci: u32| Some(AgentId(Uuid::from_u128((1 << 100) | (u128::from(ci) % self.machines as u128))));
         let node = |ci: usize| NodePart {
             id: id(ci as u32),
             name: Cow::Owned(format!("ci-{ci}")),
             class: self.class(ci as u32),
             owner: None,
-            agent: agent(ci as u32),
+            agent: Some(self.agent(ci as u32)),
             stopped: false,
         };
         let edge = |(number, &(from, to, hard)): (usize, &(u32, u32, bool))| EdgePart {
@@ -208,13 +207,7 @@ impl Estate {
             from: id(from),
             to: id(to),
             hardness: if hard { Hardness::Hard } else { Hardness::Soft },
-            evidence: vec![EdgeEvidence {
-                method: Method::Connection,
-                agent: agent(from),
-                last_seen: Timestamp::from_millis(1_763_000_000_000 + i64::from(from % 1_000)),
-                samples_seen: u64::from(to % 97),
-                samples_total: 97,
-            }],
+            evidence: vec![self.evidence(from, to)],
         };
         let group = |(number, (ci, members, least)): (usize, &(u32, Vec<u32>, u32))| GroupPart {
             id: NeedGroupId(Uuid::from_u128((1 << 110) | number as u128)),
@@ -230,6 +223,22 @@ impl Estate {
             edges: self.edges.iter().enumerate().map(edge).collect(),
             groups: self.groups.iter().enumerate().map(group).collect(),
         })
+    }
+
+    /// Who reports a configuration item: the agent of its machine.
+    pub fn agent(&self, ci: u32) -> AgentId {
+        AgentId(Uuid::from_u128((1 << 100) | (u128::from(ci) % self.machines as u128)))
+    }
+
+    /// Why a relationship is believed: the dependent's agent sees its connections, and told of them at another time than others did.
+    pub fn evidence(&self, from: u32, to: u32) -> EdgeEvidence {
+        EdgeEvidence {
+            method: Method::Connection,
+            agent: Some(self.agent(from)),
+            last_seen: Timestamp::from_millis(1_763_000_000_000 + i64::from(from % 1_000)),
+            samples_seen: u64::from(to % 97),
+            samples_total: 97,
+        }
     }
 
     /// The class of a configuration item.

@@ -160,7 +160,13 @@ fn chunks(generated: &Generated) -> impl Iterator<Item = std::vec::IntoIter<Put>
     let cis = (0..generated.cis as u32).map(|number| Put::Ci(ci(generated, number)));
     let edges = generated.edges.iter().zip(0_u32..).map(|(&(from, to, hard), number)| {
         let hardness = if hard { Hardness::Hard } else { Hardness::Soft };
-        Put::Relationship(edge(relationship_id(number), from, to, hardness))
+        let mut made = edge(relationship_id(number), from, to, hardness);
+        let seen = generated.evidence(from, to);
+        for evidence in &mut made.evidence {
+            (evidence.agent, evidence.last_seen) = (seen.agent, seen.last_seen);
+            (evidence.samples_seen, evidence.samples_total) = (seen.samples_seen, seen.samples_total);
+        }
+        Put::Relationship(made)
     });
     let groups = generated.groups.iter().zip(0_u32..).map(|((of, members, least), number)| {
         let members: Vec<_> = members.iter().map(|&member| id(member)).collect();
@@ -184,7 +190,7 @@ fn at() -> Timestamp {
 fn ci(generated: &Generated, number: u32) -> Ci {
     let mut ci = sample::ci(1, at());
     (ci.id, ci.name, ci.class) = (id(number), format!("ci-{number}"), generated.class(number).into());
-    ci.agent = None;
+    ci.agent = Some(generated.agent(number));
     ci.keys.clear();
     ci.attributes.retain(|name, _: &mut Attribute| name == "serial");
     ci
