@@ -1,9 +1,6 @@
 //! The whole current state, with the indexes that reconciliation and lists ask.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use rollcall_shared::{AgentId, CiId, ConflictId, NeedGroupId, RelationshipId, Timestamp};
 use uuid::Uuid;
@@ -21,7 +18,7 @@ use undo::Step;
 
 use crate::catalogue::{Catalogue, Definition, DefinitionBody, Governing, Standing, decide};
 use crate::model::{
-    Attribute, Change, Ci, Claim, Conflict, ConflictState, IdentityKey, Lifecycle, Merge, NeedGroup, Put, Relationship, Revision,
+    Attribute, Change, Ci, Claim, Conflict, ConflictState, IdentityKey, Lifecycle, Merge, NeedGroup, Put, Relationship, Revision, SmallSet,
     Standing as GroupStanding,
 };
 
@@ -35,21 +32,22 @@ use crate::model::{
 pub struct Estate {
     revision: Revision,
     catalogue: Arc<Catalogue>,
-    cis: HashMap<CiId, Ci>,
-    by_key: HashMap<IdentityKey, BTreeSet<CiId>>,
+    /// What is kept by the million lies apart from its map: a map's table is half empty, and twice there while it grows.
+    cis: HashMap<CiId, Box<Ci>>,
+    by_key: HashMap<IdentityKey, SmallSet<CiId>>,
     by_agent: HashMap<AgentId, CiId>,
     /// CIs that an agent reports: the machine and what runs on it.
-    reported_by: HashMap<AgentId, BTreeSet<CiId>>,
-    relationships: HashMap<RelationshipId, Relationship>,
+    reported_by: HashMap<AgentId, SmallSet<CiId>>,
+    relationships: HashMap<RelationshipId, Box<Relationship>>,
     /// By dependent: dependency and relationship, so that the relationships between two CIs are a range.
-    outgoing: HashMap<CiId, BTreeSet<(CiId, RelationshipId)>>,
-    incoming: HashMap<CiId, BTreeSet<RelationshipId>>,
+    outgoing: HashMap<CiId, SmallSet<(CiId, RelationshipId)>>,
+    incoming: HashMap<CiId, SmallSet<RelationshipId>>,
     need_groups: HashMap<NeedGroupId, NeedGroup>,
-    groups_of: HashMap<CiId, BTreeSet<NeedGroupId>>,
+    groups_of: HashMap<CiId, SmallSet<NeedGroupId>>,
     /// Need groups that do not count: suggested and rejected ones.
     suggestions: HashMap<NeedGroupId, NeedGroup>,
     conflicts: HashMap<ConflictId, Conflict>,
-    conflicts_of: HashMap<CiId, BTreeSet<ConflictId>>,
+    conflicts_of: HashMap<CiId, SmallSet<ConflictId>>,
     /// By the CI that was absorbed.
     merges: HashMap<CiId, Merge>,
     software: SoftwareIndex,
@@ -200,27 +198,27 @@ impl Estate {
 
     /// The CI of that id, retired ones included.
     pub fn ci(&self, id: CiId) -> Option<&Ci> {
-        self.cis.get(&id)
+        self.cis.get(&id).map(|ci| &**ci)
     }
 
     /// All CIs, retired ones included, in no order.
     pub fn cis(&self) -> impl Iterator<Item = &Ci> {
-        self.cis.values()
+        self.cis.values().map(|ci| &**ci)
     }
 
     /// All CIs that are not retired, in no order.
     pub fn active_cis(&self) -> impl Iterator<Item = &Ci> {
-        self.cis.values().filter(|ci| ci.lifecycle == Lifecycle::Active)
+        self.cis().filter(|ci| ci.lifecycle == Lifecycle::Active)
     }
 
     /// The CIs, retired ones included, that are recognised by this key.
     pub fn with_key(&self, key: &IdentityKey) -> impl Iterator<Item = &Ci> {
-        self.by_key.get(key).into_iter().flatten().filter_map(|id| self.cis.get(id))
+        self.by_key.get(key).into_iter().flatten().filter_map(|id| self.ci(*id))
     }
 
     /// The machine that an agent reports.
     pub fn machine_of(&self, agent: AgentId) -> Option<&Ci> {
-        self.by_agent.get(&agent).and_then(|id| self.cis.get(id))
+        self.by_agent.get(&agent).and_then(|id| self.ci(*id))
     }
 
     /// The agents that report this machine: usually one, two after a merge or for a machine with two systems. A scan.
@@ -230,34 +228,34 @@ impl Estate {
 
     /// The machine and everything on it that names this agent, retired ones included.
     pub fn reported_by(&self, agent: AgentId) -> impl Iterator<Item = &Ci> {
-        self.reported_by.get(&agent).into_iter().flatten().filter_map(|id| self.cis.get(id))
+        self.reported_by.get(&agent).into_iter().flatten().filter_map(|id| self.ci(*id))
     }
 
     /// The relationship of that id.
     pub fn relationship(&self, id: RelationshipId) -> Option<&Relationship> {
-        self.relationships.get(&id)
+        self.relationships.get(&id).map(|relationship| &**relationship)
     }
 
     /// All relationships, in no order.
     pub fn relationships(&self) -> impl Iterator<Item = &Relationship> {
-        self.relationships.values()
+        self.relationships.values().map(|relationship| &**relationship)
     }
 
     /// What this CI depends on.
     pub fn dependencies(&self, of: CiId) -> impl Iterator<Item = &Relationship> {
-        self.outgoing.get(&of).into_iter().flatten().filter_map(|(_, id)| self.relationships.get(id))
+        self.outgoing.get(&of).into_iter().flatten().filter_map(|(_, id)| self.relationship(*id))
     }
 
     /// The relationships by which `from` depends on `to`.
     pub fn between(&self, from: CiId, to: CiId) -> impl Iterator<Item = &Relationship> {
         let first = (to, RelationshipId(Uuid::nil()));
         let last = (to, RelationshipId(Uuid::max()));
-        self.outgoing.get(&from).into_iter().flat_map(move |out| out.range(first..=last)).filter_map(|(_, id)| self.relationships.get(id))
+        self.outgoing.get(&from).into_iter().flat_map(move |out| out.range(first..=last)).filter_map(|(_, id)| self.relationship(*id))
     }
 
     /// What depends on this CI.
     pub fn dependents(&self, of: CiId) -> impl Iterator<Item = &Relationship> {
-        self.incoming.get(&of).into_iter().flatten().filter_map(|id| self.relationships.get(id))
+        self.incoming.get(&of).into_iter().flatten().filter_map(|id| self.relationship(*id))
     }
 
     /// The declared need group of that id.
@@ -318,7 +316,7 @@ impl Estate {
     /// Keys that more than one CI carries, with who does, in no order.
     pub fn shared_keys(&self) -> impl Iterator<Item = (&IdentityKey, impl Iterator<Item = &Ci>)> {
         let shared = self.by_key.iter().filter(|(_, holders)| holders.len() > 1);
-        shared.map(|(key, holders)| (key, holders.iter().filter_map(|id| self.cis.get(id))))
+        shared.map(|(key, holders)| (key, holders.iter().filter_map(|id| self.ci(*id))))
     }
 
     /// What made a CI part of another, if that can be taken back.
@@ -347,11 +345,11 @@ impl Estate {
         match &definition.body {
             DefinitionBody::Class(class) => {
                 let touches = |ci: &&Ci| self.catalogue.is_a(&ci.class, &class.name) || before.is_a(&ci.class, &class.name);
-                let touched: Vec<CiId> = self.cis.values().filter(touches).map(|ci| ci.id).collect();
+                let touched: Vec<CiId> = self.cis().filter(touches).map(|ci| ci.id).collect();
                 touched.into_iter().for_each(|id| self.touched.note(Touched::Ci(id)));
             }
             DefinitionBody::RelationshipType(kind) => {
-                let of_type = self.relationships.values().filter(|relationship| relationship.kind == kind.name);
+                let of_type = self.relationships().filter(|relationship| relationship.kind == kind.name);
                 let touched: Vec<CiId> = of_type.map(|relationship| relationship.from).collect();
                 touched.into_iter().for_each(|id| self.touched.note(Touched::Needs(id)));
             }
@@ -362,7 +360,7 @@ impl Estate {
 
     fn set_ci(&mut self, id: CiId, ci: Option<Ci>) -> Option<Ci> {
         self.touched.note(Touched::Ci(id));
-        let before = self.cis.remove(&id);
+        let before = self.cis.remove(&id).map(|ci| *ci);
         if let Some(before) = &before {
             for key in &before.keys {
                 remove_from(&mut self.by_key, key, id);
@@ -378,13 +376,13 @@ impl Estate {
             if let Some(agent) = ci.agent {
                 self.reported_by.entry(agent).or_default().insert(id);
             }
-            self.cis.insert(id, ci);
+            self.cis.insert(id, Box::new(ci));
         }
         before
     }
 
     fn set_relationship(&mut self, id: RelationshipId, relationship: Option<Relationship>) -> Option<Relationship> {
-        let before = self.relationships.remove(&id);
+        let before = self.relationships.remove(&id).map(|relationship| *relationship);
         let versions = [&before, &relationship];
         versions.into_iter().flatten().for_each(|version| self.touched.note(Touched::Needs(version.from)));
         if let Some(before) = &before {
@@ -394,7 +392,7 @@ impl Estate {
         if let Some(relationship) = relationship {
             self.outgoing.entry(relationship.from).or_default().insert((relationship.to, id));
             self.incoming.entry(relationship.to).or_default().insert(id);
-            self.relationships.insert(id, relationship);
+            self.relationships.insert(id, Box::new(relationship));
         }
         before
     }
@@ -434,7 +432,7 @@ impl Estate {
     }
 }
 
-fn remove_from<K: std::hash::Hash + Eq, V: Ord>(index: &mut HashMap<K, BTreeSet<V>>, key: &K, value: V) {
+fn remove_from<K: std::hash::Hash + Eq, V: Ord>(index: &mut HashMap<K, SmallSet<V>>, key: &K, value: V) {
     if let Some(values) = index.get_mut(key) {
         values.remove(&value);
         if values.is_empty() {

@@ -247,7 +247,7 @@ fn meets(number: u128, from: u128, device: u128, days: i64) -> Put {
         agent: Some(AgentId(Uuid::from_u128(100))),
         source: Source::Agent,
         detail: "its table of neighbours".into(),
-        endpoints: std::collections::BTreeSet::new(),
+        endpoints: Default::default(),
         samples_seen: 0,
         samples_total: 1,
         first_seen: now().plus_millis(-90 * DAY_MS),

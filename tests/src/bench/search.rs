@@ -248,7 +248,7 @@ fn relationship(number: usize, kind: &str, from: usize, to: usize, now: Timestam
         agent: None,
         source: Source::Import("cmdb-old".into()),
         detail: String::new(),
-        endpoints: std::collections::BTreeSet::new(),
+        endpoints: Default::default(),
         samples_seen: 0,
         samples_total: 0,
         first_seen: now,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rollcall::store::{AgentRecord, AttributedChange, AuditEntry, Batch, EnrollAttempt, EnrollOutcome, SharedStore, TokenRecord};
 use rollcall_core::{
     Attribute, Change, Ci, Claim, Evidence, IdentityKey, IdentityKeyKind, Judge, Judgement, Lifecycle, Method, MinUp, NeedGroup, Pattern,
-    Purpose, Put, Relationship, SoftwareEntry, Source, Standing, Suggestion,
+    Purpose, Put, Relationship, SmallSet, SoftwareEntry, Source, Standing, Suggestion,
 };
 use rollcall_shared::{CiId, NeedGroupId, RelationshipId, Timestamp, TokenId, catalogue::Hardness};
 use serde_json::json;
@@ -77,7 +77,7 @@ pub fn relationship(n: u128, from_ci: CiId, to_ci: CiId, from: Timestamp) -> Rel
                 agent: Some(id(n)),
                 source: Source::Agent,
                 detail: HOSTILE.into(),
-                endpoints: ["tcp 10.0.0.7:5432".parse().unwrap(), "udp [2001:db8::1]:53".parse().unwrap()].into(),
+                endpoints: ["tcp 10.0.0.7:5432", "udp [2001:db8::1]:53"].map(|it| it.parse().unwrap()).into_iter().collect(),
                 samples_seen: u64::MAX,
                 samples_total: 12,
                 first_seen: from,
@@ -89,7 +89,7 @@ pub fn relationship(n: u128, from_ci: CiId, to_ci: CiId, from: Timestamp) -> Rel
                 agent: None,
                 source: Source::Api("deploy".into()),
                 detail: String::new(),
-                endpoints: [].into(),
+                endpoints: SmallSet::new(),
                 samples_seen: 0,
                 samples_total: 0,
                 first_seen: from,

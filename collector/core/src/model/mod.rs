@@ -11,6 +11,7 @@ mod judgement;
 mod merge;
 mod need_group;
 mod relationship;
+mod small_set;
 mod software;
 mod stage;
 
@@ -25,6 +26,7 @@ pub use judgement::{Judge, Judgement, Purpose};
 pub use merge::{Merge, MergeStep};
 pub use need_group::{MinUp, NeedGroup, Pattern, Standing, Suggestion};
 pub use relationship::{Evidence, Method, Relationship};
+pub use small_set::SmallSet;
 pub use software::{SoftwareEntry, SoftwareId, SoftwareSet};
 pub use stage::{Requirement, Sighting, Stage, TRANSITIONS, Transition, transition};
 

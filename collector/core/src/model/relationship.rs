@@ -1,8 +1,6 @@
-use std::collections::BTreeSet;
-
 use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, catalogue::Hardness};
 
-use super::{attribute::Source, ci::Lifecycle, endpoint::Endpoint, judgement::Judgement};
+use super::{attribute::Source, ci::Lifecycle, endpoint::Endpoint, judgement::Judgement, small_set::SmallSet};
 
 /// A directed relationship: `from` depends on `to`.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +43,7 @@ pub struct Evidence {
     pub detail: String,
     /// The addresses and ports on the dependency's side, for observed connections; empty for everything else. Says which
     /// service is meant when one appears there later.
-    pub endpoints: BTreeSet<Endpoint>,
+    pub endpoints: SmallSet<Endpoint>,
     /// Samples in which it was seen active, over all windows reported; 0 for what is not sampled.
     pub samples_seen: u64,
     /// Samples taken.

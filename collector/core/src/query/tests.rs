@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp};
@@ -58,7 +58,7 @@ pub(super) fn relationship(number: u128, kind: &str, from: u128, to: u128) -> Re
             agent: None,
             source: Source::User("ada".into()),
             detail: String::new(),
-            endpoints: BTreeSet::new(),
+            endpoints: Default::default(),
             samples_seen: 0,
             samples_total: 0,
             first_seen: now(),

@@ -8,7 +8,7 @@ use rollcall_shared::{CiId, RelationshipId, catalogue::Hardness};
 use super::{edges, plan::Plan, sweep::Whole};
 use crate::{
     infer::{self, ASSEMBLED_FROM, FOLLOWED_BY},
-    model::{Ci, Evidence, Judge, Judgement, Lifecycle, Method, Purpose, Source},
+    model::{Ci, Evidence, Judge, Judgement, Lifecycle, Method, Purpose, SmallSet, Source},
 };
 
 /// Adds parts of those applications among `cis` that were found since, and takes back those that nobody confirmed and that are not reached any
@@ -48,7 +48,7 @@ pub(super) fn add_part(plan: &mut Plan<'_>, application: CiId, part: CiId, is_st
             agent: None,
             source: source.clone(),
             detail: why.to_owned(),
-            endpoints: BTreeSet::new(),
+            endpoints: SmallSet::new(),
             samples_seen: 0,
             samples_total: 0,
             first_seen: plan.now,

@@ -11,7 +11,7 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    model::{AgentFacts, IdentityKey, IdentityKeyKind, Lifecycle, Method, Source},
+    model::{AgentFacts, IdentityKey, IdentityKeyKind, Lifecycle, Method, SmallSet, Source},
     observe::{CertificateFacts, Observed},
 };
 
@@ -22,7 +22,7 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, 
         let id = item(plan, certificate, certificates.at);
         there.insert(id);
         let how = format!("in {}", certificate.place.replace(',', " "));
-        let (method, agent, at, endpoints) = (Method::Certificate, facts.agent, certificates.at, BTreeSet::new());
+        let (method, agent, at, endpoints) = (Method::Certificate, facts.agent, certificates.at, SmallSet::new());
         edges::see(
             plan,
             "uses",

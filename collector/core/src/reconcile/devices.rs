@@ -17,7 +17,7 @@ use super::{
     segments,
 };
 use crate::{
-    model::{AgentFacts, Ci, Evidence, IdentityKey, IdentityKeyKind, Lifecycle, Method, Source, Stage},
+    model::{AgentFacts, Ci, Evidence, IdentityKey, IdentityKeyKind, Lifecycle, Method, SmallSet, Source, Stage},
     observe::{DeviceFacts, Observed},
 };
 
@@ -313,7 +313,7 @@ impl Asked<'_> {
                 agent: Some(facts.agent),
                 source: Source::Agent,
                 detail: how,
-                endpoints: BTreeSet::new(),
+                endpoints: SmallSet::new(),
                 samples_seen: 1,
                 samples_total: 1,
                 first_seen: self.at,

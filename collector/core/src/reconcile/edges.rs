@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rollcall_shared::{AgentId, CiId, RelationshipId, Timestamp, wire::v1::ServiceKey};
 
 use super::{identify::listed, noise, plan::Plan};
-use crate::model::{Ci, Endpoint, Evidence, IdentityKey, IdentityKeyKind, Judge, Judgement, Lifecycle, Method, Purpose, Source};
+use crate::model::{Ci, Endpoint, Evidence, IdentityKey, IdentityKeyKind, Judge, Judgement, Lifecycle, Method, Purpose, SmallSet, Source};
 
 /// More endpoints than this say no more about a relationship.
 const MOST_ENDPOINTS: usize = 64;
@@ -86,7 +86,7 @@ pub(super) struct Sighting {
     /// When the same agent reported connections before.
     pub(super) reported_before: Option<Timestamp>,
     /// Addresses and ports on the dependency's side.
-    pub(super) endpoints: BTreeSet<Endpoint>,
+    pub(super) endpoints: SmallSet<Endpoint>,
     /// Samples in which it was seen.
     pub(super) seen: u64,
     /// Samples taken.
@@ -117,10 +117,7 @@ pub(super) fn see(plan: &mut Plan<'_>, kind: &str, from: CiId, to: CiId, sightin
                 known.samples_total = known.samples_total.saturating_add(sighting.total);
                 known.last_seen = sighting.at;
             }
-            known.endpoints.extend(sighting.endpoints.iter().copied());
-            while known.endpoints.len() > MOST_ENDPOINTS {
-                known.endpoints.pop_last();
-            }
+            known.endpoints = union(&known.endpoints, &sighting.endpoints);
             known.detail = detail(&known.endpoints, &sighting.how);
         }
         None => evidence.push(Evidence {
@@ -199,7 +196,7 @@ pub(super) fn hand_over(plan: &mut Plan<'_>, id: RelationshipId, before: AgentId
     set_evidence(plan, id, evidence, reason);
 }
 
-fn detail(endpoints: &BTreeSet<Endpoint>, how: &str) -> String {
+fn detail(endpoints: &SmallSet<Endpoint>, how: &str) -> String {
     const SHOWN: usize = 4;
     let mut shown = endpoints.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     if endpoints.len() > SHOWN {
@@ -208,8 +205,14 @@ fn detail(endpoints: &BTreeSet<Endpoint>, how: &str) -> String {
     if shown.is_empty() { how.to_owned() } else { format!("{shown}, {how}") }
 }
 
+/// The first so many of all.
+fn union(some: &SmallSet<Endpoint>, others: &SmallSet<Endpoint>) -> SmallSet<Endpoint> {
+    let all: SmallSet<Endpoint> = some.iter().chain(others).copied().collect();
+    all.iter().take(MOST_ENDPOINTS).copied().collect()
+}
+
 /// The same evidence about some of its endpoints.
-fn about(evidence: &Evidence, endpoints: BTreeSet<Endpoint>) -> Evidence {
+fn about(evidence: &Evidence, endpoints: SmallSet<Endpoint>) -> Evidence {
     let how = evidence.detail.rsplit_once(", ").map_or(evidence.detail.as_str(), |(_, how)| how);
     Evidence { detail: detail(&endpoints, how), endpoints, ..evidence.clone() }
 }
@@ -220,7 +223,7 @@ pub(super) fn join(into: &mut Vec<Evidence>, more: impl IntoIterator<Item = Evid
         let same = |it: &&mut Evidence| (it.method, it.agent, &it.source) == (evidence.method, evidence.agent, &evidence.source);
         match into.iter_mut().find(same) {
             Some(known) => {
-                let endpoints: BTreeSet<_> = known.endpoints.union(&evidence.endpoints).copied().take(MOST_ENDPOINTS).collect();
+                let endpoints = union(&known.endpoints, &evidence.endpoints);
                 *known = Evidence {
                     samples_seen: known.samples_seen.max(evidence.samples_seen),
                     samples_total: known.samples_total.max(evidence.samples_total),
@@ -268,13 +271,13 @@ pub(super) fn sort_arrivals(plan: &mut Plan<'_>, residents: &mut Residents, at: 
         }
         let mut sorted: BTreeMap<CiId, Vec<Evidence>> = BTreeMap::new();
         for evidence in &relationship.evidence {
-            let mut endpoints: BTreeMap<CiId, BTreeSet<Endpoint>> = BTreeMap::new();
+            let mut endpoints: BTreeMap<CiId, SmallSet<Endpoint>> = BTreeMap::new();
             for endpoint in &evidence.endpoints {
                 let to = residents.receiver(plan, machine, endpoint).unwrap_or(machine);
                 endpoints.entry(to).or_default().insert(*endpoint);
             }
             if evidence.endpoints.is_empty() {
-                endpoints.insert(machine, BTreeSet::new());
+                endpoints.insert(machine, SmallSet::new());
             }
             for (to, endpoints) in endpoints {
                 sorted.entry(to).or_default().push(about(evidence, endpoints));

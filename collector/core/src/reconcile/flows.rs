@@ -13,7 +13,7 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    model::{AgentFacts, Endpoint, Lifecycle, Method},
+    model::{AgentFacts, Endpoint, Lifecycle, Method, SmallSet},
     observe::{AddressScope, Flows, IncomingFlow, Observed, OutgoingFlow, scope},
 };
 
@@ -242,7 +242,7 @@ impl Join<'_, '_> {
             at: self.flows.at,
             since: self.flows.at,
             reported_before: self.reported_before,
-            endpoints: BTreeSet::new(),
+            endpoints: SmallSet::new(),
             seen: 0,
             total: self.flows.samples,
             how: how.to_owned(),

@@ -10,7 +10,7 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    model::{AgentFacts, Ci, IdentityKey, IdentityKeyKind, Lifecycle, Method},
+    model::{AgentFacts, Ci, IdentityKey, IdentityKeyKind, Lifecycle, Method, SmallSet},
     observe::Observed,
 };
 
@@ -110,7 +110,7 @@ fn runs_on(plan: &mut Plan<'_>, guest: CiId, host: CiId, agent: AgentId, at: Tim
         return;
     }
     let how = format!("the host's list of guests and the guest's own ids agree: {}", what.replace(',', " "));
-    let (method, endpoints) = (Method::Guest, BTreeSet::new());
+    let (method, endpoints) = (Method::Guest, SmallSet::new());
     edges::see(
         plan,
         "runs_on",

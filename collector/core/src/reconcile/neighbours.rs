@@ -15,7 +15,7 @@ use super::{
     segments,
 };
 use crate::{
-    model::{AgentFacts, Ci, IdentityKeyKind, Lifecycle, Method, Source, Stage},
+    model::{AgentFacts, Ci, IdentityKeyKind, Lifecycle, Method, SmallSet, Source, Stage},
     observe::{Observed, is_in},
 };
 
@@ -60,7 +60,7 @@ fn ask(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, asked: Asked<'_>)
         let Some(target) = target.filter(|target| *target != machine) else { continue };
         targets.insert(target);
         let how = format!("{} {} in its configuration", asked.what, name.replace(',', " "));
-        let (method, agent, at, endpoints) = (asked.method, facts.agent, asked.at, BTreeSet::new());
+        let (method, agent, at, endpoints) = (asked.method, facts.agent, asked.at, SmallSet::new());
         if asked.kind == "routes_through" && !owner::forwards(plan, target) {
             edges::forget_forwarded(plan, target);
         }

@@ -16,7 +16,7 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    model::{AgentFacts, Ci, Endpoint, Lifecycle, Method, RUNNING, Source, Stage},
+    model::{AgentFacts, Ci, Endpoint, Lifecycle, Method, RUNNING, SmallSet, Source, Stage},
     observe::{Listed, Observed, ServiceFacts, daemon_class},
 };
 
@@ -45,7 +45,7 @@ pub(super) fn reconcile(plan: &mut Plan<'_>, machine: CiId, facts: &AgentFacts, 
         let id = ensure(plan, machine, facts.agent, key, described, known.get(key).copied());
         ids.insert(key.clone(), id);
         let how = "listed by the machine's agent".to_owned();
-        let (method, agent, endpoints) = (Method::RunsOn, facts.agent, BTreeSet::new());
+        let (method, agent, endpoints) = (Method::RunsOn, facts.agent, SmallSet::new());
         edges::see(
             plan,
             "runs_on",

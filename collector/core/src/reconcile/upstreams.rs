@@ -16,7 +16,7 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    model::{AgentFacts, Endpoint, IdentityKeyKind, Method, Source},
+    model::{AgentFacts, Endpoint, IdentityKeyKind, Method, SmallSet, Source},
     observe::{Observed, UpstreamFacts},
 };
 
@@ -64,7 +64,7 @@ struct Named<'a> {
 impl Named<'_> {
     fn name<'u>(&self, plan: &mut Plan<'_>, residents: &mut Residents, upstreams: impl Iterator<Item = &'u UpstreamFacts>) {
         let Self { machine, from, facts, at, complete } = *self;
-        let mut named: BTreeMap<CiId, (BTreeSet<Endpoint>, BTreeSet<&str>)> = BTreeMap::new();
+        let mut named: BTreeMap<CiId, (SmallSet<Endpoint>, BTreeSet<&str>)> = BTreeMap::new();
         for upstream in upstreams {
             if let Some((to, endpoint)) = target(plan, residents, machine, facts, upstream, at) {
                 let (endpoints, how) = named.entry(to).or_default();

@@ -1,7 +1,7 @@
-use std::{borrow::Cow, collections::BTreeSet};
+use std::borrow::Cow;
 
 use rollcall_core::{
-    Endpoint, Evidence, Judge, Judgement, Method, MinUp, NeedGroup, Pattern, Purpose, Put, Relationship, Standing, Suggestion,
+    Endpoint, Evidence, Judge, Judgement, Method, MinUp, NeedGroup, Pattern, Purpose, Put, Relationship, SmallSet, Standing, Suggestion,
 };
 use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, catalogue::Hardness};
 use serde::{Deserialize, Serialize};
@@ -164,7 +164,7 @@ impl EvidenceJson<'_> {
     }
 }
 
-fn endpoints(at: At<'_>, texts: &[String]) -> Result<BTreeSet<Endpoint>, StoreError> {
+fn endpoints(at: At<'_>, texts: &[String]) -> Result<SmallSet<Endpoint>, StoreError> {
     texts.iter().map(|text| text.parse().map_err(|error| at.corrupt("evidence", error))).collect()
 }
 

@@ -1,11 +1,9 @@
-use std::collections::BTreeSet;
-
 use rollcall_shared::{CiId, RelationshipId, catalogue::Hardness};
 
 use super::{CommandError, Order, active, check_type, planned, short};
 use crate::{
     Estate,
-    model::{ChangeSet, Evidence, Judge, Judgement, Lifecycle, Method, Purpose, Relationship, Source},
+    model::{ChangeSet, Evidence, Judge, Judgement, Lifecycle, Method, Purpose, Relationship, SmallSet, Source},
     reconcile::{edges, noise, plan::Plan},
 };
 
@@ -60,7 +58,7 @@ pub(super) fn say(
             agent: None,
             source: source.clone(),
             detail,
-            endpoints: BTreeSet::new(),
+            endpoints: SmallSet::new(),
             samples_seen: 0,
             samples_total: 0,
             first_seen: plan.now,
