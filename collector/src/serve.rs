@@ -276,10 +276,10 @@ async fn bind(address: SocketAddr, name: &str) -> anyhow::Result<TcpListener> {
 }
 
 async fn load_estate(store: &SharedStore) -> anyhow::Result<Estate> {
-    let snapshot = store.load().await.context("the database cannot be read")?;
+    let mut estate = Estate::default();
+    let rest = store.load_in_pages(&mut |put| estate.take(put)).await.context("the database cannot be read")?;
     tokio::task::spawn_blocking(move || {
-        let mut estate = Estate::default();
-        snapshot.apply_to(&mut estate);
+        rest.apply_to(&mut estate);
         estate
     })
     .await

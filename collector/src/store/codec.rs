@@ -97,6 +97,16 @@ pub(super) fn records<T: Decode>(text: &str) -> Result<Vec<T::Record>, StoreErro
     rows::<T>(text)?.into_iter().map(T::decode).collect()
 }
 
+/// Decodes each, into the room that they take: a collector keeps millions, and what collects in place would leave them in the room of their
+/// JSON, four at least.
+pub(super) fn each<T, R>(items: Vec<T>, mut decode: impl FnMut(T) -> Result<R, StoreError>) -> Result<Vec<R>, StoreError> {
+    let mut all = Vec::with_capacity(items.len());
+    for item in items {
+        all.push(decode(item)?);
+    }
+    Ok(all)
+}
+
 /// Finds the row that did not read, for the error.
 fn which_row<T: Row>(text: &str, error: &serde_json::Error) -> StoreError {
     let corrupt = |id: String, problem: String| StoreError::Corrupt { table: T::TABLE, id, column: "(any)", problem };

@@ -20,7 +20,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rollcall_core::Revision;
+use rollcall_core::{Put, Revision};
 use rollcall_shared::{AgentId, ApiTokenId, CiId, DocumentId, FrozenAnswerId, Timestamp, TokenId, UserId, ViewId, wire::v1::Exchange};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -38,6 +38,9 @@ pub use self::{
 
 /// A store that the handlers, the writer and the jobs share.
 pub type SharedStore = Arc<dyn Store>;
+
+/// What is done with each thing that is read.
+pub type TakePut<'t> = &'t mut (dyn FnMut(Put) + Send);
 
 /// Durable state. All methods can fail with [`StoreError`]; "not there" is `None` or `false`, never an error.
 #[async_trait]
@@ -60,7 +63,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// The whole current state: every CI (retired ones too), every live relationship and need group, every conflict that is
     /// open or keeps two CIs apart, and every software set and agent binding.
-    async fn load(&self) -> Result<Snapshot, StoreError>;
+    async fn load(&self) -> Result<Snapshot, StoreError> {
+        let mut puts = Vec::new();
+        let snapshot = self.load_in_pages(&mut |put| puts.push(put)).await?;
+        Ok(Snapshot { puts, ..snapshot })
+    }
+
+    /// The same, each thing given while others are still read: an estate is never there twice. What is returned has no puts. After an error
+    /// what was taken is only a part.
+    async fn load_in_pages(&self, take: TakePut<'_>) -> Result<Snapshot, StoreError>;
 
     /// The state as of a past instant: what was valid then, by the collector's clock. Conflicts are not part of it.
     async fn load_as_of(&self, at: Timestamp) -> Result<Snapshot, StoreError>;

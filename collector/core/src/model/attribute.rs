@@ -130,7 +130,11 @@ impl Attribute {
                 return false;
             }
             Some(known) => *known = claim,
-            None => self.claims.push(claim),
+            None => {
+                // Most attributes have one claim for ever, and there are millions.
+                self.claims.reserve_exact(1);
+                self.claims.push(claim);
+            }
         }
         self.claims.sort_by(precedence);
         true

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{At, Decode, Row, StoreError, json, time};
+use super::{At, Decode, Row, StoreError, each, json, time};
 use crate::store::{CiVersion, plan::Version};
 
 /// `ci_version`
@@ -86,10 +86,7 @@ impl CiRow {
             stage: at.word("stage", &self.stage, Stage::parse)?,
             sighting: self.sighting.as_deref().map(|text| at.json::<SightingJson>("sighting", text)).transpose()?.map(Sighting::from),
             attributes: attributes(at, &self.attributes)?,
-            keys: keys
-                .into_iter()
-                .map(|(kind, value)| Ok(IdentityKey { kind: at.word("keys", &kind, IdentityKeyKind::parse)?, value }))
-                .collect::<Result<_, StoreError>>()?,
+            keys: each(keys, |(kind, value)| Ok(IdentityKey { kind: at.word("keys", &kind, IdentityKeyKind::parse)?, value }))?,
             agent: self.agent.map(AgentId),
             merged_into: self.merged_into.map(CiId),
             first_seen: time(self.first_seen),
@@ -183,14 +180,11 @@ fn attributes(at: At<'_>, text: &str) -> Result<BTreeMap<String, Attribute>, Sto
     by_name
         .into_iter()
         .map(|(name, claims)| {
-            let claims = claims
-                .into_iter()
-                .map(|claim| {
-                    let source = at.source("attributes", &claim.source)?;
-                    let (since, confirmed) = (time(claim.since), time(claim.confirmed.unwrap_or(claim.since)));
-                    Ok(Claim { value: claim.value.into_owned(), source, since, confirmed, pinned: claim.pinned })
-                })
-                .collect::<Result<Vec<_>, StoreError>>()?;
+            let claims = each(claims, |claim| {
+                let source = at.source("attributes", &claim.source)?;
+                let (since, confirmed) = (time(claim.since), time(claim.confirmed.unwrap_or(claim.since)));
+                Ok(Claim { value: claim.value.into_owned(), source, since, confirmed, pinned: claim.pinned })
+            })?;
             let attribute = Attribute::from_ordered(claims)
                 .ok_or_else(|| at.corrupt("attributes", format!("{name:?} has no claim, or two of one source")))?;
             Ok((name, attribute))

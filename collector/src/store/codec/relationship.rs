@@ -7,7 +7,7 @@ use rollcall_shared::{AgentId, CiId, NeedGroupId, RelationshipId, catalogue::Har
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{At, Decode, Row, StoreError, json, time};
+use super::{At, Decode, Row, StoreError, each, json, time};
 use crate::store::plan::Version;
 
 /// `relationship_version`
@@ -64,7 +64,7 @@ impl Decode for RelationshipRow {
             hardness: self.hardness.as_deref().map(|word| at.word("hardness", word, hardness)).transpose()?,
             judgement: self.judgement.as_deref().map(|text| judgement(at, text)).transpose()?,
             lifecycle: at.lifecycle(&self.lifecycle)?,
-            evidence: evidence.into_iter().map(|evidence| evidence.decode(at)).collect::<Result<_, _>>()?,
+            evidence: each(evidence, |evidence| evidence.decode(at))?,
             kind: self.kind,
             first_seen: time(self.first_seen),
             valid_from: time(self.valid_from),
@@ -229,7 +229,7 @@ impl Decode for NeedGroupRow {
         Ok(Put::NeedGroup(NeedGroup {
             id: NeedGroupId(self.id),
             ci: CiId(self.ci),
-            members: at.json("members", &self.members)?,
+            members: at.json("members", &self.members).and_then(|members| each(members, Ok))?,
             min_up,
             hardness: at.word("hardness", &self.hardness, hardness)?,
             lifecycle: at.lifecycle(&self.lifecycle)?,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{PostgresStore, Result};
 use crate::store::{
-    Snapshot,
+    Snapshot, TakePut,
     codec::{self, BindingRow, CiRow, ConflictRow, Decode, DefinitionRow, MergeRow, NeedGroupRow, RelationshipRow, SeenRow, SoftwareRow},
     columns, installed,
 };
@@ -136,18 +136,20 @@ const MERGES_SINCE: &str = json_rows!(columns::merge!(), "FROM merge_record WHER
 pub(super) const SOFTWARE_BY_ID: &str = json_rows!(columns::software!(), "FROM software WHERE id = ANY($1)");
 
 impl PostgresStore {
-    pub(super) async fn load_current(&self) -> Result<Snapshot> {
+    pub(super) async fn load_current(&self, take: TakePut<'_>) -> Result<Snapshot> {
         let mut reader = self.read_at_one_instant().await?;
-        let mut snapshot = reader.state(&CURRENT, None).await?;
-        snapshot.puts.extend(reader.records::<ConflictRow>(STANDING_CONFLICTS, None).await?);
-        snapshot.puts.extend(reader.records::<MergeRow>(STANDING_MERGES, None).await?);
+        let mut snapshot = reader.state(&CURRENT, None, take).await?;
+        reader.puts::<ConflictRow>(STANDING_CONFLICTS, None, take).await?;
+        reader.puts::<MergeRow>(STANDING_MERGES, None, take).await?;
         snapshot.last_seen = reader.records::<SeenRow>(SEEN, None).await?;
         self.catalogue.learn_all(&snapshot.software.catalogue);
         Ok(snapshot)
     }
 
     pub(super) async fn load_past(&self, at: Timestamp) -> Result<Snapshot> {
-        self.read_at_one_instant().await?.state(&PAST, Some(at.as_millis())).await
+        let mut puts = Vec::new();
+        let snapshot = self.read_at_one_instant().await?.state(&PAST, Some(at.as_millis()), &mut |put| puts.push(put)).await?;
+        Ok(Snapshot { puts, ..snapshot })
     }
 
     pub(super) async fn load_since(&self, after: Revision) -> Result<Snapshot> {
@@ -195,37 +197,56 @@ struct Reader {
 }
 
 impl Reader {
-    async fn state(&mut self, pages: &Pages, at: Option<i64>) -> Result<Snapshot> {
+    async fn state(&mut self, pages: &Pages, at: Option<i64>, take: TakePut<'_>) -> Result<Snapshot> {
         // The catalogue first: what follows is read by it.
-        let mut puts = self.records::<DefinitionRow>(pages.definitions, at).await?;
-        puts.extend(self.records::<CiRow>(pages.cis, at).await?);
-        puts.extend(self.records::<RelationshipRow>(pages.relationships, at).await?);
-        puts.extend(self.records::<NeedGroupRow>(pages.need_groups, at).await?);
-        puts.extend(self.records::<BindingRow>(pages.bindings, at).await?);
-        let installed = self.pages(pages.software_sets, at, installed::read_sets).await?;
+        self.puts::<DefinitionRow>(pages.definitions, at, take).await?;
+        self.puts::<CiRow>(pages.cis, at, take).await?;
+        self.puts::<RelationshipRow>(pages.relationships, at, take).await?;
+        self.puts::<NeedGroupRow>(pages.need_groups, at, take).await?;
+        self.puts::<BindingRow>(pages.bindings, at, take).await?;
+        let mut installed = Vec::new();
+        self.pages(pages.software_sets, at, installed::read_sets, |page| installed.extend(page)).await?;
         let software = installed::with_catalogue(installed, self.catalogue().await?)?;
-        Ok(Snapshot { revision: self.revision, puts, software, last_seen: Vec::new() })
+        Ok(Snapshot { revision: self.revision, software, ..Snapshot::default() })
     }
 
     async fn records<T: Decode>(&mut self, sql: &'static str, at: Option<i64>) -> Result<Vec<T::Record>> {
-        self.pages(sql, at, codec::records::<T>).await
+        let mut all = Vec::new();
+        self.pages(sql, at, codec::records::<T>, |page| all.extend(page)).await?;
+        Ok(all)
+    }
+
+    async fn puts<T: Decode<Record = Put>>(&mut self, sql: &'static str, at: Option<i64>, take: TakePut<'_>) -> Result<()> {
+        self.pages(sql, at, codec::records::<T>, |page| page.into_iter().for_each(&mut *take)).await
     }
 
     /// Reads a table page by page; one page is decoded while the next is fetched.
-    async fn pages<R: Send + 'static>(&mut self, sql: &'static str, at: Option<i64>, decode: fn(&str) -> Result<Vec<R>>) -> Result<Vec<R>> {
-        let mut all = Vec::new();
+    async fn pages<R: Send + 'static>(
+        &mut self,
+        sql: &'static str,
+        at: Option<i64>,
+        decode: fn(&str) -> Result<Vec<R>>,
+        mut take: impl FnMut(Vec<R>) + Send,
+    ) -> Result<()> {
         let mut after = Uuid::nil().to_string();
         let mut decoding: Option<JoinHandle<Result<Vec<R>>>> = None;
         loop {
             let query = sqlx::query_as(sql).bind(&after);
             let query = if at.is_some() { query.bind(at) } else { query };
             let (last, page): (Option<String>, String) = query.fetch_one(&mut *self.tx).await?;
-            if let Some(before) = decoding.take() {
-                all.extend(before.await.map_err(|_| sqlx::Error::WorkerCrashed)??);
+            let decoded = match decoding.take() {
+                Some(before) => before.await.map_err(|_| sqlx::Error::WorkerCrashed)??,
+                None => Vec::new(),
+            };
+            let is_the_end = last.is_none();
+            if let Some(last) = last {
+                after = last;
+                decoding = Some(spawn_blocking(move || decode(&page)));
             }
-            let Some(last) = last else { return Ok(all) };
-            after = last;
-            decoding = Some(spawn_blocking(move || decode(&page)));
+            take(decoded);
+            if is_the_end {
+                return Ok(());
+            }
         }
     }
 

@@ -44,7 +44,8 @@ use uuid::Uuid;
 use super::{
     AgentRecord, AgentState, ApiTokenRecord, AuditEntry, Batch, CiVersion, Cut, DifferingPage, EnrollAttempt, EnrollOutcome, Event,
     FrozenAnswer, GraphCopy, ImportId, ImportPart, ImportRecord, ImportState, Inventory, IssuedCertificate, Kept, KeyedAnswer,
-    KeyedRequest, SeenRequest, SessionRecord, Snapshot, Store, StoreError, Thinned, TokenRecord, UnchangedCheckIn, UserRecord, ViewRecord,
+    KeyedRequest, SeenRequest, SessionRecord, Snapshot, Store, StoreError, TakePut, Thinned, TokenRecord, UnchangedCheckIn, UserRecord,
+    ViewRecord,
     catalogue::Catalogue,
     codec::{self, Decode},
 };
@@ -120,8 +121,8 @@ impl Store for PostgresStore {
             to.display()
         )))
     }
-    async fn load(&self) -> Result<Snapshot> {
-        self.load_current().await
+    async fn load_in_pages(&self, take: TakePut<'_>) -> Result<Snapshot> {
+        self.load_current(take).await
     }
     async fn load_as_of(&self, at: Timestamp) -> Result<Snapshot> {
         self.load_past(at).await

@@ -100,7 +100,7 @@ pub async fn load(store: &SharedStore, directory: &Path, cis: usize) -> anyhow::
     let begun = process_cpu();
     let started = Instant::now();
     let mut estate = Estate::default();
-    store.load().await?.apply_to(&mut estate);
+    store.load_in_pages(&mut |put| estate.take(put)).await?.apply_to(&mut estate);
     let mut graph = Graph::from_estate(&estate);
     let (whole, whole_cpu) = (started.elapsed(), process_cpu() - begun);
     let resident = resident_megabytes("VmRSS:")?;
