@@ -117,6 +117,9 @@ pub struct Node {
 
 const NO_OWNER: u32 = u32::MAX;
 
+// There is one for each of a million.
+const _: () = assert!(size_of::<Node>() == 48);
+
 #[derive(Clone, Debug)]
 struct Class {
     name: Box<str>,

@@ -20,6 +20,8 @@ pub(super) struct PackedEdge {
     pub(super) flags: u8,
 }
 
+const _: () = assert!(size_of::<PackedEdge>() == 24);
+
 const HARDNESS: u8 = 0b11;
 const COVERED: u8 = 1 << 2;
 const TRAVELS: u8 = 1 << 3;
