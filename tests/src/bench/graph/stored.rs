@@ -65,6 +65,8 @@ pub struct Loaded {
     resident: f64,
     visible: f64,
     committed: f64,
+    graphed: f64,
+    waited: f64,
 }
 
 impl Loaded {
@@ -79,6 +81,8 @@ impl Loaded {
             only("    resident memory, both graphs", self.resident, "MB"),
             at_most("a write durable and visible in answers, at 1,000 edge writes a second, longest", self.visible, 50.0, "ms", "<= 50 ms"),
             only("  of which made durable, longest", self.committed, "ms"),
+            only("  of which taken into the estate and the graph, longest", self.graphed, "ms"),
+            only("  of which behind the write before, longest", self.waited, "ms"),
         ]
     }
 }
@@ -113,7 +117,7 @@ pub async fn load(store: &SharedStore, directory: &Path, cis: usize) -> anyhow::
     const COMMITS: u32 = 50;
     let mut random = Random(3);
     let mut free = Duration::ZERO;
-    let (mut longest, mut longest_commit) = (Duration::ZERO, Duration::ZERO);
+    let [mut longest, mut longest_commit, mut longest_graph, mut longest_wait] = [Duration::ZERO; 4];
     let mut revision = estate.revision();
     for round in 0..COMMITS {
         let puts: Vec<Put> = (0..20).map(|at| Put::Relationship(relationship(cis, &mut random, round * 20 + at))).collect();
@@ -121,14 +125,19 @@ pub async fn load(store: &SharedStore, directory: &Path, cis: usize) -> anyhow::
         let mark = estate.mark();
         let started = Instant::now();
         revision = store.commit(revision, &batch(puts.iter().cloned())).await?;
-        longest_commit = longest_commit.max(started.elapsed());
+        let committed = started.elapsed();
+        longest_commit = longest_commit.max(committed);
         puts.iter().for_each(|put| estate.put(put));
         graph = match estate.touched_since(mark) {
             Some(touched) => graph.after(&estate, touched),
             None => Graph::from_estate(&estate),
         };
-        free = free.max(arrival) + started.elapsed();
+        let taken = started.elapsed();
+        longest_graph = longest_graph.max(taken - committed);
+        longest_wait = longest_wait.max(free.saturating_sub(arrival));
+        free = free.max(arrival) + taken;
         longest = longest.max(free - arrival);
+        if std::env::var_os("TMP").is_some() { eprintln!("TMP {round} commit {committed:?} graph {:?} behind {:?}", taken - committed, free - arrival); }
     }
     Ok(Loaded {
         answered: answered.as_secs_f64(),
@@ -139,6 +148,8 @@ pub async fn load(store: &SharedStore, directory: &Path, cis: usize) -> anyhow::
         resident,
         visible: longest.as_secs_f64() * 1e3,
         committed: longest_commit.as_secs_f64() * 1e3,
+        graphed: longest_graph.as_secs_f64() * 1e3,
+        waited: longest_wait.as_secs_f64() * 1e3,
     })
 }
 
