@@ -137,7 +137,6 @@ pub async fn load(store: &SharedStore, directory: &Path, cis: usize) -> anyhow::
         longest_wait = longest_wait.max(free.saturating_sub(arrival));
         free = free.max(arrival) + taken;
         longest = longest.max(free - arrival);
-        if std::env::var_os("TMP").is_some() { eprintln!("TMP {round} commit {committed:?} graph {:?} behind {:?}", taken - committed, free - arrival); }
     }
     Ok(Loaded {
         answered: answered.as_secs_f64(),
