@@ -81,7 +81,10 @@ impl App {
 
     /// Classes, relationship types and rules as they are now.
     pub fn catalogue(&self) -> Arc<rollcall_core::Catalogue> {
-        Arc::clone(self.estate().catalogue())
+        match self.starting.early() {
+            Ok(Some(early)) => Arc::clone(early.known.catalogue()),
+            _ => Arc::clone(self.estate().catalogue()),
+        }
     }
 
     /// The graph of the estate as it is now.

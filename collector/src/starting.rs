@@ -16,7 +16,7 @@ use rollcall_shared::wire::Problem;
 use crate::{api, app::SharedApp, auth::Refusal, graph_copy::Early};
 
 /// When somebody who was sent away should come again.
-const RETRY_SECONDS: u32 = 5;
+pub(crate) const RETRY_SECONDS: u32 = 5;
 /// Calls of the API that need the graph and what the store knows, and nothing of the estate.
 const ANSWERED: &[&str] = &["/impact", "/impact/export", "/session", "/openapi.json"];
 

@@ -208,7 +208,7 @@ async fn list(State(app): State<SharedApp>, _: Viewer, Params(params): Params<Li
 }
 
 /// Runs what takes long off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::error!(%error, "a request's work ended badly");
         Refusal::internal()

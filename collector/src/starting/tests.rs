@@ -70,6 +70,25 @@ async fn impact_is_answered_before_the_estate_is_read() {
     assert_eq!(early[0]["affected"][0]["path"][0]["edges"][0]["evidence"][0]["detail"], "order data");
     let (status, drawing, _) = ask(&router, &console, "POST", "/api/v1/impact/export?format=mermaid", &questions[0]).await;
     assert!(status == StatusCode::OK && drawing.as_str().is_some_and(|text| text.contains("Shop")), "{drawing}");
+    let page = async |address: String| {
+        let (status, page, _) = ask(&router, &console, "GET", &address, &nothing).await;
+        assert_eq!(status, StatusCode::OK, "{address} {page}");
+        page.as_str().map_or_else(|| page.to_string(), str::to_owned)
+    };
+    let id = |at: usize| ids[at].as_str().unwrap();
+    let shown = page(format!("/impact?ci={}", id(3))).await;
+    let chosen = "<span class=\"name\">db</span><span class=\"muted small\">Database</span>";
+    for words in ["still reading the inventory", "If db is down, the business service Shop goes down.", chosen] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains("Keep this answer"), "{shown}");
+    let found = page(format!("/impact?find=WEB&ci={}", id(2))).await;
+    let offers = |at: usize| found.contains(&format!("<button name=\"ci\" value=\"{}\"", id(at)));
+    assert!(offers(1) && !offers(2) && !offers(3), "{found}");
+    let drawn = page(format!("/impact/picture?ci={}", id(3))).await;
+    assert!(drawn.contains("Business service"), "{drawn}");
+    assert!(page(format!("/impact?ci={}&before=2020-01-01", id(3))).await.contains("reading the estate"));
+    assert!(page("/impact?ci=site:Berlin".to_owned()).await.contains("reading the estate"));
     for (method, path, body) in [
         ("GET", "/api/v1/cis", &nothing),
         ("POST", "/api/v1/impact", &json!({"failures": [{"set": "site:Berlin"}]})),
@@ -83,6 +102,10 @@ async fn impact_is_answered_before_the_estate_is_read() {
         assert!(again || path == "/-/ready", "{path}");
         assert!(answer.to_string().contains("being read") || answer.to_string().contains("reading the estate"), "{path} {answer}");
     }
+    let page = Request::get("/items").body(Body::empty()).unwrap();
+    assert_eq!(router.clone().oneshot(page).await.unwrap().headers()[header::REFRESH], "5");
+    let (_, page, _) = ask(&router, &console, "GET", "/items", &nothing).await;
+    assert!(page.as_str().is_some_and(|page| page.contains("comes by itself") && page.contains("href=\"/impact\"")), "{page}");
     assert_eq!(ask(&router, &console, "GET", "/-/healthy", &nothing).await.0, 200);
     let agents = agents::router(beginning.app(), &mut tokio::task::JoinSet::new());
     assert_eq!(ask(&agents, &console, "POST", "/agent/v1/check-in", &nothing).await.0, StatusCode::SERVICE_UNAVAILABLE);

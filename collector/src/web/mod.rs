@@ -34,18 +34,18 @@ mod wrong_method;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::Uri,
+    http::{HeaderValue, Method, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 
 use self::problem::Problem;
-use crate::app::SharedApp;
+use crate::{app::SharedApp, starting};
 
 /// Every page.
 pub fn router(app: SharedApp) -> Router {
-    let starting = app.clone();
+    let collector = app.clone();
     let pages = Router::new()
         .route("/assets/{file}", get(assets::serve))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
@@ -113,15 +113,24 @@ pub fn router(app: SharedApp) -> Router {
         .fallback(no_such_page)
         .with_state(app);
     let again = middleware::from_fn_with_state(pages.clone(), typed::show_again);
-    pages.layer(again).layer(middleware::from_fn_with_state(starting, unless_starting)).layer(middleware::map_response(security::harden))
+    pages.layer(again).layer(middleware::from_fn_with_state(collector, unless_starting)).layer(middleware::map_response(security::harden))
 }
 
-/// Before the estate is there, every page says so.
+/// Pages that need the graph and what the store knows, and nothing of the estate. They say themselves if there is no graph yet.
+const ANSWERED_EARLY: [&str; 5] = ["/sign-in", "/sign-out", "/impact", "/impact/picture", "/impact/export"];
+
+/// Before the estate is there, every other page says so, and comes by itself.
 async fn unless_starting(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
-    if app.starting.is_over() || request.uri().path().starts_with("/assets/") {
+    let path = request.uri().path();
+    if app.starting.is_over() || path.starts_with("/assets/") || ANSWERED_EARLY.contains(&path) {
         return next.run(request).await;
     }
-    Problem::from(crate::starting::refusal()).into_response()
+    let is_page = request.method() == Method::GET;
+    let mut response = Problem::starting(is_page, app.starting.early().is_ok()).into_response();
+    if is_page {
+        response.headers_mut().insert(header::REFRESH, HeaderValue::from(starting::RETRY_SECONDS));
+    }
+    response
 }
 
 async fn no_such_page(uri: Uri) -> Problem {

@@ -7,7 +7,7 @@ use axum::{
 };
 
 use super::words;
-use crate::{auth::Refusal, store::StoreError, writer::WriteError};
+use crate::{auth::Refusal, starting, store::StoreError, writer::WriteError};
 
 /// A page instead of the one asked for.
 #[derive(Template, Debug)]
@@ -62,6 +62,16 @@ impl Problem {
             to: problem.next_step.as_deref().and_then(words::page_of),
             next_step: problem.next_step.map_or_else(String::new, |step| sentence(&step)),
         }
+    }
+
+    /// The estate is not there yet. A page comes by itself when it is; `answers` tells whether impact is answered.
+    pub(super) fn starting(is_page: bool, answers: bool) -> Self {
+        let mut problem = Self::from(starting::refusal());
+        if is_page {
+            "This page comes by itself when that is done.".clone_into(&mut problem.next_step);
+        }
+        problem.to = answers.then(|| ("/impact".to_owned(), "Ask what an outage takes down"));
+        problem
     }
 
     /// What was sent makes no sense.

@@ -28,6 +28,7 @@ use crate::{
     app::{App, SharedApp},
     auth::Refusal,
     query::meant::{Meant, MeantError, Resolved},
+    starting,
 };
 
 /// Most things that a question names.
@@ -106,7 +107,13 @@ impl Deref for Known<'_> {
 
 impl Ground {
     /// The estate as it is, or as of a past instant. Names of sets mean what they meant then.
+    ///
+    /// # Errors
+    /// If the estate is not there yet, the instant lies ahead, or the store fails.
     pub(crate) async fn of(app: &App, as_of: Option<Instant>, needs_names: bool) -> Result<Self, Refusal> {
+        if !app.starting.is_over() {
+            return Err(starting::refusal());
+        }
         let now = Timestamp::now();
         match as_of {
             None => {
@@ -328,7 +335,5 @@ pub(super) async fn export(
 pub(crate) async fn drawn(app: &SharedApp, question: Question, language: Language) -> Result<String, Refusal> {
     let answer = ask(app, Question { picture: true, paths: Some(0), ..question }, EXPORTED).await?;
     let picture = answer.picture.ok_or_else(Refusal::internal)?;
-    let early = app.starting.early()?;
-    let catalogue = early.map_or_else(|| app.catalogue(), |early| Arc::clone(early.known.catalogue()));
-    Ok(language.write(&catalogue, &answer.verdict, &picture))
+    Ok(language.write(&app.catalogue(), &answer.verdict, &picture))
 }

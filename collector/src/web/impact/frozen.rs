@@ -142,7 +142,7 @@ pub(in crate::web) async fn show(visitor: Visitor, Path(id): Path<String>) -> Re
 /// `GET /impact/answers/{id}/picture`
 pub(in crate::web) async fn picture(visitor: Visitor, Path(id): Path<String>) -> Result<Json<Drawing>, Problem> {
     let answer = answer_of(kept(&visitor, &id).await?)?;
-    Ok(Json(drawing(&visitor.app.estate(), &answer.picture.unwrap_or_default())))
+    Ok(Json(drawing(&visitor.app.catalogue(), &visitor.app.estate(), &answer.picture.unwrap_or_default())))
 }
 
 /// `GET /impact/answers/{id}/export?format=…`

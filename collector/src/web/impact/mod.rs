@@ -1,5 +1,6 @@
 //! `GET /impact`: what breaks if this fails, why, what holds, and who must know. The address holds the question.
 
+mod early;
 mod frozen;
 mod paths;
 mod question;
@@ -13,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rollcall_core::{
-    Ci, Estate,
+    Catalogue, Ci, Estate,
     impact::{FailureKind, export::places, view::Limits},
 };
 use rollcall_shared::{CiId, RelationshipId, catalogue::Hardness};
@@ -67,6 +68,8 @@ struct Page {
     choices: Vec<Choice>,
     suggestions: Vec<Choice>,
     problem: Option<String>,
+    /// Whether the estate is still being read.
+    is_early: bool,
     answer: Option<Shown>,
     differences: Option<Vec<DifferenceRow>>,
     compared_with: String,
@@ -107,52 +110,70 @@ struct Choice {
     detail: String,
 }
 
+/// What is shown of items besides the answer.
+struct Offered {
+    chosen: Vec<Chosen>,
+    choices: Vec<Choice>,
+    find_problem: Option<String>,
+    suggestions: Vec<Choice>,
+}
+
 /// `GET /impact?ci=…&ci=…&kind=…&find=…`
-pub(super) async fn show(visitor: Visitor) -> Response {
+pub(super) async fn show(visitor: Visitor) -> Result<Response, Problem> {
     let question = Question::of(&visitor.query);
     let find = visitor.query.get("find").to_owned();
     let (answer, differences, problem) = if question.failing.is_empty() { (None, None, None) } else { answered(&visitor, &question).await };
-    let shell = visitor.shell(Part::Impact);
-    let page = {
-        let estate = visitor.app.estate();
-        let chosen = question.chosen(&estate, visitor.now, "/impact");
-        let (choices, find_problem) = choices(&estate, &visitor, &find, &question);
-        let has_picture = answer.as_ref().is_some_and(|answer| !answer.affected.is_empty() || !answer.absorbed.is_empty());
-        let export = |language: &str, label| (label, question.address_with("/impact/export", [("format", language)]));
-        Page {
-            shell,
-            tabs: tabs("What fails", &question),
-            kind: question.kind.unwrap_or(FailureKind::Down).as_str(),
-            kinds: KINDS.into_iter().map(|(kind, words)| (kind.as_str(), words)).collect(),
-            suggestions: if chosen.is_empty() && find.is_empty() { suggestions(&estate) } else { Vec::new() },
-            chosen,
-            as_of: question.as_of.clone(),
-            before: question.before.clone(),
-            find,
-            find_problem,
-            choices,
-            problem,
-            graph: has_picture.then(|| question.address("/impact/picture")),
-            exports: if answer.is_some() {
-                vec![
-                    export("svg", "SVG"),
-                    export("dot", "DOT"),
-                    export("mermaid", "Mermaid"),
-                    export("graphml", "GraphML"),
-                    export("json", "JSON"),
-                ]
-            } else {
-                Vec::new()
-            },
-            answer,
-            differences,
-            compared_with: question.before.clone(),
-            what_if: question.address("/impact/what-if"),
-            carried: question.pairs().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            may_freeze: visitor.actor.require(Role::ChangeReviewer).is_ok(),
-        }
+    let early = visitor.app.starting.early()?;
+    let is_early = early.is_some();
+    let Offered { chosen, choices, find_problem, suggestions } = match early {
+        Some(early) => early::offered(early, &question, &find).await?,
+        None => offered(&visitor, &question, &find),
     };
-    visitor.page(&page)
+    let has_picture = answer.as_ref().is_some_and(|answer| !answer.affected.is_empty() || !answer.absorbed.is_empty());
+    let export = |language: &str, label| (label, question.address_with("/impact/export", [("format", language)]));
+    let page = Page {
+        shell: visitor.shell(Part::Impact),
+        tabs: tabs("What fails", &question),
+        kind: question.kind.unwrap_or(FailureKind::Down).as_str(),
+        kinds: KINDS.into_iter().map(|(kind, words)| (kind.as_str(), words)).collect(),
+        suggestions,
+        chosen,
+        as_of: question.as_of.clone(),
+        before: question.before.clone(),
+        find,
+        find_problem,
+        choices,
+        problem,
+        is_early,
+        graph: has_picture.then(|| question.address("/impact/picture")),
+        exports: if answer.is_some() {
+            vec![
+                export("svg", "SVG"),
+                export("dot", "DOT"),
+                export("mermaid", "Mermaid"),
+                export("graphml", "GraphML"),
+                export("json", "JSON"),
+            ]
+        } else {
+            Vec::new()
+        },
+        answer,
+        differences,
+        compared_with: question.before.clone(),
+        what_if: question.address("/impact/what-if"),
+        carried: question.pairs().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        may_freeze: !is_early && visitor.actor.require(Role::ChangeReviewer).is_ok(),
+    };
+    Ok(visitor.page(&page))
+}
+
+/// What fails and what is offered, of the estate as it is.
+fn offered(visitor: &Visitor, question: &Question, find: &str) -> Offered {
+    let estate = visitor.app.estate();
+    let chosen = question.chosen("/impact", |text| described(&estate, text, visitor.now));
+    let (choices, find_problem) = choices(&estate, visitor, find, question);
+    let suggestions = if chosen.is_empty() && find.is_empty() { suggestions(&estate) } else { Vec::new() };
+    Offered { chosen, choices, find_problem, suggestions }
 }
 
 /// The answer, what differs from an earlier instant if that is asked, or what is wrong with the question.
@@ -191,7 +212,7 @@ fn choices(estate: &Estate, visitor: &Visitor, find: &str, question: &Question) 
             Err(error) => (Vec::new(), Some(sentence(&error.to_string()))),
         };
     }
-    let chosen: Vec<CiId> = question.failing.iter().filter_map(|failing| failing.text.parse().ok()).collect();
+    let chosen = question.items();
     let asked = match CiQuery::parse(estate.catalogue(), find, "", None, Some(CHOICES + chosen.len())) {
         Ok(asked) => asked,
         Err(error) => return (Vec::new(), Some(sentence(&error.to_string()))),
@@ -254,17 +275,17 @@ struct DrawnEdge {
 pub(super) async fn picture(visitor: Visitor) -> Result<Json<Drawing>, Problem> {
     let asked = Question::of(&visitor.query).asked().map_err(Problem::invalid)?;
     let answer = ask(&visitor.app, crate::api::impact::ask::Question { picture: true, paths: Some(0), ..asked }, Limits::default()).await?;
-    Ok(Json(drawing(&visitor.app.estate(), &answer.picture.unwrap_or_default())))
+    Ok(Json(drawing(&visitor.app.catalogue(), &visitor.app.estate(), &answer.picture.unwrap_or_default())))
 }
 
 /// Where everything is drawn. How hard a relationship was is in the picture; of those kept before that was told, it is as it is now.
-fn drawing(estate: &Estate, picture: &PictureView) -> Drawing {
+fn drawing(catalogue: &Catalogue, estate: &Estate, picture: &PictureView) -> Drawing {
     let places = places(&picture.nodes.iter().map(|node| node.layer).collect::<Vec<_>>());
     let nodes = picture.nodes.iter().zip(places).map(|(node, (x, y))| DrawnNode {
         id: CiId(node.ci.id),
         name: node.ci.name.clone(),
         detail: match &node.ci.on {
-            None => words::class(estate.catalogue(), &node.ci.class).to_owned(),
+            None => words::class(catalogue, &node.ci.class).to_owned(),
             Some(host) => format!("on {host}"),
         },
         state: rollcall_core::impact::State::parse(&node.state).unwrap_or_default().as_str(),

@@ -110,6 +110,11 @@ impl Question {
         instant(&self.before)
     }
 
+    /// The items that fail, of which it has the ids.
+    pub(super) fn items(&self) -> Vec<CiId> {
+        self.failing.iter().filter_map(|failing| failing.text.parse().ok()).collect()
+    }
+
     /// Names and values of the address and of a form's hidden fields.
     pub(super) fn pairs(&self) -> Vec<(&'static str, &str)> {
         let failing = self.failing.iter().map(|failing| (failing.kind.map_or("ci", FailureKind::as_str), failing.text.as_str()));
@@ -128,12 +133,12 @@ impl Question {
         link(path, self.pairs().into_iter().chain(more))
     }
 
-    /// What fails, to be shown on the page at `path`.
-    pub(super) fn chosen(&self, estate: &Estate, now: Timestamp, path: &str) -> Vec<Chosen> {
+    /// What fails, to be shown on the page at `path`. `describe` tells a name and a few words more for the text of each.
+    pub(super) fn chosen(&self, path: &str, describe: impl Fn(&str) -> (String, String)) -> Vec<Chosen> {
         let usual = self.kind.unwrap_or(FailureKind::Down);
         let chosen = |at: usize| {
             let failing = &self.failing[at];
-            let (name, detail) = described(estate, &failing.text, now);
+            let (name, detail) = describe(&failing.text);
             let mut without = self.clone();
             without.failing.remove(at);
             let kind = failing.kind.unwrap_or(usual);

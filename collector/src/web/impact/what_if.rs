@@ -9,7 +9,7 @@ use rollcall_core::{
 
 use super::{
     Tab,
-    question::{Chosen, KINDS, Question},
+    question::{Chosen, KINDS, Question, described},
     shown::{DifferenceRow, Shown, differences},
     tabs,
 };
@@ -103,7 +103,7 @@ pub(in crate::web) async fn show(visitor: Visitor) -> Response {
         Page {
             shell,
             tabs: tabs("What if it were different", &question),
-            chosen: question.chosen(&estate, visitor.now, "/impact/what-if"),
+            chosen: question.chosen("/impact/what-if", |text| described(&estate, text, visitor.now)),
             kind: question.kind.unwrap_or(FailureKind::Down).as_str(),
             kinds: KINDS.into_iter().map(|(kind, words)| (kind.as_str(), words)).collect(),
             pretended: (0..question.pretend.len()).map(|at| pretended(&estate, &question, at)).collect(),
