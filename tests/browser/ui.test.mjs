@@ -392,6 +392,7 @@ test('impact: a set fails as one, the answer is downloaded, kept, and shown agai
   await page.getByLabel('Find an item').fill('rack:"Rack \\"7\\""')
   await page.getByRole('button', { name: /rack:.*items/ }).click()
   await page.waitForURL((url) => url.searchParams.get('ci')?.startsWith('rack:'))
+  assert.equal(await page.getByLabel('Add another').inputValue(), '', 'what was typed to find it is gone')
   assert.match(await page.getByLabel('Verdict').innerText(), /^If /)
   assert.ok(await page.getByRole('heading', { name: 'What that means' }).isVisible())
   assert.ok((await page.getByRole('region', { name: 'What is affected, and why' }).first().locator('tbody tr').count()) > 0)
@@ -539,7 +540,7 @@ test('keyboard: skip link, search by slash, and the impact question without a mo
   await page.getByRole('button', { name: /shop-lb/ }).first().waitFor()
   for (let presses = 0; presses < 10; presses++) {
     await page.keyboard.press('Tab')
-    if (await page.evaluate(() => document.activeElement.getAttribute('name') === 'ci')) break
+    if (await page.evaluate(() => document.activeElement.getAttribute('name') === 'fails')) break
   }
   const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle)
   assert.equal(outline, 'solid')

@@ -83,7 +83,7 @@ async fn impact_is_answered_before_the_estate_is_read() {
     }
     assert!(!shown.contains("Keep this answer"), "{shown}");
     let found = page(format!("/impact?find=WEB&ci={}", id(2))).await;
-    let offers = |at: usize| found.contains(&format!("<button name=\"ci\" value=\"{}\"", id(at)));
+    let offers = |at: usize| found.contains(&format!("<button name=\"fails\" value=\"{}\"", id(at)));
     assert!(offers(1) && !offers(2) && !offers(3), "{found}");
     let drawn = page(format!("/impact/picture?ci={}", id(3))).await;
     assert!(drawn.contains("Business service"), "{drawn}");

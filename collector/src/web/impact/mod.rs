@@ -118,9 +118,12 @@ struct Offered {
     suggestions: Vec<Choice>,
 }
 
-/// `GET /impact?ci=…&ci=…&kind=…&find=…`
+/// `GET /impact?ci=…&ci=…&kind=…&find=…`; `fails` is one more that was found.
 pub(super) async fn show(visitor: Visitor) -> Result<Response, Problem> {
-    let question = Question::of(&visitor.query);
+    let question = match Question::of(&visitor.query).with_chosen(&visitor.query, "/impact") {
+        Ok(redirect) => return Ok(redirect.into_response()),
+        Err(question) => question,
+    };
     let find = visitor.query.get("find").to_owned();
     let (answer, differences, problem) = if question.failing.is_empty() { (None, None, None) } else { answered(&visitor, &question).await };
     let early = visitor.app.starting.early()?;

@@ -1,5 +1,6 @@
 //! The question as the address holds it.
 
+use axum::response::Redirect;
 use rollcall_core::{Estate, impact::FailureKind};
 use rollcall_shared::{CiId, Timestamp};
 
@@ -89,6 +90,17 @@ impl Question {
         let failing = Failing { text: text.to_owned(), kind };
         if !text.is_empty() && self.failing.len() < MOST_FAILING && !self.failing.contains(&failing) {
             self.failing.push(failing);
+        }
+    }
+
+    /// Where to go if something was just chosen, `fails=…`: to the page at `path` with that in the question, and what was typed to find it gone.
+    pub(super) fn with_chosen(mut self, fields: &Fields, path: &str) -> Result<Redirect, Self> {
+        match fields.get("fails") {
+            "" => Err(self),
+            chosen => {
+                self.add(chosen, None);
+                Ok(Redirect::to(&self.address(path)))
+            }
         }
     }
 

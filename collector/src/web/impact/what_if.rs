@@ -61,12 +61,10 @@ struct Typed {
 
 /// `GET /impact/what-if?ci=…&pretend=…`; with `item`, `verb` and the rest one more thing is pretended.
 pub(in crate::web) async fn show(visitor: Visitor) -> Response {
-    let mut question = Question::of(&visitor.query);
-    if !visitor.query.get("fails").is_empty() {
-        let text = visitor.query.get("fails").to_owned();
-        question.failing.push(super::question::Failing { text, kind: None });
-        return Redirect::to(&question.address("/impact/what-if")).into_response();
-    }
+    let mut question = match Question::of(&visitor.query).with_chosen(&visitor.query, "/impact/what-if") {
+        Ok(redirect) => return redirect.into_response(),
+        Err(question) => question,
+    };
     let typed = Typed {
         item: visitor.query.get("item").to_owned(),
         verb: visitor.query.get("verb").to_owned(),
