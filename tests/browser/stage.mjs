@@ -45,7 +45,7 @@ export async function stage() {
     const api = client(base, readFileSync(join(data, 'console.token'), 'utf8').trim())
     for (const [name, role] of [['admin', 'admin'], ['viewer', 'viewer']]) await api('POST', '/users', { name, role, password }).catch((problem) => { if (!running || !/: 409 /.test(problem.message)) throw problem })
     if (collector) {
-      const fleet = spawnSync(join(binaries, 'rollcall-fleet'), ['--data-dir', data], { encoding: 'utf8' })
+      const fleet = spawnSync(join(binaries, 'rollcall-fleet'), ['--data-dir', data, '--state-dir', join(data, 'fleet')], { encoding: 'utf8' })
       if (fleet.status !== 0) throw new Error(`the simulated company failed:\n${fleet.stdout}${fleet.stderr}\n${collector.log()}`)
     }
     const { name, ...attributes } = hostile

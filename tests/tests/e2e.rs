@@ -22,6 +22,8 @@ mod identity;
 mod inventory;
 #[path = "e2e/journey.rs"]
 mod journey;
+#[path = "e2e/living.rs"]
+mod living;
 #[path = "e2e/rest.rs"]
 mod rest;
 #[path = "e2e/second_machine.rs"]

@@ -8,15 +8,21 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
-use rollcall_shared::{Timestamp, wire::v1::EnrollmentToken};
+use rollcall_shared::wire::v1::EnrollmentToken;
 use rollcall_tests::{
-    fleet::{Company, CompanyOptions, Machine, SimulatedAgent, declare::declare, wire::WireError},
+    fleet::{
+        Company, Machine, SimulatedAgent,
+        declare::declare,
+        living::{self, Directory},
+        wire::WireError,
+    },
     harness::{Api, api::text},
 };
 use serde_json::json;
 use tokio::task::JoinSet;
 
-/// Adds a simulated company of about 300 machines to a running collector. Machines that it has already stay as they are.
+/// Adds a simulated company of about 300 machines to a running collector. Machines that it has already stay as they are. With --stay they
+/// report again and again.
 #[derive(Parser)]
 struct Arguments {
     /// The data directory of a collector that runs on this machine.
@@ -25,6 +31,12 @@ struct Arguments {
     /// Agents that report at the same time.
     #[arg(long, default_value_t = 16)]
     parallel: usize,
+    /// Where what the agents must not lose is kept, their keys among it.
+    #[arg(long)]
+    state_dir: PathBuf,
+    /// Add nothing; let the agents in --state-dir report, until this is ended.
+    #[arg(long)]
+    stay: bool,
     /// Another number makes other machines.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -35,18 +47,24 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     ensure!(arguments.parallel > 0, "--parallel must be at least 1");
     let api = Api::console(&arguments.data_dir)?;
-    let options = CompanyOptions { seed: arguments.seed, ..CompanyOptions::demo(Timestamp::now()) };
-    let company = Company::build(&options);
+    let directory = Directory::open(&arguments.state_dir)?;
+    let company = directory.company(arguments.seed)?;
+    if arguments.stay {
+        return living::report(directory.agents(company)?, &directory).await;
+    }
     let started = Instant::now();
-    let joined = report(&api, &company, arguments.parallel).await?;
-    println!("{joined} of {} simulated machines enrolled and reported in {:.1} s", company.machines.len(), started.elapsed().as_secs_f64());
+    let joined = report(&api, &company, &directory, arguments.parallel).await?;
+    match joined {
+        0 => println!("its {} machines are known already", company.machines.len()),
+        _ => println!("{joined} simulated machines enrolled and reported in {:.1} s", started.elapsed().as_secs_f64()),
+    }
     let declared = declare(&api, &company).await?;
     println!("declared {} items, {} relationships, {} redundancy groups", declared.items, declared.relationships, declared.groups);
     Ok(())
 }
 
 /// Enrolls every machine that the collector does not know yet, each with a token that names its site, and reports once.
-async fn report(api: &Api, company: &Company, parallel: usize) -> anyhow::Result<usize> {
+async fn report(api: &Api, company: &Company, directory: &Directory, parallel: usize) -> anyhow::Result<usize> {
     let known: Vec<String> =
         api.all("/api/v1/agents?limit=1000").await?.iter().filter_map(|agent| Some(agent.get("hostname")?.as_str()?.to_owned())).collect();
     let mut waiting: Vec<&Machine> = company.machines.iter().filter(|machine| !known.contains(&machine.identity.hostname)).collect();
@@ -68,7 +86,7 @@ async fn report(api: &Api, company: &Company, parallel: usize) -> anyhow::Result
         while running.len() < parallel {
             let Some(machine) = waiting.pop() else { break };
             let token = tokens.get(machine.site.as_str()).cloned().context("a machine at no site")?;
-            running.spawn(enroll_and_report(token, machine.clone()));
+            running.spawn(enroll_and_report(token, machine.clone(), directory.clone()));
         }
         match running.join_next().await {
             Some(result) => result??,
@@ -85,14 +103,14 @@ async fn report(api: &Api, company: &Company, parallel: usize) -> anyhow::Result
     Ok(total)
 }
 
-async fn enroll_and_report(token: EnrollmentToken, machine: Machine) -> anyhow::Result<()> {
+async fn enroll_and_report(token: EnrollmentToken, machine: Machine, directory: Directory) -> anyhow::Result<()> {
     let hostname = machine.identity.hostname.clone();
     let mut agent =
         patiently(|| SimulatedAgent::enroll(&token, machine.clone())).await.with_context(|| format!("{hostname}: enrolling"))?;
     for _ in 0..10 {
-        match agent.report().await {
+        match living::round(&mut agent, &directory).await {
             Ok(_) => return Ok(()),
-            Err(error) if matches!(error.status(), Some(429 | 503)) => tokio::time::sleep(Duration::from_millis(500)).await,
+            Err(error) if living::passes(&error) => tokio::time::sleep(Duration::from_millis(500)).await,
             Err(error) => return Err(error).with_context(|| format!("{hostname}: reporting")),
         }
     }

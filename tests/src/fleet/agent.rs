@@ -12,6 +12,7 @@ use rollcall_shared::{
         RecoverRequest, RenewRequest, VERSION, paths,
     },
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
 };
 
 /// How an agent counts its exchanges: the counter moves on only when an answer has arrived, retries carry the same nonce.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Exchanges {
     answered: u64,
     /// Made at the first try, so that a copy made between two exchanges makes its own.
@@ -58,6 +59,16 @@ pub struct SimulatedAgent {
     client: WireClient,
     /// A document that was sent and not answered yet: sent again as it is.
     unanswered: Option<(DocumentId, Vec<u8>)>,
+}
+
+/// What an agent must not lose: with it, it goes on where it was after a restart.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SavedAgent {
+    key: String,
+    credentials: Credentials,
+    exchanges: Exchanges,
+    url: String,
+    root_pin: String,
 }
 
 /// An enrollment request as an honest agent would send it, and the key behind it.
@@ -119,6 +130,29 @@ impl SimulatedAgent {
             client,
             unanswered: None,
         })
+    }
+
+    /// What it must save before it sends anything: its next exchange is part of it, so that it is sent again as it was if the answer is lost.
+    pub fn saved(&mut self) -> SavedAgent {
+        self.exchanges.current();
+        SavedAgent {
+            key: self.key.clone(),
+            credentials: self.credentials.clone(),
+            exchanges: self.exchanges,
+            url: self.url.to_string(),
+            root_pin: self.root_pin.clone(),
+        }
+    }
+
+    /// The agent that goes on with what was saved.
+    ///
+    /// # Errors
+    /// [`WireError::Local`] if the credentials cannot be used.
+    pub fn restored(saved: SavedAgent, machine: Machine) -> Result<Self, WireError> {
+        let SavedAgent { key, credentials, exchanges, url, root_pin } = saved;
+        let url = Url::parse(&url).map_err(|error| WireError::Local(error.to_string()))?;
+        let client = WireClient::new(&url, &root_pin, Some(Identity { chain: &credentials.certificate_chain, key: &key }))?;
+        Ok(Self { machine, key, credentials, exchanges, acknowledged: Vec::new(), url, root_pin, client, unanswered: None })
     }
 
     /// Its id.

@@ -45,7 +45,8 @@ fn only(state: &str, count: u64) -> BTreeMap<String, u64> {
 async fn demo() -> anyhow::Result<Collector> {
     let collector = Collector::start(CollectorOptions::default()).await?;
     let mut fleet = Command::new(binary("rollcall-fleet"));
-    fleet.arg("--data-dir").arg(collector.data_dir());
+    let kept = tempfile::tempdir()?;
+    fleet.arg("--data-dir").arg(collector.data_dir()).arg("--state-dir").arg(kept.path());
     let output = tokio::task::spawn_blocking(move || fleet.output()).await??;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(collector)
